@@ -1,0 +1,34 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Fault points and step points exist in debug builds alone: a release build holds no trace of them.
+let engineSettings: [SwiftSetting] = common + [.define("FAILPOINTS", .when(configuration: .debug))]
+
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "DiskCache",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "DiskCache", targets: ["DiskCache"]),
+        .executable(name: "diskcache", targets: ["DiskCacheTool"]),
+    ],
+    targets: [
+        .target(name: "DiskCacheEngine", swiftSettings: engineSettings),
+        .target(name: "DiskCache", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
+        .executableTarget(
+            name: "DiskCacheTool", dependencies: ["DiskCache", "DiskCacheEngine"], swiftSettings: common),
+        .executableTarget(
+            name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine"], path: "Tests/TestChild",
+            swiftSettings: engineSettings),
+        .testTarget(name: "EngineTests", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
+        .testTarget(
+            name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
+            swiftSettings: engineSettings),
+    ]
+)

@@ -1,0 +1,8 @@
+import DiskCacheEngine
+
+@main
+enum Main {
+    static func main() {
+        print("diskcache \(EngineVersion.library)")
+    }
+}

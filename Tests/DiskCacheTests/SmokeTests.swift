@@ -1,0 +1,5 @@
+import Testing
+
+@testable import DiskCache
+
+@Test func moduleLoads() {}

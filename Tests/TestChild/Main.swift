@@ -1,0 +1,5 @@
+/// The program that tests start as their other processes.
+@main
+enum TestChild {
+    static func main() {}
+}
