@@ -1,15 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Fault points and step points exist in debug builds alone: a release build holds no trace of them.
-let engineSettings: [SwiftSetting] = common + [.define("FAILPOINTS", .when(configuration: .debug))]
-
 let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
+
+/// Fault points and step points exist in debug builds alone: a release build holds no trace of them.
+let engineSettings: [SwiftSetting] = common + [.define("FAILPOINTS", .when(configuration: .debug))]
 
 let package = Package(
     name: "DiskCache",
