@@ -1,0 +1,27 @@
+/// What a store takes from the world around it: files, clocks, identity, randomness. Tests put their own in its place.
+package struct Environment: Sendable {
+    package var files: any FileSystem
+    /// Microseconds since 1970; nil: the system's clock, called directly.
+    package var wallClockOverride: (@Sendable () -> Int64)?
+    /// Tells one run of the kernel from the next; empty equals nothing, not even itself.
+    package var bootIdentity: @Sendable () -> String
+    package var processID: @Sendable () -> UInt32
+    package var random: @Sendable () -> UInt64
+
+    package init(files: any FileSystem = SystemFiles()) {
+        self.files = files
+        wallClockOverride = nil
+        bootIdentity = { SystemCalls.bootIdentity() }
+        processID = { SystemCalls.processID() }
+        random = { SystemCalls.random() }
+    }
+
+    /// The real thing.
+    package static let system = Environment()
+
+    /// Microseconds since 1970.
+    @inline(__always) package func wallClock() -> Int64 {
+        if let wallClockOverride { return wallClockOverride() }
+        return SystemCalls.wallClock()
+    }
+}

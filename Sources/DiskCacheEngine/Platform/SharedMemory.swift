@@ -1,0 +1,96 @@
+import Synchronization
+
+/// An aligned 8-byte word of a mapping that other threads and processes read and write at the same time.
+///
+/// All protocols of DESIGN 4 and 5 are loads and stores of these words, in the order that the models of them prescribe.
+struct SharedWord: @unchecked Sendable {
+    let address: UnsafeMutablePointer<Atomic<UInt64>>
+
+    @inline(__always) init(_ base: UnsafeMutableRawPointer, _ offset: Int) {
+        address = (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    @inline(__always) func relaxed() -> UInt64 {
+        StepPoint.access(.load, address)
+        return address.pointee.load(ordering: .relaxed)
+    }
+    @inline(__always) func acquire() -> UInt64 {
+        StepPoint.access(.load, address)
+        return address.pointee.load(ordering: .acquiring)
+    }
+    @inline(__always) func store(_ value: UInt64) {
+        if StepPoint.access(.store, address) { address.pointee.store(value, ordering: .relaxed) }
+    }
+    @inline(__always) func release(_ value: UInt64) {
+        if StepPoint.access(.store, address) { address.pointee.store(value, ordering: .releasing) }
+    }
+    @inline(__always) func add(_ value: UInt64) {
+        if StepPoint.access(.store, address) { address.pointee.wrappingAdd(value, ordering: .relaxed) }
+    }
+    @inline(__always) func exchange(_ value: UInt64) -> UInt64 {
+        StepPoint.access(.store, address)
+            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing) : address.pointee.load(ordering: .relaxed)
+    }
+}
+
+/// An aligned 4-byte word of a mapping; see `SharedWord`.
+struct SharedHalf: @unchecked Sendable {
+    let address: UnsafeMutablePointer<Atomic<UInt32>>
+
+    @inline(__always) init(_ base: UnsafeMutableRawPointer, _ offset: Int) {
+        address = (base + offset).assumingMemoryBound(to: Atomic<UInt32>.self)
+    }
+
+    @inline(__always) func relaxed() -> UInt32 {
+        StepPoint.access(.load, address)
+        return address.pointee.load(ordering: .relaxed)
+    }
+    @inline(__always) func acquire() -> UInt32 {
+        StepPoint.access(.load, address)
+        return address.pointee.load(ordering: .acquiring)
+    }
+    @inline(__always) func store(_ value: UInt32) {
+        if StepPoint.access(.store, address) { address.pointee.store(value, ordering: .relaxed) }
+    }
+    @inline(__always) func release(_ value: UInt32) {
+        if StepPoint.access(.store, address) { address.pointee.store(value, ordering: .releasing) }
+    }
+}
+
+/// Copies into mappings, and fences.
+enum SharedMemory {
+    /// Copies bytes into a mapping.
+    @inline(__always)
+    static func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+        if StepPoint.access(.store, target) { target.copyMemory(from: source, byteCount: count) }
+    }
+
+    /// Zeroes bytes of a mapping.
+    @inline(__always)
+    static func zero(_ target: UnsafeMutableRawPointer, count: Int) {
+        if StepPoint.access(.store, target) { _ = target.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
+    }
+
+    /// Loads before the fence are done before loads and stores after it.
+    @inline(__always) static func acquireFence() { atomicMemoryFence(ordering: .acquiring) }
+    /// Loads and stores before the fence are seen before stores after it.
+    @inline(__always) static func releaseFence() { atomicMemoryFence(ordering: .releasing) }
+}
+
+/// Where a step machine takes hold of the engine: before each access to shared memory. Nothing in release builds.
+package enum StepPoint {
+    package enum Access: Sendable { case load, store }
+
+    #if FAILPOINTS
+        /// Called before each access; false: the access must not happen (the actor was killed).
+        package nonisolated(unsafe) static var scheduler: (@Sendable (Access, UInt) -> Bool)?
+    #endif
+
+    @inline(__always) @discardableResult
+    static func access(_ kind: Access, _ address: UnsafeRawPointer) -> Bool {
+        #if FAILPOINTS
+            if let scheduler { return scheduler(kind, UInt(bitPattern: address)) }
+        #endif
+        return true
+    }
+}

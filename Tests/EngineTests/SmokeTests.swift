@@ -1,5 +1,0 @@
-import Testing
-
-@testable import DiskCacheEngine
-
-@Test func formatIsOne() { #expect(EngineVersion.format == 1) }
