@@ -1,0 +1,127 @@
+import Testing
+
+@testable import DiskCacheEngine
+
+@Suite struct ThreadQueueTests {
+    /// A number that only the holder of a lock touches.
+    private final class Guarded: @unchecked Sendable {
+        var value = 0
+        var order: [Int] = []
+    }
+
+    @Test func excludesOtherThreads() {
+        let queue = ThreadQueue()
+        let counter = Guarded()
+        TestThreads.run(8) { _ in
+            for _ in 0..<5000 {
+                guard queue.acquire(deadline: .max) else { continue }
+                counter.value += 1
+                queue.release()
+            }
+        }
+        #expect(counter.value == 40000)
+        #expect(!queue.hasWaiters)
+        #expect(queue.tryAcquire())
+        queue.release()
+    }
+
+    @Test func knowsItsOwner() {
+        let queue = ThreadQueue()
+        #expect(!queue.isHeldByThisThread)
+        #expect(queue.acquire(deadline: 0))
+        #expect(queue.isHeldByThisThread)
+        TestThreads.run(1) { _ in
+            #expect(!queue.isHeldByThisThread)
+            #expect(!queue.tryAcquire())
+        }
+        queue.release()
+        #expect(!queue.isHeldByThisThread)
+    }
+
+    @Test func servesInTheOrderOfComing() {
+        let queue = ThreadQueue()
+        let seen = Guarded()
+        let group = TestThreads.Group()
+        #expect(queue.acquire(deadline: .max))
+        for index in 0..<6 {
+            group.start {
+                guard queue.acquire(deadline: .max) else { return }
+                seen.order.append(index)
+                queue.release()
+            }
+            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+        }
+        #expect(queue.hasWaiters)
+        queue.release()
+        group.join()
+        #expect(seen.order == [0, 1, 2, 3, 4, 5])
+        #expect(!queue.hasWaiters)
+    }
+
+    @Test func givesUpAtTheDeadlineAndLeavesTheLine() {
+        let queue = ThreadQueue()
+        #expect(queue.acquire(deadline: .max))
+        TestThreads.run(3) { index in
+            let begin = SystemCalls.monotonicClock()
+            let wait = UInt64(index + 1) * 20_000_000
+            #expect(!queue.acquire(deadline: begin + wait))
+            let took = SystemCalls.monotonicClock() - begin
+            #expect(took >= wait)
+            #expect(took < 10_000_000_000)
+        }
+        #expect(queue.waiterCount == 0)
+        #expect(!queue.hasWaiters)
+        queue.release()
+        #expect(queue.tryAcquire())
+        queue.release()
+    }
+
+    @Test func aPassedDeadlineStillTakesAFreeLock() {
+        let queue = ThreadQueue()
+        #expect(queue.acquire(deadline: 0))
+        queue.release()
+    }
+
+    @Test func whoLeavesTheMiddleOfTheLineDoesNotCutIt() {
+        let queue = ThreadQueue()
+        let seen = Guarded()
+        let group = TestThreads.Group()
+        #expect(queue.acquire(deadline: .max))
+        for (index, deadline) in [UInt64.max, TestThreads.deadline(150), .max].enumerated() {
+            group.start {
+                guard queue.acquire(deadline: deadline) else { return }
+                seen.order.append(index)
+                queue.release()
+            }
+            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+        }
+        #expect(TestThreads.eventually { queue.waiterCount == 2 })
+        queue.release()
+        group.join()
+        #expect(seen.order == [0, 2])
+    }
+
+    /// Deadlines of about the time that a holder keeps the lock: hand-overs and timeouts meet all the time.
+    @Test func handOversThatRaceWithTimeoutsAreNotLost() {
+        let queue = ThreadQueue()
+        let counter = Guarded()
+        let successes = ParkingWord(0)
+        TestThreads.run(6) { thread in
+            var seed = UInt64(thread) &+ 1
+            for _ in 0..<2000 {
+                seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                if queue.acquire(deadline: SystemCalls.monotonicClock() + seed >> 48) {
+                    counter.value += 1
+                    if seed & 0x700 == 0 { SystemCalls.yieldThread() }
+                    queue.release()
+                    successes.add(1)
+                }
+            }
+        }
+        #expect(counter.value == Int(successes.load()))
+        #expect(counter.value > 0)
+        #expect(queue.waiterCount == 0)
+        #expect(queue.tryAcquire())
+        queue.release()
+    }
+}
