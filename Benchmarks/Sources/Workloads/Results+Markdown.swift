@@ -7,7 +7,8 @@ extension Results {
             "\(rounds) rounds in which the engines take turns. Microseconds; medians over the rounds (max: the longest of",
             "all rounds). op/s from a loop without a clock read a call; the other columns include one clock read and the",
             "work on the key, which by themselves take p50 \(micros(Figure.median.value(of: harness))), "
-                + "in the loop \(micros(harness.loop)).",
+                + "in the loop \(micros(harness.loop)). In the loop the",
+            "processor overlaps the memory accesses of successive operations, which flatters short ones.",
             "",
             "| operation | engine | p50 | mean | p99 | p99.9 | max | op/s |",
             "|---|---|--:|--:|--:|--:|--:|--:|",
