@@ -1,83 +1,84 @@
 import DiskCache
 import Workloads
 
-/// This project's cache through its public interface, with keys as `Keys` makes them.
-final class DiskCacheEngine<Keys: KeyForm>: Engine {
-    /// How a value is read.
-    enum Reading {
-        /// Copied out of the bytes that `withValue` lends.
-        case borrowed
-        /// As an array of its own, which `get` makes.
-        case array
+/// This project's cache through its public interface.
+///
+/// The class isn't generic over the form of its keys: the witness of `run` would then not be specialised.
+final class DiskCacheEngine: Engine {
+    /// What a call allocates, beside what the cache itself does.
+    enum Form {
+        /// Nothing: one `[UInt8]` as the key whose bytes are changed in place; `withValue`, copied into the buffer.
+        case reused
+        /// A new `String` as the key, whose 16 bytes don't fit into the string itself; `withValue` as above.
+        case stringKey
+        /// A new `[UInt8]` as the value that `get` returns; the key as in `reused`.
+        case arrayValue
     }
 
     private let path: String
-    private let reading: Reading
-    private var keys = Keys()
+    private let form: Form
+    private var key = [UInt8](repeating: 0, count: KeyFormat.size)
     private var value: [UInt8]
     private var cache: Cache
 
-    init(path: String, workload: Workload, reading: Reading) throws {
+    init(path: String, workload: Workload, form: Form) throws {
         self.path = path
-        self.reading = reading
+        self.form = form
         value = [UInt8](repeating: 0, count: workload.valueSize)
         cache = try Cache(directory: path)
     }
 
     func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws {
-        keys.load(key)
         self.value.withUnsafeMutableBytes { $0.copyMemory(from: value) }
-        try cache.set(keys.key, self.value)
+        if form == .stringKey {
+            try cache.set(String(decoding: key, as: UTF8.self), self.value)
+        } else {
+            load(key)
+            try cache.set(self.key, self.value)
+        }
     }
 
     func get(_ key: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-        keys.load(key)
-        switch reading {
-        case .borrowed:
-            let size = try cache.withValue(keys.key) { (value: RawSpan) in
-                value.withUnsafeBytes { buffer.copyMemory(from: $0) }
-                return value.byteCount
-            }
-            return size ?? -1
-        case .array:
-            guard let value = try cache.get(keys.key, as: [UInt8].self) else { return -1 }
+        switch form {
+        case .reused:
+            load(key)
+            return try copy(self.key, into: buffer)
+        case .stringKey:
+            return try copy(String(decoding: key, as: UTF8.self), into: buffer)
+        case .arrayValue:
+            load(key)
+            guard let value = try cache.get(self.key, as: [UInt8].self) else { return -1 }
             buffer.copyBytes(from: value)
             return value.count
         }
     }
 
     func delete(_ key: UnsafeRawBufferPointer) throws {
-        keys.load(key)
-        _ = try cache.delete(keys.key)
+        if form == .stringKey {
+            _ = try cache.delete(String(decoding: key, as: UTF8.self))
+        } else {
+            load(key)
+            _ = try cache.delete(self.key)
+        }
     }
 
     func close() throws { try cache.close() }
 
     func reopen() throws { cache = try Cache(directory: path) }
-}
 
-/// A way to make the key that the cache is given from the bytes of the workload.
-protocol KeyForm {
-    associatedtype Key: CacheKey
-    var key: Key { get }
-    init()
-    mutating func load(_ bytes: UnsafeRawBufferPointer)
-}
-
-/// One array whose bytes are changed in place: no allocation a call.
-struct ReusedBytes: KeyForm {
-    private(set) var key = [UInt8](repeating: 0, count: KeyFormat.size)
-
-    mutating func load(_ bytes: UnsafeRawBufferPointer) {
+    @inline(__always)
+    private func load(_ bytes: UnsafeRawBufferPointer) {
         key.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
     }
-}
 
-/// A new string a call, as most programs make their keys: one allocation, for 16 bytes don't fit into the string itself.
-struct FreshString: KeyForm {
-    private(set) var key = ""
-
-    mutating func load(_ bytes: UnsafeRawBufferPointer) { key = String(decoding: bytes, as: UTF8.self) }
+    @inline(__always)
+    private func copy(_ key: some CacheKey, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        let size = try cache.withValue(key) { (value: RawSpan) in
+            value.withUnsafeBytes { buffer.copyMemory(from: $0) }
+            return value.byteCount
+        }
+        return size ?? -1
+    }
 }
 
 extension Contestant {
@@ -85,13 +86,14 @@ extension Contestant {
     static let diskCache = [
         Contestant("diskcache", "DiskCache for Swift; [UInt8] key and value used again, withValue into a buffer") {
             path, workload in
-            try DiskCacheEngine<ReusedBytes>(path: path, workload: workload, reading: .borrowed)
+            try DiskCacheEngine(path: path, workload: workload, form: .reused)
         },
-        Contestant("diskcache-string-key", "the same with a new String as the key of each call") { path, workload in
-            try DiskCacheEngine<FreshString>(path: path, workload: workload, reading: .borrowed)
+        Contestant("diskcache-string-key", "as diskcache, with a new String as the key of each call") {
+            path, workload in
+            try DiskCacheEngine(path: path, workload: workload, form: .stringKey)
         },
         Contestant("diskcache-array", "as diskcache, but get makes a new [UInt8] a call") { path, workload in
-            try DiskCacheEngine<ReusedBytes>(path: path, workload: workload, reading: .array)
+            try DiskCacheEngine(path: path, workload: workload, form: .arrayValue)
         },
     ]
 }

@@ -1,8 +1,8 @@
 /// A store as the workloads drive it. Each call is one transaction, visible to other processes when it returns (where
 /// the store has other processes at all), and made as durable as the engine's configuration says.
 ///
-/// An engine is a `final class`. It implements all but `run`, whose default is specialised for it in the module that
-/// declares the conformance: the timed loops call the engine directly.
+/// An engine is a `final class` that isn't generic. It implements all but `run`, whose default is specialised for it in
+/// the module that declares the conformance, so the timed loops call the engine directly.
 public protocol Engine: AnyObject {
     /// Stores `value` under `key`.
     func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws
