@@ -15,8 +15,10 @@
 ///   96  signal 4, sleepers 4   for blocking pulls
 ///  104  signal 4, sleepers 4   for the change feed
 ///  112  active 8          first position of the newest segment whose header is whole
-///  256  counters 12 × 8   slot 0
-///  384  counters 12 × 8   slot 1
+///  120  dead files 8      at least as many as there are value files that no row names any more
+///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
+///                         last record, settings, check
+///  384  counters 10 × 8   slot 1
 ///  512  identity 128      see `StoreIdentity`
 ///  640  seal 128          see `Seal`
 ///  1024 statistics        hits and misses, striped
@@ -42,6 +44,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
+    @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
     static let identityOffset = 512
     static let sealOffset = 640
     static let statisticsOffset = 1024
@@ -63,8 +66,6 @@ struct CommitBlock: @unchecked Sendable {
         var dead: UInt64 = 0
         /// Bytes of value files that rows name, rounded up to 4 KiB each.
         var fileBytes: UInt64 = 0
-        /// Bytes allocated to segments.
-        var allocated: UInt64 = 0
         var nextRowid: UInt64 = 1
         /// Milliseconds since the epoch; stored times never go back.
         var lastStoredTime: UInt64 = 0
@@ -79,7 +80,7 @@ struct CommitBlock: @unchecked Sendable {
             func rotate(_ x: UInt64, _ n: UInt64) -> UInt64 { (x &<< n) | (x &>> (64 &- n)) }
             var sum = tail ^ rotate(head, 61) ^ 0x9E37_79B9_7F4A_7C15
             sum ^= rotate(count, 1) ^ rotate(live, 7) ^ rotate(dead, 13) ^ rotate(fileBytes, 19)
-            sum ^= rotate(allocated, 23) ^ rotate(nextRowid, 29) ^ rotate(lastStoredTime, 37)
+            sum ^= rotate(nextRowid, 29) ^ rotate(lastStoredTime, 37)
             sum ^= rotate(earliestExpiry, 41) ^ rotate(lastRecord, 47) ^ rotate(settings, 53)
             return sum
         }
@@ -106,13 +107,12 @@ struct CommitBlock: @unchecked Sendable {
         c.live = counter(slot, 1).relaxed()
         c.dead = counter(slot, 2).relaxed()
         c.fileBytes = counter(slot, 3).relaxed()
-        c.allocated = counter(slot, 4).relaxed()
-        c.nextRowid = counter(slot, 5).relaxed()
-        c.lastStoredTime = counter(slot, 6).relaxed()
-        c.earliestExpiry = counter(slot, 7).relaxed()
-        c.lastRecord = counter(slot, 8).relaxed()
-        c.settings = counter(slot, 9).relaxed()
-        return (c, counter(slot, 11).relaxed())
+        c.nextRowid = counter(slot, 4).relaxed()
+        c.lastStoredTime = counter(slot, 5).relaxed()
+        c.earliestExpiry = counter(slot, 6).relaxed()
+        c.lastRecord = counter(slot, 7).relaxed()
+        c.settings = counter(slot, 8).relaxed()
+        return (c, counter(slot, 9).relaxed())
     }
 
     /// Makes `tail`, `head` and `counters` hold, at one instant. Only the holder of the write lock may call it.
@@ -123,13 +123,12 @@ struct CommitBlock: @unchecked Sendable {
         counter(slot, 1).store(c.live)
         counter(slot, 2).store(c.dead)
         counter(slot, 3).store(c.fileBytes)
-        counter(slot, 4).store(c.allocated)
-        counter(slot, 5).store(c.nextRowid)
-        counter(slot, 6).store(c.lastStoredTime)
-        counter(slot, 7).store(c.earliestExpiry)
-        counter(slot, 8).store(c.lastRecord)
-        counter(slot, 9).store(c.settings)
-        counter(slot, 11).store(c.check(tail, head: newHead))
+        counter(slot, 4).store(c.nextRowid)
+        counter(slot, 5).store(c.lastStoredTime)
+        counter(slot, 6).store(c.earliestExpiry)
+        counter(slot, 7).store(c.lastRecord)
+        counter(slot, 8).store(c.settings)
+        counter(slot, 9).store(c.check(tail, head: newHead))
         head(slot).store(newHead)
         FaultPoint.reach(.countersWritten)
         word.release(tail | slot)

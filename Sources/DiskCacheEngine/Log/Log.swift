@@ -13,6 +13,7 @@ final class Log: @unchecked Sendable {
     let epoch: Int64
     /// Whether records are stored through the mapping, or with pwrite (DESIGN 3).
     let isMappedForWriting: Bool
+    private let block: CommitBlock
 
     /// The address of the window's fields.
     private let windowWord: Atomic<UnsafeMutableRawPointer>
@@ -30,14 +31,15 @@ final class Log: @unchecked Sendable {
     private(set) var lastRecord: Position = 0
 
     init(
-        files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, isMappedForWriting: Bool,
-        windowSize: Int, canWrite: Bool
+        files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
         storeID = identity.storeID
         salt = identity.salt
         epoch = identity.epoch
+        self.block = block
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
@@ -224,6 +226,33 @@ final class Log: @unchecked Sendable {
         }
     }
 
+    /// Calls `visit` with every whole record from `start` on, in order, over the segments that follow one another; returns the
+    /// position behind the last of them. Reads through the mapping: for what a dead process may have left behind T.
+    func scanTail(from start: Position, _ visit: (Record) throws(EngineError) -> Void) throws(EngineError) -> Position {
+        var position = start
+        var segments = self.segments
+        guard var current = segments.last(where: { $0.first <= start }) ?? segments.first else { return start }
+        if position < current.firstRecord { position = current.firstRecord }
+        while true {
+            if position < current.limit, case .record(let record) = try record(at: position) {
+                try visit(record)
+                position = record.end
+                continue
+            }
+            if current.first < block.active.acquire() {
+                try mapNewSegments(upTo: block.active.acquire())
+                segments = self.segments
+            }
+            guard
+                let next = segments.last(where: {
+                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position
+                })
+            else { return position }
+            current = next
+            position = current.firstRecord
+        }
+    }
+
     // MARK: Writing (the holder of the write lock alone)
 
     /// The first segment of a new log begins here: 0 stands for "none" wherever a position is stored.
@@ -380,6 +409,8 @@ final class Log: @unchecked Sendable {
             }
             allocatedEnd = first + UInt64(min(length, 16 << 10))
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
+            // Before the first record in it: who settles for a dead writer must know where to look.
+            block.active.release(first)
             FaultPoint.reach(.segmentMapped)
         } catch {
             // Nothing was written into it: the name is free again.

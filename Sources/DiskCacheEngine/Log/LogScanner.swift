@@ -1,0 +1,163 @@
+/// Reads the log record by record, from the files and not through mappings: a bad sector is then an error and not a signal.
+///
+/// Used by rebuild and check. It follows the chain of segments as their headers tell it, and never believes what lies behind
+/// the end that a segment's successor names.
+struct LogScanner {
+    /// A segment of the chain, with where its records end if its successor says so.
+    struct Link {
+        let segment: Segment
+        let end: Position?
+    }
+
+    /// What stands at a place of the log.
+    enum Outcome {
+        case record(Record)
+        /// Bytes that are no record, though a record follows them or should: from, to.
+        case damaged(Position, Position)
+        /// Nothing more can be believed from here on; whether the rest of the last segment is all zeros.
+        case end(Position, isClean: Bool)
+    }
+
+    let files: any FileSystem
+    let salt: UInt64
+    let links: [Link]
+    /// Bad records below this are damage in the middle; from here on the first one is the end.
+    let believedEnd: Position
+
+    /// The live chain that ends in the highest whole segment, and what is missing in it.
+    static func chain(
+        files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
+    ) throws(EngineError) -> (links: [Link], gaps: [String]) {
+        var gaps: [String] = []
+        var segments: [Segment] = []
+        var expected = storeID
+        do throws(SystemError) {
+            let names = try files.list(directory)
+            let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
+            for first in firsts {
+                switch try Segment.open(
+                    first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
+                {
+                case .segment(let segment):
+                    segments.append(segment)
+                    if expected == nil { expected = segment.header.storeID }
+                case .missing: break
+                case .unusable(let why):
+                    // What a killed process left when it made a segment has no content; anything else is damage.
+                    let status = try files.status(of: SegmentHeader.name(first), in: directory)
+                    let bytes = try Self.headerBytes(first, files, directory)
+                    if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
+                        gaps.append("segment \(SegmentHeader.name(first)): \(why)")
+                    }
+                }
+            }
+        } catch {
+            throw EngineError(error)
+        }
+        guard var current = segments.first else { return ([], gaps) }
+        var links: [Link] = [Link(segment: current, end: nil)]
+        let head = current.header.head
+        while current.first > head {
+            let predecessor = current.header.predecessor
+            if predecessor == 0 { break }
+            if let found = segments.first(where: { $0.first == predecessor }) {
+                links.append(Link(segment: found, end: current.header.predecessorEnd))
+                current = found
+            } else {
+                if current.header.predecessorEnd > head {
+                    gaps.append("segment \(SegmentHeader.name(predecessor)) is missing or damaged")
+                }
+                guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
+                links.append(Link(segment: lower, end: nil))
+                current = lower
+            }
+        }
+        return (links.reversed(), gaps)
+    }
+
+    private static func headerBytes(
+        _ first: Position, _ files: any FileSystem, _ directory: FileDescriptor
+    ) throws(SystemError) -> [UInt8] {
+        let file = try files.open(SegmentHeader.name(first), in: directory, [])
+        return try files.read(file, count: SegmentHeader.size, at: 0)
+    }
+
+    /// Calls `visit` with what stands at each place from `start` on, in order. It ends with one `end`.
+    /// `visit` may keep nothing of a record.
+    func scan(from start: Position, _ visit: (Outcome) throws(EngineError) -> Void) throws(EngineError) {
+        var position = start
+        for (index, link) in links.enumerated() {
+            let segment = link.segment
+            if segment.limit <= start { continue }
+            if position < segment.firstRecord { position = segment.firstRecord }
+            let isLast = index == links.count - 1
+            let bytes: [UInt8]
+            do throws(SystemError) {
+                bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+            } catch {
+                if isLast { throw EngineError(error) }
+                try visit(.damaged(position, link.end ?? segment.limit))
+                continue
+            }
+            var failure: EngineError?
+            var ended = false
+            bytes.withUnsafeBytes { buffer in
+                do throws(EngineError) {
+                    ended = try scan(segment, link.end, isLast, buffer, &position, visit)
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+            if ended { return }
+        }
+        try visit(.end(position, isClean: links.isEmpty))
+    }
+
+    /// One segment. True if `end` was told.
+    private func scan(
+        _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
+        _ position: inout Position, _ visit: (Outcome) throws(EngineError) -> Void
+    ) throws(EngineError) -> Bool {
+        let end = min(namedEnd ?? segment.limit, segment.first + UInt64(buffer.count))
+        func record(at position: Position) -> Record? {
+            guard position >= segment.firstRecord, position < end, let base = buffer.baseAddress else { return nil }
+            let offset = Int(position - segment.first)
+            guard
+                let record = Record(at: base + offset, position: position, available: Int(end - position)),
+                record.isIntact(salt: salt)
+            else { return nil }
+            return record
+        }
+        while position < end {
+            if let found = record(at: position) {
+                try visit(.record(found))
+                position = found.end
+                continue
+            }
+            if isLast && position >= believedEnd {
+                let rest = buffer[Int(position - segment.first)...]
+                try visit(.end(position, isClean: rest.allSatisfy { $0 == 0 }))
+                return true
+            }
+            if !isLast && namedEnd == nil {
+                // The successor is missing: what follows can't be told from what never was.
+                break
+            }
+            let limit = isLast ? min(end, believedEnd) : end
+            var next = position + 4
+            while next < limit, record(at: next) == nil { next += 4 }
+            try visit(.damaged(position, min(next, limit)))
+            position = min(next, limit)
+        }
+        if isLast {
+            try visit(.end(position, isClean: position >= segment.limit))
+            return true
+        }
+        if let namedEnd, position < namedEnd {
+            try visit(.damaged(position, namedEnd))
+            position = namedEnd
+        }
+        return false
+    }
+}

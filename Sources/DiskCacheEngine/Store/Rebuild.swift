@@ -1,0 +1,149 @@
+/// Makes the hash index and the counters again from the log, when they can't be believed (DESIGN 7.4).
+///
+/// Reads the segments with `pread`, in order, a transaction at a time. Below `believedEnd` a bad record is damage: its range is
+/// put on record and what follows is read on. From there on the first bad record is the torn end, whatever lies behind it.
+struct Rebuild {
+    let files: any FileSystem
+    let log: Log
+    let hash: KeyHash
+    let scanner: LogScanner
+    let index: HashIndex
+    /// The head as far as it was known before: records below it are no rows.
+    var head: Position
+    var counters = CommitBlock.Counters()
+    var report: RecoveryReport
+    /// Where the log ends, behind the last whole transaction.
+    private(set) var end: Position
+    /// Whether nothing but zeros lies behind the end.
+    private(set) var endIsClean = true
+
+    init(
+        files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position, reason: String,
+        gaps: [String]
+    ) {
+        self.files = files
+        self.log = log
+        self.hash = hash
+        self.scanner = scanner
+        self.index = index
+        self.head = head
+        end = head
+        report = RecoveryReport(reason: reason)
+        report.gaps = gaps
+    }
+
+    /// A record of an open transaction: where it is, and what of it decides.
+    private struct Pending {
+        let position: Position
+        let hash: UInt64
+    }
+
+    /// Scans and fills. The caller is counted in `ReaderPins` and holds the write lock.
+    mutating func run() throws(EngineError) {
+        var pending: [Pending] = []
+        var pendingEnd = end
+        var state = self
+        try scanner.scan(from: head) { (outcome) throws(EngineError) in
+            switch outcome {
+            case .record(let record):
+                state.report.records += 1
+                if record.kind == RecordKind.void.rawValue {
+                    let from = record.valueWord
+                    pending.removeAll { $0.position >= from }
+                }
+                let hash = state.hash(KeyClass.identity(record.keyClass), record.key)
+                pending.append(Pending(position: record.position, hash: hash))
+                pendingEnd = record.end
+                if record.isCommit {
+                    for item in pending { try state.apply(item) }
+                    pending.removeAll(keepingCapacity: true)
+                    state.end = record.end
+                }
+            case .damaged(let from, let to):
+                state.report.quarantined.append(from...to)
+                // Everything below here was committed, whatever the lost record's flag said.
+                if from < state.scanner.believedEnd {
+                    for item in pending { try state.apply(item) }
+                    pending.removeAll(keepingCapacity: true)
+                    state.end = max(state.end, to)
+                    try state.keepDamagedKey(at: from)
+                }
+            case .end(let position, let isClean):
+                state.endIsClean = isClean && pending.isEmpty
+                if !isClean || !pending.isEmpty { state.report.cut = state.end }
+                _ = position
+            }
+        }
+        _ = pendingEnd
+        self = state
+        report.keys = Int(clamping: counters.count)
+        FaultPoint.reach(.rebuildScanned)
+    }
+
+    private mutating func apply(_ item: Pending) throws(EngineError) {
+        guard case .record(let record) = try log.record(at: item.position) else {
+            throw EngineError(.corrupted, "the log changed while it was read", path: log.directory.path)
+        }
+        switch record.kind {
+        case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
+            let identity = KeyClass.identity(record.keyClass)
+            while true {
+                switch try index.findForWriting(item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) }) {
+                case .present(let place, let old):
+                    let row = old.kind == RecordKind.put.rawValue && old.position >= head ? old : nil
+                    counters.apply(record, replacing: row)
+                    place.slot.store(place.value.pointing(to: record.position).raw)
+                    return
+                case .free(let place):
+                    counters.apply(record, replacing: nil)
+                    place.slot.store(place.value.pointing(to: record.position).raw)
+                    return
+                case .full:
+                    try split(item.hash, anchor: record.position)
+                }
+            }
+        case RecordKind.head.rawValue:
+            head = max(head, record.valueWord)
+            counters.nextRowid = max(counters.nextRowid, Self.secondWord(record))
+            counters.apply(record, replacing: nil)
+        default:
+            counters.apply(record, replacing: nil)
+        }
+    }
+
+    private func split(_ hash: UInt64, anchor: Position) throws(EngineError) {
+        let log = self.log
+        let keyHash = self.hash
+        try index.split(hash, anchor: anchor) { (position) throws(EngineError) in
+            guard case .record(let record) = try log.record(at: position) else { return nil }
+            return keyHash(KeyClass.identity(record.keyClass), record.key)
+        }
+    }
+
+    /// A damaged record that still has the form of one may have been its key's newest version: an older one must not come
+    /// back in its place. If the key is known, its slot goes to the damaged record, so that a read says what happened.
+    private mutating func keepDamagedKey(at position: Position) throws(EngineError) {
+        let window = log.window
+        guard position >= window.start, position < window.end else { return }
+        let room = Int(SegmentHeader.maximumLength) - Int(position & UInt64(SegmentHeader.maximumLength - 1))
+        guard let record = Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room),
+            record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue
+        else { return }
+        let identity = KeyClass.identity(record.keyClass)
+        let hash = self.hash(identity, record.key)
+        if case .present(let place, let old) = try index.findForWriting(
+            hash, anchor: position, log: log, { $0.isOf(identity, record.key) }), old.position < position
+        {
+            if old.kind == RecordKind.put.rawValue && old.position >= head {
+                counters.subtract(old)
+                counters.count &-= 1
+            }
+            place.slot.store(place.value.pointing(to: position).raw)
+        }
+    }
+
+    private static func secondWord(_ record: Record) -> UInt64 {
+        record.value.count >= 16
+            ? UInt64(littleEndian: record.value.loadUnaligned(fromByteOffset: 8, as: UInt64.self)) : 0
+    }
+}

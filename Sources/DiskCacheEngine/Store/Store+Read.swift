@@ -1,0 +1,161 @@
+extension Store {
+    /// A record that a key has as of one commit, with that commit's tail.
+    @inline(__always)
+    func find(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        let identity = KeyClass.identity(keyClass)
+        let hash = self.hash(identity, key)
+        var attempt = 0
+        while true {
+            switch try look(identity, key, hash) {
+            case .found(let record): return record
+            case .absent: return nil
+            case .again: break
+            case .damaged(let position):
+                if attempt >= 3 { return try findUnderLock(identity, key, hash, position) }
+            }
+            attempt += 1
+            if attempt > 1000 { return try findUnderLock(identity, key, hash, 0) }
+        }
+    }
+
+    enum Look {
+        case found(Record)
+        case absent
+        /// Something moved meanwhile.
+        case again
+        /// What a matching slot names isn't whole.
+        case damaged(Position)
+    }
+
+    /// One pass of the lookup of DESIGN 5; the order of its loads is that of the models (move.pml, head-word.pml,
+    /// hash-copysplit.pml, core.pml).
+    @inline(__always)
+    private func look(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64) throws(EngineError) -> Look {
+        let word = block.word.acquire()
+        let tail = CommitBlock.tail(word)
+        let generation = block.indexGeneration.acquire()
+        let index = self.index
+        if index.generation != generation {
+            try switchIndex(to: generation)
+            return .again
+        }
+        let root = index.root.acquire()
+        guard index.isValid(root: root) else { return .damaged(0) }
+        let entryWord = index.entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root)))
+        let entry = DirectoryEntry(raw: entryWord.acquire())
+        guard index.isValid(entry) else { return .damaged(0) }
+
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        var bucket = HashBits.home(hash)
+        var displacement = 0
+        while true {
+            let want = fingerprint &<< 2 | UInt64(truncatingIfNeeded: displacement)
+            var match: UInt32 = 0
+            var neverUsed: UInt32 = 0
+            for i in 0..<IndexLayout.slotsPerBucket {
+                let slot = index.slotWord(entry.page, bucket, i).relaxed()
+                match |= (slot &>> 40 == want ? 1 : 0) &<< UInt32(truncatingIfNeeded: i)
+                neverUsed |= slot == Slot.neverUsed ? 1 : 0
+            }
+            while match != 0 {
+                let i = match.trailingZeroBitCount
+                match &= match &- 1
+                let slot = Slot(raw: index.slotWord(entry.page, bucket, i).acquire())
+                // It may have become another key's since.
+                if slot.raw &>> 40 != want || slot.isFree { continue }
+                let position = PackedPosition.complete(slot.low, around: tail)
+                let head = block.head(CommitBlock.slot(word)).relaxed()
+                if position < head {
+                    // Below the head nothing counts, if that head is still the one (head-word.pml).
+                    SharedMemory.acquireFence()
+                    if block.word.relaxed() != word { return .again }
+                    continue
+                }
+                switch try log.record(at: position) {
+                case .gone: return .again
+                case .damaged: return .damaged(position)
+                case .record(let record):
+                    if !record.isOf(keyClass, key) { continue }
+                    if position >= tail { return try follow(record, word, keyClass, key) }
+                    let now = CommitBlock.tail(block.word.relaxed())
+                    if now &- tail >= 1 << 40 { return .again }
+                    return record.kind == RecordKind.tombstone.rawValue ? .absent : .found(record)
+                }
+            }
+            if neverUsed != 0 { break }
+            displacement &+= 1
+            if displacement == IndexLayout.probes { break }
+            bucket = HashBits.bucket(bucket, step, 1)
+        }
+        // A miss is believed only if nothing moved.
+        SharedMemory.acquireFence()
+        if entryWord.relaxed() != entry.raw || index.root.relaxed() != root
+            || block.indexGeneration.relaxed() != generation || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
+        {
+            return .again
+        }
+        return .absent
+    }
+
+    /// The newest version below T of a record that isn't committed as far as this reader goes.
+    @inline(never)
+    private func follow(
+        _ uncommitted: Record, _ word: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer
+    ) throws(EngineError) -> Look {
+        let tail = CommitBlock.tail(word)
+        let head = block.head(CommitBlock.slot(word)).relaxed()
+        var record = uncommitted
+        for _ in 0..<8 {
+            let previous = record.previous
+            if previous == 0 || previous < head {
+                SharedMemory.acquireFence()
+                return block.word.relaxed() == word ? .absent : .again
+            }
+            switch try log.record(at: previous) {
+            case .gone: return .again
+            case .damaged: return .damaged(previous)
+            case .record(let older):
+                guard older.isOf(keyClass, key) else { return .damaged(previous) }
+                if previous < tail {
+                    return older.kind == RecordKind.tombstone.rawValue ? .absent : .found(older)
+                }
+                record = older
+            }
+        }
+        return .again
+    }
+
+    /// Once more with nobody writing: what is still damaged now is so on disk.
+    @inline(never)
+    private func findUnderLock(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, _ position: Position
+    ) throws(EngineError) -> Record? {
+        let nested = lock.isHeldByThisThread
+        if !nested { try lock.acquire(deadline: SystemCalls.monotonicClock() + 60_000_000_000) }
+        defer { if !nested { lock.release() } }
+        if !nested { try takeOver() }
+        switch try look(keyClass, key, hash) {
+        case .found(let record): return record
+        case .absent: return nil
+        case .again, .damaged:
+            throw EngineError(
+                .corrupted,
+                position == 0
+                    ? "the hash index is damaged; close the store everywhere and open it again to rebuild it"
+                    : "the record at position \(position) is damaged, and this key's value with it; check tells more",
+                path: path)
+        }
+    }
+
+    /// The newest version of a key as the holder of the write lock sees it, its own uncommitted writes included.
+    func findAsWriter(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        let identity = KeyClass.identity(keyClass)
+        let hash = self.hash(identity, key)
+        switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
+        case .present(_, let record):
+            return record.kind == RecordKind.tombstone.rawValue || record.position < head ? nil : record
+        case .free, .full: return nil
+        }
+    }
+}

@@ -1,0 +1,220 @@
+import Synchronization
+
+/// One open directory: the log, its index, the commit block, and the right to write. One a process for each directory (device and
+/// inode), shared by everything that is open on it (`OpenStores`).
+///
+/// **Threads.** Reading methods may be called by any thread between `ReaderPins.enter` and `leave`, and take no lock. Everything
+/// marked *writer* belongs to the holder of `lock`.
+public final class Store: @unchecked Sendable {
+    let environment: Environment
+    let files: any FileSystem
+    /// The directory's path, as it was given.
+    public let path: String
+    let directory: FileDescriptor
+    let status: FileStatus
+    let identity: StoreIdentity
+    let hash: KeyHash
+
+    let metaBase: UnsafeMutableRawPointer
+    let block: CommitBlock
+    let lock: WriteLock
+    let openFile: FileDescriptor
+    let log: Log
+    let valueFiles: ValueFiles
+    /// What recovery found when the store was opened; nil if the views were believed.
+    public let recovery: RecoveryReport?
+
+    /// The index of the current generation, unretained; `indexes` keeps it.
+    private let indexPointer: Atomic<UnsafeRawPointer>
+    private let indexes: Mutex<[HashIndex]>
+
+    // Writer.
+    var counters = CommitBlock.Counters()
+    var head: Position = 0
+    var transaction = TransactionState()
+    /// Settings as of `settingsPosition`.
+    var settingsPosition: Position = .max
+    var settings = Settings()
+    /// The clock as of the transaction's beginning, microseconds since 1970.
+    var now: Int64 = 0
+
+    let openedAt: UInt64
+    let maintenance = Mutex<Worker.Token?>(nil)
+    /// 1 while the worker knows that there is something to sync or to unlink.
+    let isDirty = Atomic<UInt32>(0)
+    private let isShutDown = Atomic<Bool>(false)
+
+    init(
+        environment: Environment, path: String, directory: FileDescriptor, status: FileStatus, identity: StoreIdentity,
+        metaBase: UnsafeMutableRawPointer, lock: WriteLock, openFile: FileDescriptor, log: Log, index: HashIndex,
+        recovery: RecoveryReport?
+    ) {
+        self.environment = environment
+        files = environment.files
+        self.path = path
+        self.directory = directory
+        self.status = status
+        self.identity = identity
+        hash = KeyHash(storeID: identity.storeID)
+        self.metaBase = metaBase
+        block = CommitBlock(base: metaBase)
+        self.lock = lock
+        self.openFile = openFile
+        self.log = log
+        valueFiles = ValueFiles(directory: directory, environment: environment)
+        self.recovery = recovery
+        indexPointer = Atomic(UnsafeRawPointer(Unmanaged.passUnretained(index).toOpaque()))
+        indexes = Mutex([index])
+        openedAt = SystemCalls.monotonicClock()
+    }
+
+    deinit { files.unmap(metaBase, count: CommitBlock.fileSize, leavingZeros: false) }
+
+    // MARK: Index generations
+
+    /// The index as this process knows it: perhaps not the current one (`currentIndex`).
+    @inline(__always) var index: HashIndex {
+        Unmanaged<HashIndex>.fromOpaque(indexPointer.load(ordering: .acquiring))._withUnsafeGuaranteedRef { $0 }
+    }
+
+    /// Opens the index file that `meta` names, when another process has replaced it.
+    @inline(never)
+    func switchIndex(to generation: UInt64) throws(EngineError) {
+        let result = indexes.withLock { known -> Result<Void, EngineError> in
+            if index.generation == generation { return .success(()) }
+            do throws(EngineError) {
+                guard
+                    let opened = try HashIndex.open(
+                        generation: generation, in: directory, files: files, storeID: identity.storeID)
+                else {
+                    // A still newer one has replaced it, or it was removed under us.
+                    if block.indexGeneration.acquire() != generation { return .success(()) }
+                    throw EngineError(
+                        .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
+                        path: directory.path + "/" + IndexLayout.name(generation))
+                }
+                install(opened.index, &known)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    /// *Writer.* Makes a fresh index the current one, for this process and, through `meta`, for all.
+    func replaceIndex(with new: HashIndex) {
+        let old = index
+        block.indexGeneration.release(new.generation)
+        FaultPoint.reach(.indexPublished)
+        indexes.withLock { install(new, &$0) }
+        try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
+    }
+
+    private func install(_ new: HashIndex, _ known: inout [HashIndex]) {
+        let old = index
+        known.append(new)
+        indexPointer.store(
+            UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        ReaderPins.retire { [weak self] in
+            self?.indexes.withLock { list in list.removeAll { $0 === old } }
+        }
+    }
+
+    // MARK: Closing
+
+    /// Lets go of everything that others can see. Called by `OpenStores` when the last handle closes; after it only the
+    /// memory is left, until the last reference goes.
+    func shutDown() {
+        guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
+        let deadline = SystemCalls.monotonicClock() + 2_000_000_000
+        do throws(EngineError) {
+            if durability != .none { try sync() }
+            try lock.acquire(deadline: deadline)
+            defer { lock.release() }
+            try takeOver()
+            sealIfAlone()
+            _ = try? files.lock(openFile, .unlock)
+        } catch {
+            // A store that can't be sealed is recovered like one whose process died: nothing is lost.
+            _ = try? files.lock(openFile, .unlock)
+        }
+        _ = try? files.lock(directory, .unlock)
+        ForkGuard.unregister(openFile)
+        ForkGuard.unregister(directory)
+        ReaderPins.collect()
+    }
+
+    /// *Writer.* Leaves a seal if nobody else has the store open, and if the sum costs little beside the time it was open.
+    private func sealIfAlone() {
+        guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
+        guard (try? files.lock(openFile, .exclusive)) == true else { return }
+        let begun = SystemCalls.monotonicClock()
+        guard let sum = try? Store.sum(of: index, files) else { return }
+        let taken = SystemCalls.monotonicClock() - begun
+        let open = begun - openedAt
+        if open / 10 < taken && taken > 1_000_000 { return }
+        let word = block.word.relaxed()
+        Seal(
+            word: word, head: head, generation: index.generation, indexSum: sum.value, indexSize: UInt64(sum.size)
+        ).write(to: metaBase)
+    }
+
+    /// XXH64 of the whole index file.
+    static func sum(of index: HashIndex, _ files: any FileSystem) throws(SystemError) -> (value: UInt64, size: Int) {
+        let size = try files.status(index.file).size
+        var hash = XXH64(seed: 0)
+        var offset = 0
+        while offset < size {
+            let piece = try files.read(index.file, count: min(1 << 20, size - offset), at: offset)
+            if piece.isEmpty { break }
+            piece.withUnsafeBytes { hash.update($0) }
+            offset += piece.count
+        }
+        return (hash.value(), size)
+    }
+
+    // MARK: Figures
+
+    /// Rows that are stored, expired ones included. O(1), no lock.
+    public var count: Int { Int(clamping: block.read().counters.count) }
+
+    /// Bytes that the rows are accounted with. O(1), no lock.
+    public var liveBytes: Int { Int(clamping: block.read().counters.live) }
+
+    /// Bytes that the store takes on disk: log, index, `meta` and value files. No lock.
+    public func volume() throws(EngineError) -> Int {
+        let block = self.block.read()
+        if self.block.active.acquire() != 0 { try log.mapNewSegments(upTo: CommitBlock.tail(block.word)) }
+        let index = try currentIndex()
+        return try log.allocatedBytes() + index.allocatedBytes() + CommitBlock.fileSize
+            + Int(clamping: block.counters.fileBytes)
+    }
+
+    /// The index of the generation that `meta` names.
+    func currentIndex() throws(EngineError) -> HashIndex {
+        let generation = block.indexGeneration.acquire()
+        if index.generation != generation { try switchIndex(to: generation) }
+        return index
+    }
+
+    /// How often this process waited for the write lock, and for how many nanoseconds in all.
+    public var lockWaits: (count: UInt64, nanoseconds: UInt64) { lock.waits }
+}
+
+/// What recovery found and did when a store was opened.
+public struct RecoveryReport: Sendable, Equatable {
+    /// Why the views could not be believed.
+    public var reason: String
+    /// Records that the log holds from its head on, and keys that were found alive.
+    public var records = 0
+    /// Rows after it.
+    public var keys = 0
+    /// Where the log was cut, because what lay behind was torn; nil: nowhere.
+    public var cut: Position?
+    /// Ranges of the log that hold no record though they should: what they held is lost.
+    public var quarantined: [ClosedRange<Position>] = []
+    /// Segments that are missing or whose headers are damaged.
+    public var gaps: [String] = []
+}

@@ -1,0 +1,137 @@
+/// Finding, making and judging the directory of a store, before anything in it is believed.
+enum StoreDirectory {
+    /// What stands in a directory.
+    enum Content { case nothing, store }
+
+    /// Opens the directory at `path`, making it (0700) and its parents if need be.
+    ///
+    /// Refused: a path that isn't a directory, another user's or a world-writable directory (P43), a network file system
+    /// unless `anyFileSystem` (P28), and a directory without a store in which other names stand (nothing is made then).
+    static func open(
+        _ path: String, files: any FileSystem, anyFileSystem: Bool
+    ) throws(EngineError) -> (directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus, content: Content) {
+        do {
+            let directory = try openOrMake(path, files)
+            let status = try files.status(directory)
+            guard status.kind == .directory else {
+                throw EngineError(.io, "this is not a directory; give the store a directory of its own", path: path)
+            }
+            guard status.owner == SystemCalls.effectiveUser() else {
+                throw EngineError(
+                    .insecureDirectory, "the directory belongs to user \(status.owner); a store must belong to the user that opens it",
+                    path: path)
+            }
+            guard status.mode & 0o002 == 0 else {
+                throw EngineError(
+                    .insecureDirectory, "the directory is writable for everybody; chmod o-w it, or choose another", path: path)
+            }
+            let fileSystem = try files.fileSystem(under: directory)
+            if fileSystem.kind == .network && !anyFileSystem {
+                throw EngineError(
+                    .networkFileSystem,
+                    "\(fileSystem.name) has no common memory and no dependable locks between machines; use a local directory, or insist with anyFileSystem or DISKCACHE_ANY_FS=1",
+                    path: path)
+            }
+            let names = try files.list(directory)
+            let isStore = names.contains("meta") || names.contains("log")
+            if !isStore, let foreign = names.first(where: { !isOurs($0) }) {
+                throw EngineError(
+                    .foreignDirectory,
+                    "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
+                    path: path)
+            }
+            return (directory, status, fileSystem, isStore ? .store : .nothing)
+        } catch let error as SystemError {
+            throw EngineError(error)
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw EngineError(.io, "\(error)", path: path)
+        }
+    }
+
+    /// The names that a store makes in its directory.
+    static func isOurs(_ name: String) -> Bool {
+        let exact = [
+            "meta", "meta.new", "lock", "open", "snapshot", "sync", "log", "files", "locks",
+        ]
+        return exact.contains(name) || name.hasPrefix("index.") || name.hasPrefix("stamps.") || name.hasPrefix("trees.")
+    }
+
+    private static func openOrMake(_ path: String, _ files: any FileSystem) throws(EngineError) -> FileDescriptor {
+        do throws(SystemError) {
+            return try files.open(path, in: nil, [.directory, .followLinks])
+        } catch {
+            if error.errno != ErrorNumber.notFound { throw opening(error, path) }
+        }
+        do throws(SystemError) {
+            try makeParents(path, files)
+            return try files.open(path, in: nil, [.directory, .followLinks])
+        } catch {
+            throw opening(error, path)
+        }
+    }
+
+    private static func opening(_ error: SystemError, _ path: String) -> EngineError {
+        if error.errno == ErrorNumber.notDirectory {
+            return EngineError(
+                .io, "something on the path is not a directory; give the store a directory of its own", path: path, errno: error.errno)
+        }
+        return EngineError(error)
+    }
+
+    private static func makeParents(_ path: String, _ files: any FileSystem) throws(SystemError) {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: true)
+        var prefix = path.hasPrefix("/") ? "/" : ""
+        for part in parts {
+            prefix += prefix.isEmpty || prefix.hasSuffix("/") ? String(part) : "/" + part
+            do throws(SystemError) {
+                try files.makeDirectory(prefix, in: nil, mode: 0o700)
+            } catch {
+                if error.errno == ErrorNumber.exists { continue }
+                // A parent that may not be written to, but is there.
+                if let status = try files.status(of: prefix, in: nil), status.kind != .other { continue }
+                throw error
+            }
+        }
+    }
+
+    /// A subdirectory of the store, made if it isn't there.
+    static func subdirectory(
+        _ name: String, in directory: FileDescriptor, files: any FileSystem
+    ) throws(EngineError) -> FileDescriptor {
+        do throws(SystemError) {
+            do throws(SystemError) {
+                return try files.open(name, in: directory, [.directory])
+            } catch {
+                if error.errno != ErrorNumber.notFound { throw error }
+            }
+            do throws(SystemError) {
+                try files.makeDirectory(name, in: directory, mode: 0o700)
+            } catch {
+                if error.errno != ErrorNumber.exists { throw error }
+            }
+            return try files.open(name, in: directory, [.directory])
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    /// Makes a fresh directory under the system's place for temporary files: `diskcache-` and 16 random hexadecimal digits.
+    static func makeTemporary(_ environment: Environment) throws(EngineError) -> String {
+        let parent = SystemCalls.environment("TMPDIR") ?? "/tmp"
+        do throws(SystemError) {
+            while true {
+                let path = parent + "/diskcache-" + String(environment.random(), radix: 16)
+                do throws(SystemError) {
+                    try environment.files.makeDirectory(path, in: nil, mode: 0o700)
+                    return path
+                } catch {
+                    if error.errno != ErrorNumber.exists { throw error }
+                }
+            }
+        } catch {
+            throw EngineError(error)
+        }
+    }
+}

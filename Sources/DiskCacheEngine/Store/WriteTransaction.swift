@@ -1,0 +1,438 @@
+/// What the open transaction has done so far: what undo needs, and the counters as they will be.
+struct TransactionState {
+    /// A slot that was stored: which record it names now, and what it named before.
+    struct Change {
+        var record: Position
+        var hash: UInt64
+        /// The slot before; a vacant one if the key had none.
+        var before: UInt64
+    }
+    /// How deep `begin` is nested; 0: no transaction.
+    var depth = 0
+    /// Where its first record lies.
+    var first: Position = 0
+    var changes: [Change] = []
+    var operations: UInt32 = 0
+    /// Whether the last record appended ends the transaction.
+    var isClosed = false
+    /// The counters and the head at its beginning, for undo.
+    var countersBefore = CommitBlock.Counters()
+    var headBefore: Position = 0
+    /// Files that its records name, placed or about to be; and how many files of others it replaced.
+    var newFiles: [ValueFileName] = []
+    var replacedFiles: UInt64 = 0
+}
+
+/// Expiry and tag of a record that is about to be written.
+public struct RecordAttributes {
+    /// Microseconds since 1970; nil: never.
+    public var expiry: Int64?
+    /// Form and bytes.
+    public var tag: (form: UInt8, bytes: UnsafeRawBufferPointer)?
+
+    /// Attributes with these parts.
+    @inline(__always)
+    public init(expiry: Int64? = nil, tag: (form: UInt8, bytes: UnsafeRawBufferPointer)? = nil) {
+        self.expiry = expiry
+        self.tag = tag
+    }
+}
+
+/// The writer's protocol (DESIGN 4; models: core.pml, commit-undo-generation.pml). All of it belongs to the holder of the lock.
+extension Store {
+    // MARK: Beginning and ending
+
+    /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
+    @inline(__always)
+    func begin(deadline: UInt64) throws(EngineError) {
+        if lock.isHeldByThisThread {
+            transaction.depth &+= 1
+            return
+        }
+        try lock.acquire(deadline: deadline)
+        do throws(EngineError) {
+            if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }
+            if block.poison.relaxed() != 0 { throw poisoned() }
+        } catch {
+            lock.release()
+            throw error
+        }
+        transaction.depth = 1
+        transaction.first = log.tail
+        transaction.isClosed = false
+        transaction.operations = 0
+        transaction.countersBefore = counters
+        transaction.headBefore = head
+        now = environment.wallClock()
+    }
+
+    /// Commits if this is the outermost level: what was written is visible to all at one instant.
+    @inline(__always)
+    func commit() throws(EngineError) {
+        transaction.depth &-= 1
+        if transaction.depth > 0 { return }
+        do throws(EngineError) {
+            try publish()
+        } catch {
+            undo()
+            lock.release()
+            throw error
+        }
+        lock.release()
+    }
+
+    /// Undoes everything that was written since the outermost `begin`, and lets go of the lock.
+    @inline(never)
+    func rollBack() {
+        transaction.depth -= 1
+        if transaction.depth > 0 { return }
+        undo()
+        lock.release()
+    }
+
+    @inline(__always)
+    private func publish() throws(EngineError) {
+        guard transaction.operations != 0 else { return }
+        if !transaction.isClosed { try appendCommitRecord() }
+        Seal.clear(metaBase)
+        let tail = log.tail
+        counters.lastRecord = log.lastRecord
+        if transaction.replacedFiles != 0 {
+            block.deadFiles.add(transaction.replacedFiles)
+            transaction.replacedFiles = 0
+        }
+        index.cover(tail)
+        block.publish(tail: tail, head: head, counters)
+        if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
+        if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
+        markDirty()
+    }
+
+    @inline(never)
+    private func appendCommitRecord() throws(EngineError) {
+        var draft = RecordDraft(kind: .commit)
+        draft.flags = RecordBits.commit
+        draft.storedTime = storedTime()
+        var body = transaction.operations.littleEndian
+        try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
+            draft.value = bytes
+            _ = try log.append(draft)
+        }
+        counters.dead += UInt64(RecordLayout.commitSize)
+        transaction.isClosed = true
+    }
+
+    /// Milliseconds since the store's epoch, never less than before.
+    @inline(__always)
+    func storedTime() -> UInt64 {
+        let milliseconds = now / 1000 &- identity.epoch
+        let time = max(UInt64(bitPattern: max(milliseconds, 0)) & PackedPosition.mask, counters.lastStoredTime)
+        counters.lastStoredTime = time
+        return time
+    }
+
+    func poisoned() -> EngineError {
+        EngineError(
+            .poisoned,
+            "an earlier sync failed, so writing was stopped; close the store in every process and open it again", path: path,
+            errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
+    }
+
+    // MARK: Operations
+
+    /// What a put found in its place.
+    public enum PutCondition: Sendable {
+        case always
+        /// Only if the key is missing or expired.
+        case onlyIfMissing
+    }
+
+    /// Appends a new version of a key and points its slot at it. `isLast`: it ends the transaction. False: `condition` failed.
+    ///
+    /// `file`: the value is a reference to a value file, which is put into its place before the transaction can commit.
+    @inline(__always)
+    func put(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, value: UnsafeRawBufferPointer,
+        _ attributes: RecordAttributes, condition: PutCondition = .always, isLast: Bool, keptTime: UInt64? = nil
+    ) throws(EngineError) -> Bool {
+        let identity = KeyClass.identity(keyClass)
+        let hash = self.hash(identity, key)
+        var found = try place(identity, key, hash)
+        var draft = RecordDraft(kind: .put)
+        draft.form = form
+        draft.keyClass = keyClass
+        draft.key = key
+        draft.value = value
+        draft.expiry = attributes.expiry
+        draft.tag = attributes.tag
+        var replaced: Record?
+        if case .present(_, let record) = found, record.position >= head {
+            if record.kind != RecordKind.tombstone.rawValue {
+                if condition == .onlyIfMissing, !(record.expiry.map { $0 <= now } ?? false) { return false }
+                replaced = record
+                draft.rowid = record.rowid
+                // The form in which a number was first given stays.
+                draft.keyClass = record.keyClass
+            }
+        }
+        if replaced == nil {
+            guard counters.nextRowid < 1 << 40 else {
+                throw EngineError(.limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
+            }
+            draft.rowid = counters.nextRowid
+        }
+        if let keptTime {
+            draft.flags |= RecordBits.kept
+            draft.storedTime = keptTime
+        } else {
+            draft.storedTime = storedTime()
+        }
+        if isLast { draft.flags |= RecordBits.commit }
+        try append(&draft, identity, hash, &found)
+        if replaced == nil {
+            counters.nextRowid &+= 1
+            counters.count &+= 1
+        }
+        accountReplacement(of: replaced)
+        accountAddition(size: draft.size, form: form, value: value, expiry: attributes.expiry)
+        if isLast { transaction.isClosed = true }
+        return true
+    }
+
+    /// Appends a tombstone for a key that is there. `isLast` as in `put`.
+    @inline(__always)
+    func remove(
+        _ record: Record, cause: TombstoneCause, isLast: Bool
+    ) throws(EngineError) {
+        let identity = KeyClass.identity(record.keyClass)
+        let hash = self.hash(identity, record.key)
+        var found = try place(identity, record.key, hash)
+        var draft = RecordDraft(kind: .tombstone)
+        draft.form = cause.rawValue
+        draft.keyClass = record.keyClass
+        draft.key = record.key
+        draft.rowid = record.rowid
+        draft.storedTime = storedTime()
+        if isLast { draft.flags |= RecordBits.commit }
+        try append(&draft, identity, hash, &found)
+        counters.count &-= 1
+        accountReplacement(of: record)
+        counters.dead &+= UInt64(draft.size)
+        if isLast { transaction.isClosed = true }
+    }
+
+    /// Everything is absent from here on: a head record that names itself, then the settings again. O(1).
+    func clear() throws(EngineError) {
+        let encoded = settings.encoded()
+        let room = 40 + RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count + 8)
+        try log.reserve(room + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        if transaction.operations == 0 { transaction.first = log.tail }
+        var draft = RecordDraft(kind: .head)
+        draft.storedTime = storedTime()
+        var body = (log.tail.littleEndian, counters.nextRowid.littleEndian)
+        let position = try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
+            draft.value = bytes
+            return try log.append(draft)
+        }
+        transaction.operations &+= 1
+        head = position
+        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
+        counters.dead = UInt64(draft.size)
+        counters.live = 0
+        counters.count = 0
+        counters.fileBytes = 0
+        counters.earliestExpiry = UInt64(Int64.max)
+        if counters.settings != 0 { try appendSettings(encoded) }
+    }
+
+    /// *Writer.* Writes the settings as a record of the open transaction.
+    func appendSettings(_ encoded: [UInt8]) throws(EngineError) {
+        let size = RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count)
+        try log.reserve(size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        if transaction.operations == 0 { transaction.first = log.tail }
+        var draft = RecordDraft(kind: .system)
+        draft.keyClass = KeyClass.system
+        draft.form = ValueFormCode.encoded
+        draft.storedTime = storedTime()
+        draft.previous = 0
+        let name: [UInt8] = Array("settings".utf8)
+        var position: Position = 0
+        var failure: EngineError?
+        name.withUnsafeBytes { key in
+            encoded.withUnsafeBytes { value in
+                draft.key = key
+                draft.value = value
+                do throws(EngineError) {
+                    position = try log.append(draft)
+                } catch {
+                    failure = error
+                }
+            }
+        }
+        if let failure { throw failure }
+        transaction.operations &+= 1
+        counters.settings = position
+        counters.dead &+= UInt64(size)
+        settingsPosition = position
+    }
+
+    // MARK: Parts
+
+    /// The key's slot, or a free one; splits pages until there is one.
+    @inline(__always)
+    private func place(
+        _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
+    ) throws(EngineError) -> HashIndex.Found {
+        let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+        if case .full = found { return try placeAfterSplits(identity, key, hash) }
+        return found
+    }
+
+    @inline(never)
+    private func placeAfterSplits(
+        _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
+    ) throws(EngineError) -> HashIndex.Found {
+        while true {
+            try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
+            let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+            if case .full = found { continue }
+            return found
+        }
+    }
+
+    /// The hash of the key of the record at a position; nil: it lies below everything that is there.
+    func rehash(_ position: Position) throws(EngineError) -> UInt64? {
+        switch try log.record(at: position) {
+        case .record(let record): return hash(KeyClass.identity(record.keyClass), record.key)
+        case .gone: return nil
+        case .damaged:
+            throw EngineError(.corrupted, "the record at position \(position) is damaged; run check", path: path)
+        }
+    }
+
+    /// Makes room, appends, and points the slot at the record: in this order, so that nothing fails behind the append.
+    @inline(__always)
+    private func append(
+        _ draft: inout RecordDraft, _ identity: UInt8, _ hash: UInt64, _ found: inout HashIndex.Found
+    ) throws(EngineError) {
+        let room = draft.size &+ RecordLayout.voidSize &+ RecordLayout.commitSize
+        try log.reserve(room, head: head, settings: counters.settings)
+        if transaction.operations == 0 { transaction.first = log.tail }
+        let place: HashIndex.Place
+        var before = Slot.vacant
+        switch found {
+        case .present(let present, let record):
+            place = present
+            before = present.value.raw
+            // A version of this very transaction is skipped: what a reader goes back to was committed.
+            draft.previous = record.position >= transaction.first ? record.previous : record.position
+        case .free(let free):
+            place = free
+        case .full:
+            throw index.damaged()
+        }
+        let position = try log.append(draft)
+        transaction.changes.append(.init(record: position, hash: hash, before: before))
+        transaction.operations &+= 1
+        place.slot.release(place.value.pointing(to: position).raw)
+        FaultPoint.reach(.slotStored)
+    }
+
+    /// Bytes that a row is accounted with, beside its file.
+    @inline(__always) static func accounted(_ size: Int) -> UInt64 { UInt64(truncatingIfNeeded: size &+ 24) }
+
+    /// Bytes that a value file takes on disk, as accounted.
+    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
+        let length = ValueFileReference(value)?.length ?? 0
+        return (length &+ 4095) & ~4095
+    }
+
+    @inline(__always)
+    private func accountAddition(size: Int, form: UInt16, value: UnsafeRawBufferPointer, expiry: Int64?) {
+        counters.live &+= Self.accounted(size)
+        if ValueFormCode.isFile(form) {
+            let bytes = Self.fileBytes(value)
+            counters.live &+= bytes
+            counters.fileBytes &+= bytes
+        }
+        if let expiry { counters.earliestExpiry = min(counters.earliestExpiry, UInt64(max(expiry, 0))) }
+    }
+
+    @inline(__always)
+    private func accountReplacement(of record: Record?) {
+        guard let record else { return }
+        counters.live &-= Self.accounted(record.size)
+        counters.dead &+= UInt64(truncatingIfNeeded: record.size)
+        if ValueFormCode.isFile(record.form) {
+            let bytes = Self.fileBytes(record.value)
+            counters.live &-= bytes
+            counters.fileBytes &-= bytes
+            transaction.replacedFiles &+= 1
+        }
+    }
+
+    // MARK: Undo
+
+    /// Takes back what the transaction wrote: slots first, newest first, then a void record, then T. What was appended stays
+    /// in the log and counts for nothing.
+    @inline(never)
+    func undo() {
+        defer {
+            transaction.changes.removeAll(keepingCapacity: true)
+            transaction.newFiles.removeAll()
+            transaction.operations = 0
+            transaction.replacedFiles = 0
+        }
+        for change in transaction.changes.reversed() {
+            if let place = try? index.slot(naming: change.record, hash: change.hash) {
+                let before = Slot(raw: change.before)
+                // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
+                place.slot.release(
+                    before.isFree
+                        ? Slot.vacant
+                        : place.value.pointing(to: PackedPosition.complete(before.low, around: log.tail)).raw)
+                FaultPoint.reach(.undoSlot)
+            }
+        }
+        FaultPoint.reach(.undoSlots)
+        let last = transaction.countersBefore
+        let first = transaction.first
+        let wrote = transaction.operations != 0
+        counters.count = last.count
+        counters.live = last.live
+        counters.dead = last.dead
+        counters.fileBytes = last.fileBytes
+        counters.nextRowid = last.nextRowid
+        counters.earliestExpiry = last.earliestExpiry
+        if counters.settings != last.settings { settingsPosition = .max }
+        counters.settings = last.settings
+        head = transaction.headBefore
+        for name in transaction.newFiles { try? valueFiles.unlink(name) }
+        guard wrote else { return }
+        appendVoid(from: first)
+    }
+
+    /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.
+    func appendVoid(from first: Position) {
+        var draft = RecordDraft(kind: .void)
+        draft.flags = RecordBits.commit
+        draft.storedTime = counters.lastStoredTime
+        var body = first.littleEndian
+        let done: Bool = withUnsafeBytes(of: &body) { bytes in
+            draft.value = bytes
+            return (try? log.append(draft)) != nil
+        }
+        // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
+        guard done else {
+            block.owner.store(0)
+            return
+        }
+        FaultPoint.reach(.voidWritten)
+        counters.lastRecord = log.lastRecord
+        counters.dead &+= log.tail &- first
+        Seal.clear(metaBase)
+        index.cover(log.tail)
+        block.publish(tail: log.tail, head: head, counters)
+        markDirty()
+    }
+}
