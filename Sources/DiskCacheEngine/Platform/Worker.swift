@@ -95,7 +95,9 @@ final class Worker: Sendable {
 
     /// Has the task called soon, once more at least after this.
     func signal(_ token: Token) {
-        if isForeign || token.task.signalled.exchange(true, ordering: .sequentiallyConsistent) { return }
+        if isForeign { return }
+        let wasSignalled = token.task.signalled.exchange(true, ordering: .sequentiallyConsistent)
+        if wasSignalled && isStarted.load(ordering: .relaxed) { return }
         wake()
     }
 
