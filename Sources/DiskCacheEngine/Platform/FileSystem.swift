@@ -78,6 +78,32 @@ extension FileSystem {
         try open(path, in: directory, options, mode: 0o600)
     }
 
+    /// Up to `count` bytes from `offset` on.
+    package func read(_ file: FileDescriptor, count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            do throws(SystemError) {
+                filled = try read(file, into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Writes all of `bytes`.
+    package func write(_ file: FileDescriptor, _ bytes: [UInt8], at offset: Int) throws(SystemError) {
+        let result = bytes.withUnsafeBytes { buffer -> Result<Void, SystemError> in
+            do throws(SystemError) {
+                return .success(try write(file, buffer, at: offset))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
     /// Unlinks a name; that it is gone already is as good.
     package func unlinkIfPresent(_ path: String, in directory: FileDescriptor) throws(SystemError) {
         do {

@@ -1,0 +1,28 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "Benchmarks",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "bench", targets: ["Bench"])],
+    dependencies: [.package(name: "DiskCache", path: "..")],
+    targets: [
+        .target(name: "Workloads", swiftSettings: common),
+        .systemLibrary(
+            name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
+        .target(name: "Compare", dependencies: ["Workloads", "CLMDB"], swiftSettings: common),
+        .executableTarget(
+            name: "Bench",
+            dependencies: ["Workloads", "Compare", .product(name: "DiskCache", package: "DiskCache")],
+            exclude: ["DiskCacheEngine.swift"],
+            swiftSettings: common),
+        .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: common),
+    ]
+)

@@ -1,0 +1,40 @@
+import Workloads
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+@main
+enum Bench {
+    static func main() {
+        do {
+            let options = try Options(CommandLine.arguments.dropFirst())
+            if options.help {
+                print(Options.usage, terminator: "")
+            } else {
+                try run(options)
+            }
+        } catch let error as UsageError {
+            Files.log("bench: \(error.message)\n\n\(Options.usage)")
+            exit(2)
+        } catch {
+            Files.log("bench: \(error)\n")
+            exit(1)
+        }
+    }
+
+    private static func run(_ options: Options) throws {
+        let (contestants, reference) = try options.selection()
+        let directory = try Files.makeTemporaryDirectory(in: options.directory)
+        defer { try? Files.remove(directory) }
+        let race = Race(contestants, keyCount: options.keys, rounds: options.rounds, directory: directory)
+        let results = try race.run { Files.log("\($0)\n") }
+        let machine = Machine()
+        print(results.markdown(reference: reference, machine: machine), terminator: "")
+        if let json = options.json { try Files.write(results.json(machine: machine), to: json) }
+    }
+}

@@ -1,0 +1,50 @@
+/// What the engine throws: what went wrong, where, and what to do about it.
+public struct EngineError: Error, Sendable, Equatable {
+    /// What went wrong.
+    public enum Code: Sendable, Equatable {
+        case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
+        case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
+        case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting
+    }
+    /// What went wrong.
+    public let code: Code
+    /// What happened and what to do, in a sentence.
+    public let message: String
+    /// The file or directory that it is about.
+    public let path: String?
+    /// The system's own number for it, where a system call failed.
+    public let errno: Int32?
+
+    /// An error with its parts.
+    public init(_ code: Code, _ message: String, path: String? = nil, errno: Int32? = nil) {
+        self.code = code
+        self.message = message
+        self.path = path
+        self.errno = errno
+    }
+
+    /// The error that a failed system call means to the caller of the store.
+    package init(_ error: SystemError) {
+        let code: Code
+        let advice: String
+        switch error.errno {
+        case ErrorNumber.noSpace, ErrorNumber.quota, ErrorNumber.fileTooLarge:
+            (code, advice) = (.diskFull, "the disk is full; free some space and try again")
+        case ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem:
+            (code, advice) = (.tooManyOpenFiles, "no file descriptor is left; raise the limit or close files")
+        case ErrorNumber.accessDenied, ErrorNumber.notPermitted:
+            (code, advice) = (.io, "this user may not do that; check owner and permissions")
+        case ErrorNumber.readOnlyFileSystem:
+            (code, advice) = (.readOnly, "the file system is mounted read-only")
+        case ErrorNumber.tooManyLinks:
+            (code, advice) = (.insecureDirectory, "a symbolic link stands where a file or directory of the store should be")
+        case ErrorNumber.notDirectory:
+            (code, advice) = (.io, "something on the path is not a directory")
+        case ErrorNumber.noMemory:
+            (code, advice) = (.limitReached, "the system has no memory or address space left")
+        default:
+            (code, advice) = (.io, "the system reported an error")
+        }
+        self.init(code, "\(error.call) failed: \(advice)", path: error.path, errno: error.errno)
+    }
+}

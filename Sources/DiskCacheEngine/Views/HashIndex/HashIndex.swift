@@ -1,0 +1,510 @@
+import Synchronization
+
+/// The hash index: where the newest record of a key lies. Extendible hashing in a mapped file (Fagin et al., TODS 1979; for
+/// mapped memory see CCEH, Nam et al., FAST 2019), with pages that are copied when they split, so that readers in any thread
+/// and process need no lock (models: hash-copysplit.pml, move.pml).
+///
+/// It holds no fact: `Rebuild` makes it again from the log. One object stands for one generation of the file.
+///
+/// **Threads.** `lookup` by any thread between `ReaderPins.enter` and `leave`. Everything else by the holder of the write lock.
+///
+/// **Invariants.** I1 every entry of the directory that agrees with a page in the page's depth low bits names that page, with its
+/// depth. I2 a key is in at most one slot of the pages that the directory names. I3 a slot's page is the one that its hash leads
+/// to. I4 no slot stands behind a bucket, on its way from home, that has a place never used.
+final class HashIndex: @unchecked Sendable {
+    let generation: UInt64
+    let file: FileDescriptor
+    let files: any FileSystem
+    let base: UnsafeMutableRawPointer
+    private let reserved: Int
+    /// Pages that the file really has: checked before a page number from the file is believed.
+    private let validPages: Atomic<Int>
+
+    static let reservation = 16 << 30
+
+    private init(
+        generation: UInt64, file: FileDescriptor, files: any FileSystem, base: UnsafeMutableRawPointer, reserved: Int,
+        size: Int
+    ) {
+        self.generation = generation
+        self.file = file
+        self.files = files
+        self.base = base
+        self.reserved = reserved
+        validPages = Atomic(min(size, reserved) / IndexLayout.pageSize)
+    }
+
+    deinit { files.unmap(base, count: reserved, leavingZeros: false) }
+
+    // MARK: Words
+
+    @inline(__always) var root: SharedWord { SharedWord(base, IndexLayout.root) }
+    @inline(__always) var covered: SharedWord { SharedWord(base, IndexLayout.covered) }
+    private var pages: SharedWord { SharedWord(base, IndexLayout.pages) }
+    private var spare: SharedWord { SharedWord(base, IndexLayout.spare) }
+    private var intent: SharedWord { SharedWord(base, IndexLayout.intent) }
+
+    @inline(__always) static func depth(ofRoot root: UInt64) -> Int { Int(root & 0xFF) }
+    @inline(__always) static func run(ofRoot root: UInt64) -> Int { Int(root &>> 8) }
+
+    /// The directory entry of a hash.
+    @inline(__always)
+    func entryWord(_ root: UInt64, _ index: Int) -> SharedHalf {
+        SharedHalf(base, Self.run(ofRoot: root) &* IndexLayout.pageSize &+ index &* 4)
+    }
+
+    @inline(__always)
+    func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
+        SharedWord(
+            base, page &* IndexLayout.pageSize &+ 64 &+ bucket &* IndexLayout.bucketSize &+ index &* 8)
+    }
+
+    /// Whether a directory's pages lie in the file.
+    @inline(__always)
+    func isValid(root: UInt64) -> Bool {
+        let depth = Self.depth(ofRoot: root)
+        guard depth <= IndexLayout.maximumDepth else { return false }
+        let run = Self.run(ofRoot: root)
+        return run >= IndexLayout.firstFreePage && hasPages(run &+ max(1, (4 &<< depth) &>> 12))
+    }
+
+    /// Whether an entry's page lies in the file.
+    @inline(__always)
+    func isValid(_ entry: DirectoryEntry) -> Bool {
+        entry.page >= IndexLayout.firstFreePage && entry.depth <= IndexLayout.maximumDepth
+            && hasPages(entry.page &+ 1)
+    }
+
+    @inline(__always) private func hasPages(_ count: Int) -> Bool {
+        count <= validPages.load(ordering: .relaxed) || hasPagesNow(count)
+    }
+
+    /// The file may have grown: ask it.
+    @inline(never) private func hasPagesNow(_ count: Int) -> Bool {
+        guard let size = try? files.status(file).size else { return false }
+        let valid = min(size, reserved) / IndexLayout.pageSize
+        validPages.store(valid, ordering: .relaxed)
+        return count <= valid
+    }
+
+    // MARK: Making and opening
+
+    /// What the header of an index file says about where and when it was made.
+    struct Identity: Equatable, Sendable {
+        var storeID: (UInt64, UInt64)
+        var generation: UInt64
+        var boot: (UInt64, UInt64)
+        var device: UInt64
+        var inode: UInt64
+
+        static func == (a: Self, b: Self) -> Bool {
+            a.storeID == b.storeID && a.generation == b.generation && a.boot == b.boot && a.device == b.device
+                && a.inode == b.inode
+        }
+    }
+
+    /// Makes an empty index of depth 0 that covers nothing. A file of that name is one that a killed process left: it goes.
+    static func create(
+        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
+        boot: (UInt64, UInt64)
+    ) throws(EngineError) -> HashIndex {
+        do {
+            let name = IndexLayout.name(generation)
+            try files.unlinkIfPresent(name, in: directory)
+            let file = try files.open(name, in: directory, [.write, .create, .exclusive])
+            FaultPoint.reach(.indexCreated)
+            files.disableCopyOnWrite(file)
+            let size = 4 * IndexLayout.pageSize
+            try files.allocate(file, offset: 0, count: size)
+            let status = try files.status(file)
+            var header = [UInt8](repeating: 0, count: 256)
+            header.withUnsafeMutableBytes { raw in
+                func put(_ value: UInt64, _ at: Int) {
+                    raw.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt64.self)
+                }
+                put(IndexLayout.magic, 0)
+                put(UInt64(EngineVersion.format), 8)
+                put(storeID.0, 16)
+                put(storeID.1, 24)
+                put(generation, 32)
+                put(boot.0, 40)
+                put(boot.1, 48)
+                put(status.device, 56)
+                put(status.inode, 64)
+                put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[0..<120]), seed: 0), 120)
+                put(UInt64(IndexLayout.firstFreePage) << 8, IndexLayout.root)
+                put(UInt64(IndexLayout.firstFreePage + 2), IndexLayout.pages)
+            }
+            // One entry: the page behind the directory, depth 0.
+            let entry = DirectoryEntry(page: IndexLayout.firstFreePage + 1, depth: 0).raw
+            let entryBytes = (0..<4).map { UInt8(truncatingIfNeeded: entry >> (8 * UInt32($0))) }
+            try files.write(file, entryBytes, at: IndexLayout.pageSize)
+            try files.write(file, header, at: 0)
+            return try map(file, generation: generation, files: files, size: status.size)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    /// Opens the file of a generation; nil if it isn't there or isn't an index of this store and generation.
+    static func open(
+        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64)
+    ) throws(EngineError) -> (index: HashIndex, identity: Identity)? {
+        do throws(SystemError) {
+            let file: FileDescriptor
+            do throws(SystemError) {
+                file = try files.open(IndexLayout.name(generation), in: directory, [.write])
+            } catch {
+                if error.errno == ErrorNumber.notFound { return nil }
+                throw error
+            }
+            let status = try files.status(file)
+            guard status.kind == .regular, status.size >= 4 * IndexLayout.pageSize,
+                status.size % IndexLayout.pageSize == 0
+            else { return nil }
+            let header = try files.read(file, count: 256, at: 0)
+            guard header.count == 256 else { return nil }
+            let identity = header.withUnsafeBytes { raw -> Identity? in
+                func word(_ at: Int) -> UInt64 {
+                    UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                }
+                guard word(0) == IndexLayout.magic, word(8) == UInt64(EngineVersion.format),
+                    word(120) == XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[0..<120]), seed: 0),
+                    word(16) == storeID.0, word(24) == storeID.1, word(32) == generation
+                else { return nil }
+                return Identity(
+                    storeID: (word(16), word(24)), generation: word(32), boot: (word(40), word(48)), device: word(56),
+                    inode: word(64))
+            }
+            guard let identity, identity.device == status.device, identity.inode == status.inode else { return nil }
+            let index = try map(file, generation: generation, files: files, size: status.size)
+            guard index.isValid(root: index.root.acquire()) else { return nil }
+            return (index, identity)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    /// Maps far beyond the file's end, so that growth needs no new mapping: allocation makes the addresses usable.
+    private static func map(
+        _ file: FileDescriptor, generation: UInt64, files: any FileSystem, size: Int
+    ) throws(SystemError) -> HashIndex {
+        var reserved = reservation
+        while true {
+            do {
+                let base = try files.map(file, offset: 0, count: reserved, writable: true, at: nil)
+                return HashIndex(
+                    generation: generation, file: file, files: files, base: base, reserved: reserved, size: size)
+            } catch {
+                if error.errno != ErrorNumber.noMemory || reserved / 2 < max(size, 4 << 20) { throw error }
+                reserved /= 2
+            }
+        }
+    }
+
+    /// Bytes that the file takes on disk.
+    func allocatedBytes() throws(EngineError) -> Int {
+        do {
+            return try files.status(file).allocated
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    // MARK: Writing
+
+    /// Where a key stands, or could.
+    struct Place {
+        let slot: SharedWord
+        let value: Slot
+    }
+
+    enum Found {
+        /// The key's slot, and the record that it names.
+        case present(Place, Record)
+        /// A free slot of the key's buckets, with the value (but for the position) that it will get.
+        case free(Place)
+        /// All four buckets are full.
+        case full
+    }
+
+    /// Looks for a key under the write lock. `anchor` is a position near which all live ones lie: the tail.
+    @inline(__always)
+    func findForWriting(
+        _ hash: UInt64, anchor: Position, log: Log, _ matches: (Record) -> Bool
+    ) throws(EngineError) -> Found {
+        let root = self.root.relaxed()
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, Self.depth(ofRoot: root))).relaxed())
+        guard isValid(entry) else { throw damaged() }
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        let home = HashBits.home(hash)
+        var free: Place?
+        probing: for displacement in 0..<IndexLayout.probes {
+            let bucket = HashBits.bucket(home, step, displacement)
+            let want = fingerprint &<< 2 | UInt64(displacement)
+            var neverUsed = false
+            for index in 0..<IndexLayout.slotsPerBucket {
+                let word = slotWord(entry.page, bucket, index)
+                let slot = Slot(raw: word.relaxed())
+                if slot.isFree {
+                    if free == nil {
+                        free = Place(
+                            slot: word, value: Slot(fingerprint: fingerprint, displacement: displacement, position: 0))
+                    }
+                    if slot.raw == Slot.neverUsed { neverUsed = true }
+                } else if slot.raw &>> 40 == want {
+                    let position = PackedPosition.complete(slot.low, around: anchor)
+                    switch try log.record(at: position) {
+                    case .record(let record):
+                        if matches(record) { return .present(Place(slot: word, value: slot), record) }
+                    case .gone:
+                        break
+                    case .damaged:
+                        throw EngineError(
+                            .corrupted, "the record at position \(position) is damaged; run check",
+                            path: log.directory.path)
+                    }
+                }
+            }
+            if neverUsed { break probing }
+        }
+        if let free { return .free(free) }
+        return .full
+    }
+
+    /// The slot that names exactly `position` for a key of this hash; nil: none does.
+    func slot(naming position: Position, hash: UInt64) throws(EngineError) -> Place? {
+        let root = self.root.relaxed()
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, Self.depth(ofRoot: root))).relaxed())
+        guard isValid(entry) else { throw damaged() }
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        let home = HashBits.home(hash)
+        for displacement in 0..<IndexLayout.probes {
+            let bucket = HashBits.bucket(home, step, displacement)
+            let want = Slot(fingerprint: fingerprint, displacement: displacement, position: position)
+            for index in 0..<IndexLayout.slotsPerBucket {
+                let word = slotWord(entry.page, bucket, index)
+                if word.relaxed() == want.raw { return Place(slot: word, value: want) }
+            }
+        }
+        return nil
+    }
+
+    /// Stored after the slots and before the commit word: every record below it that counts is in this index.
+    @inline(__always) func cover(_ tail: Position) {
+        covered.store(tail)
+        FaultPoint.reach(.coveredStored)
+    }
+
+    // MARK: Splitting
+
+    /// Splits the page of `hash`, so that there is room for it; once may not be enough. Readers go on all the while.
+    @inline(never)
+    func split(
+        _ hash: UInt64, anchor: Position, rehash: (Position) throws(EngineError) -> UInt64?
+    ) throws(EngineError) {
+        var root = self.root.relaxed()
+        var depth = Self.depth(ofRoot: root)
+        let entry = DirectoryEntry(raw: entryWord(root, HashBits.directoryIndex(hash, depth)).relaxed())
+        guard isValid(entry) else { throw damaged() }
+        guard entry.depth < IndexLayout.maximumDepth else { throw full() }
+        if entry.depth == depth {
+            try double(root)
+            root = self.root.relaxed()
+            depth = Self.depth(ofRoot: root)
+        }
+        let prefix = (hash &>> 16) & ((1 &<< UInt64(entry.depth)) &- 1)
+        let bit = UInt64(1) &<< UInt64(entry.depth)
+        var low = IndexPageImage(depth: entry.depth + 1, prefix: prefix)
+        var high = IndexPageImage(depth: entry.depth + 1, prefix: prefix | bit)
+        if (entry.depth + 1) & 7 == 0 {
+            try distributeByRecords(entry, anchor: anchor, rehash: rehash, &low, &high)
+        } else {
+            distribute(entry, &low, &high)
+        }
+
+        let unused = Int(pages.relaxed())
+        let spare = Int(self.spare.relaxed())
+        let lowPage = spare != 0 ? spare : unused
+        let highPage = spare != 0 ? unused : unused + 1
+        try ensurePages(highPage + 1)
+        low.write(to: base + lowPage * IndexLayout.pageSize)
+        high.write(to: base + highPage * IndexLayout.pageSize)
+        FaultPoint.reach(.splitFilled)
+        SharedWord(base, IndexLayout.splitPage).store(UInt64(entry.raw))
+        SharedWord(base, IndexLayout.lowPage).store(UInt64(lowPage))
+        SharedWord(base, IndexLayout.highPage).store(UInt64(highPage))
+        intent.release(1)
+        FaultPoint.reach(.splitIntentStored)
+        publish(entry, lowPage: lowPage, highPage: highPage, root: root, from: Int(prefix), by: 1 << entry.depth)
+    }
+
+    /// Sets the entries that still name the old page, retires it and clears the intent. Doing it again changes nothing.
+    private func publish(
+        _ entry: DirectoryEntry, lowPage: Int, highPage: Int, root: UInt64, from start: Int, by stride: Int
+    ) {
+        let low = DirectoryEntry(page: lowPage, depth: entry.depth + 1)
+        let high = DirectoryEntry(page: highPage, depth: entry.depth + 1)
+        let count = 1 << Self.depth(ofRoot: root)
+        var index = start
+        while index < count {
+            let word = entryWord(root, index)
+            if word.relaxed() == entry.raw {
+                word.release(index &>> entry.depth & 1 == 0 ? low.raw : high.raw)
+                FaultPoint.reach(.splitEntryStored)
+            }
+            index += stride
+        }
+        FaultPoint.reach(.splitEntriesStored)
+        // The next split writes into the old page: nobody may see that before the entries.
+        SharedMemory.releaseFence()
+        spare.release(UInt64(entry.page))
+        FaultPoint.reach(.splitSpareStored)
+        if pages.relaxed() < UInt64(max(lowPage, highPage) + 1) { pages.store(UInt64(max(lowPage, highPage) + 1)) }
+        intent.release(0)
+        FaultPoint.reach(.splitDone)
+    }
+
+    /// Finishes what a killed writer left of a split or a doubling: before anything else is done with the index.
+    func repair() throws(EngineError) {
+        let root = self.root.relaxed()
+        guard isValid(root: root) else { throw damaged() }
+        let end = Self.run(ofRoot: root) + IndexLayout.directoryPages(Self.depth(ofRoot: root))
+        if pages.relaxed() < UInt64(end) { pages.store(UInt64(end)) }
+        guard intent.acquire() != 0 else { return }
+        let raw = SharedWord(base, IndexLayout.splitPage).relaxed()
+        let lowPage = SharedWord(base, IndexLayout.lowPage).relaxed()
+        let highPage = SharedWord(base, IndexLayout.highPage).relaxed()
+        let entry = DirectoryEntry(raw: UInt32(truncatingIfNeeded: raw))
+        guard raw <= UInt64(UInt32.max), isValid(entry), entry.depth < IndexLayout.maximumDepth,
+            lowPage < 1 << 26, highPage < 1 << 26,
+            isValid(DirectoryEntry(page: Int(lowPage), depth: 0)), isValid(DirectoryEntry(page: Int(highPage), depth: 0))
+        else { throw damaged() }
+        publish(entry, lowPage: Int(lowPage), highPage: Int(highPage), root: root, from: 0, by: 1)
+    }
+
+    /// The split bit stands in the slots themselves: no record is read.
+    private func distribute(_ entry: DirectoryEntry, _ low: inout IndexPageImage, _ high: inout IndexPageImage) {
+        let shift = UInt64(entry.depth & 7)
+        var lowImage = low
+        var highImage = high
+        var fits = true
+        // Those that stand at home first, so that nobody is pushed from where it was found at once.
+        for displacement in 0..<IndexLayout.probes {
+            forEachSlot(entry.page) { slot, bucket, _ in
+                guard slot.displacement == displacement else { return }
+                let home = HashBits.home(of: slot, in: bucket)
+                if (slot.fingerprint &>> shift) & 1 == 0 {
+                    fits = lowImage.insert(fingerprint: slot.fingerprint, home: home, low: slot.low) && fits
+                } else {
+                    fits = highImage.insert(fingerprint: slot.fingerprint, home: home, low: slot.low) && fits
+                }
+            }
+        }
+        if !fits {
+            // Every slot at its old place: always possible.
+            lowImage = low
+            highImage = high
+            forEachSlot(entry.page) { slot, bucket, index in
+                let at = bucket * IndexLayout.slotsPerBucket + index
+                if (slot.fingerprint &>> shift) & 1 == 0 {
+                    lowImage.keep(slot.raw, at: at)
+                } else {
+                    highImage.keep(slot.raw, at: at)
+                }
+            }
+        }
+        lowImage.markPassedOver()
+        highImage.markPassedOver()
+        low = lowImage
+        high = highImage
+    }
+
+    /// The window of the fingerprint moves by 8 bits: the keys are hashed again. One split in eight generations.
+    private func distributeByRecords(
+        _ entry: DirectoryEntry, anchor: Position, rehash: (Position) throws(EngineError) -> UInt64?,
+        _ low: inout IndexPageImage, _ high: inout IndexPageImage
+    ) throws(EngineError) {
+        var positions: [Position] = []
+        forEachSlot(entry.page) { slot, _, _ in
+            positions.append(PackedPosition.complete(slot.low, around: anchor))
+        }
+        for position in positions {
+            // nil: below the head, where nothing counts any more.
+            guard let hash = try rehash(position) else { continue }
+            let fingerprint = HashBits.fingerprint(hash, depth: entry.depth + 1)
+            let home = HashBits.home(hash)
+            let packed = PackedPosition.pack(position)
+            let fits =
+                (hash &>> UInt64(16 + entry.depth)) & 1 == 0
+                ? low.insert(fingerprint: fingerprint, home: home, low: packed)
+                : high.insert(fingerprint: fingerprint, home: home, low: packed)
+            guard fits else { throw full() }
+        }
+        low.markPassedOver()
+        high.markPassedOver()
+    }
+
+    private func forEachSlot(_ page: Int, _ body: (Slot, Int, Int) -> Void) {
+        for bucket in 0..<IndexLayout.buckets {
+            for index in 0..<IndexLayout.slotsPerBucket {
+                let slot = Slot(raw: slotWord(page, bucket, index).relaxed())
+                if !slot.isFree { body(slot, bucket, index) }
+            }
+        }
+    }
+
+    /// A directory of twice the size: a fresh run with the old one twice, then one store of the root.
+    private func double(_ root: UInt64) throws(EngineError) {
+        let depth = Self.depth(ofRoot: root)
+        let unused = Int(pages.relaxed())
+        guard depth < IndexLayout.maximumDepth,
+            depth < 10 || (2 << depth) <= IndexLayout.maximumEntriesPerPage * unused
+        else { throw full() }
+        let count = IndexLayout.directoryPages(depth + 1)
+        try ensurePages(unused + count)
+        let size = 4 << depth
+        let old = base + Self.run(ofRoot: root) * IndexLayout.pageSize
+        let new = base + unused * IndexLayout.pageSize
+        SharedMemory.copy(old, to: new, count: size)
+        SharedMemory.copy(old, to: new + size, count: size)
+        FaultPoint.reach(.directoryFilled)
+        self.root.release(UInt64(unused) << 8 | UInt64(depth + 1))
+        FaultPoint.reach(.directoryDoubled)
+        pages.store(UInt64(unused + count))
+    }
+
+    /// Blocks for that many pages, in steps that grow with the file up to 256 KiB.
+    private func ensurePages(_ count: Int) throws(EngineError) {
+        let size = count * IndexLayout.pageSize
+        guard size <= reserved else {
+            throw EngineError(.limitReached, "the hash index doesn't fit into the address space", path: file.path)
+        }
+        let valid = validPages.load(ordering: .relaxed) * IndexLayout.pageSize
+        if size <= valid { return }
+        do {
+            let current = try files.status(file).size
+            if size > current {
+                let step = min(max(current / 4, 4 * IndexLayout.pageSize), 256 << 10) / IndexLayout.pageSize * IndexLayout.pageSize
+                let end = min(max(size, current + step), reserved)
+                try files.allocate(file, offset: current, count: end - current)
+                SystemCalls.populate(base + current, count: end - current)
+            }
+            validPages.store(min(try files.status(file).size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    @inline(never) func damaged() -> EngineError {
+        EngineError(.corrupted, "the hash index is damaged; close the store everywhere and open it again to rebuild it", path: file.path)
+    }
+
+    private func full() -> EngineError {
+        EngineError(.limitReached, "too many keys share the same hash bits for the index to tell them apart", path: file.path)
+    }
+}
