@@ -20,12 +20,15 @@ import Synchronization
 /// A descriptor that a fork on another thread meets between its opening and `register` escapes: register at once.
 /// A stale `forks` can't be read: in the child it changes before `fork` returns, on the only thread that there is.
 enum ForkGuard {
-    /// How many forks lie between the first process and this one.
+    /// How many forks lie between this process and the first that called `install` or `register`.
     static let forks = Atomic<UInt32>(0)
+
+    /// Counts forks from now on; what compares `forks` calls it first. `register` does too.
+    static func install() { _ = installed }
 
     /// Gives `file` up in every child that is forked from now on.
     static func register(_ file: FileDescriptor) {
-        _ = installed
+        install()
         var chunk = firstChunk
         while true {
             for index in 0..<Chunk.slots where take(chunk + index, Chunk.empty, Int(file.number)) { return }

@@ -8,7 +8,7 @@ import Synchronization
 ///     guard queue.acquire(deadline: SystemCalls.monotonicClock() + 1_000_000_000) else { throw … }
 ///     defer { queue.release() }
 ///
-/// Alone, a pair of `acquire` and `release` is two atomic exchanges: no allocation, no call into the kernel.
+/// Alone, a pair of `acquire` and `release` is two compare-and-exchanges, no allocation, no call into the kernel.
 /// With others, each waiter has a node of its own in a list; it spins on its own word, then parks on it.
 /// `release` hands the lock to the first of them, so that nobody who comes later can be faster.
 ///

@@ -15,6 +15,10 @@ final class ScratchDirectory: Sendable {
     /// All names below the directory, sorted, directories with a slash at the end.
     func tree() throws -> [String] { try Self.walk(open(), "").sorted() }
 
+    func makeLink(_ name: String, to target: String) { TestNodes.makeLink(path + "/" + name, to: target) }
+
+    func makePipe(_ name: String) { TestNodes.makePipe(path + "/" + name) }
+
     private static func walk(_ directory: FileDescriptor, _ prefix: String) throws -> [String] {
         let files = SystemFiles()
         var found: [String] = []

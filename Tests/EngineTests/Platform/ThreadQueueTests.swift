@@ -87,7 +87,7 @@ import Testing
         let seen = Guarded()
         let group = TestThreads.Group()
         #expect(queue.acquire(deadline: .max))
-        for (index, deadline) in [UInt64.max, TestThreads.deadline(150), .max].enumerated() {
+        for (index, deadline) in [UInt64.max, TestThreads.deadline(1000), .max].enumerated() {
             group.start {
                 guard queue.acquire(deadline: deadline) else { return }
                 seen.order.append(index)

@@ -1,0 +1,84 @@
+/// Which entries a full store gives up first. Stored by name.
+public enum Eviction: UInt8, Sendable, CaseIterable {
+    case leastRecentlyStored = 0
+    case leastRecentlyUsed = 1
+    case leastFrequentlyUsed = 2
+    /// None: the store grows.
+    case none = 3
+}
+
+/// What a power failure may cost. Stored by name.
+public enum Durability: UInt8, Sendable, CaseIterable {
+    /// Whatever the system hasn't written by itself.
+    case none = 0
+    /// What was written since the last tick of `syncInterval`.
+    case normal = 1
+    /// Nothing that a call has returned from.
+    case full = 2
+}
+
+/// What a directory is used as. Stored by name.
+public enum StoreKind: String, Sendable, CaseIterable {
+    case cache, deque, index
+}
+
+/// How a store behaves, whoever opens it: kept in the store, as one system record (for its form see `encoded`).
+///
+/// A store opened without arguments has the settings that it was made with. Names that this version doesn't know are
+/// kept and written back, so an older program doesn't take away what a newer one has set.
+///
+/// A process may work for a moment with settings that another has just changed: harmless, because none of them decides
+/// how bytes are read; who writes compares the settings' position under the lock first.
+public struct Settings: Sendable, Equatable {
+    /// How many bytes the store may take, about, before entries are culled.
+    public var sizeLimit: Int64 = 1 << 30
+    /// How many entries one write removes at most when there are too many; 0: none.
+    public var cullLimit = 10
+    /// Which entries go first.
+    public var evictionPolicy = Eviction.leastRecentlyStored
+    /// Whether hits and misses are counted.
+    public var statistics = false
+    /// Whether entries are indexed by tag.
+    public var tagIndex = false
+    /// From how many bytes on a value has a file of its own.
+    public var minFileSize = 32768
+    /// What a power failure may cost.
+    public var durability = Durability.normal
+    /// How often `Durability.normal` makes writes durable, in microseconds.
+    public var syncInterval = 1_000_000
+    /// What values are encoded with.
+    public var serializer = "cbor"
+    /// After how many microseconds entries expire that don't say so themselves; nil: never.
+    public var defaultExpire: Int64?
+    /// What the directory is used as.
+    public var kind = StoreKind.cache
+
+    /// Settings of a later version: name to value, the value as it is encoded.
+    var unknown: [String: [UInt8]] = [:]
+
+    /// The largest `minFileSize`.
+    public static let largestMinFileSize = 1 << 24
+
+    /// The settings of a store that was made without any.
+    public init() {}
+
+    /// Throws for settings that no store can work with.
+    public func validate() throws(SettingsError) {
+        if sizeLimit < 0 { throw .outOfRange("sizeLimit") }
+        if cullLimit < 0 { throw .outOfRange("cullLimit") }
+        if minFileSize < 0 || minFileSize > Self.largestMinFileSize { throw .outOfRange("minFileSize") }
+        if syncInterval <= 0 { throw .outOfRange("syncInterval") }
+        if serializer.isEmpty { throw .outOfRange("serializer") }
+        if let defaultExpire, defaultExpire < 0 { throw .outOfRange("defaultExpire") }
+    }
+}
+
+/// Settings that can't be had, or can't be read.
+public enum SettingsError: Error, Sendable, Equatable {
+    /// A value that makes no sense; the setting.
+    case outOfRange(String)
+    /// A known setting with a value of another type, or a name that this version doesn't know; the setting as stored.
+    case unknownValue(String)
+    /// Not the encoding of settings; where that was found, in bytes.
+    case malformed(offset: Int)
+}
