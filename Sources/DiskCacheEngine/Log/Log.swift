@@ -98,6 +98,14 @@ final class Log: @unchecked Sendable {
         return check(window, position, window.end)
     }
 
+    /// The record at a position as its bytes lie there, whole or not; nil if they haven't the form of one.
+    func unverifiedRecord(at position: Position) -> Record? {
+        let window = self.window
+        guard position >= window.start, position < window.end else { return nil }
+        let room = Int(SegmentHeader.maximumLength) - Int(position & UInt64(SegmentHeader.maximumLength - 1))
+        return Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room)
+    }
+
     // MARK: Mapping
 
     /// Maps every segment that other processes have made since, up to the one that holds `position`.
@@ -339,6 +347,11 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Begins a new segment, whose header says that the one before it ends at `tail`.
+    func beginSegment(head: Position, settings: Position) throws(EngineError) {
+        try roll(RecordLayout.voidSize, head: head, settings: settings)
     }
 
     /// Begins a new segment behind everything that has a name.

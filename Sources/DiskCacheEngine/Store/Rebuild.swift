@@ -123,10 +123,7 @@ struct Rebuild {
     /// A damaged record that still has the form of one may have been its key's newest version: an older one must not come
     /// back in its place. If the key is known, its slot goes to the damaged record, so that a read says what happened.
     private mutating func keepDamagedKey(at position: Position) throws(EngineError) {
-        let window = log.window
-        guard position >= window.start, position < window.end else { return }
-        let room = Int(SegmentHeader.maximumLength) - Int(position & UInt64(SegmentHeader.maximumLength - 1))
-        guard let record = Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room),
+        guard let record = log.unverifiedRecord(at: position),
             record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue
         else { return }
         let identity = KeyClass.identity(record.keyClass)

@@ -49,6 +49,7 @@ extension Store {
         let step = HashBits.step(fingerprint)
         var bucket = HashBits.home(hash)
         var displacement = 0
+        var damaged: Position?
         while true {
             let want = fingerprint &<< 2 | UInt64(truncatingIfNeeded: displacement)
             var match: UInt32 = 0
@@ -74,7 +75,7 @@ extension Store {
                 }
                 switch try log.record(at: position) {
                 case .gone: return .again
-                case .damaged: return .damaged(position)
+                case .damaged: damaged = position
                 case .record(let record):
                     if !record.isOf(keyClass, key) { continue }
                     if position >= tail { return try follow(record, word, keyClass, key) }
@@ -95,6 +96,8 @@ extension Store {
         {
             return .again
         }
+        // Only a slot of this key's fingerprint leads to damage, so it is this key's but for one chance in millions.
+        if let damaged { return .damaged(damaged) }
         return .absent
     }
 

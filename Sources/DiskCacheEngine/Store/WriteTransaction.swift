@@ -194,7 +194,7 @@ extension Store {
             counters.count &+= 1
         }
         accountReplacement(of: replaced)
-        accountAddition(size: draft.size, form: form, value: value, expiry: attributes.expiry)
+        counters.add(size: draft.size, form: form, value: value, expiry: attributes.expiry)
         if isLast { transaction.isClosed = true }
         return true
     }
@@ -338,37 +338,11 @@ extension Store {
         FaultPoint.reach(.slotStored)
     }
 
-    /// Bytes that a row is accounted with, beside its file.
-    @inline(__always) static func accounted(_ size: Int) -> UInt64 { UInt64(truncatingIfNeeded: size &+ 24) }
-
-    /// Bytes that a value file takes on disk, as accounted.
-    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
-        let length = ValueFileReference(value)?.length ?? 0
-        return (length &+ 4095) & ~4095
-    }
-
-    @inline(__always)
-    private func accountAddition(size: Int, form: UInt16, value: UnsafeRawBufferPointer, expiry: Int64?) {
-        counters.live &+= Self.accounted(size)
-        if ValueFormCode.isFile(form) {
-            let bytes = Self.fileBytes(value)
-            counters.live &+= bytes
-            counters.fileBytes &+= bytes
-        }
-        if let expiry { counters.earliestExpiry = min(counters.earliestExpiry, UInt64(max(expiry, 0))) }
-    }
-
     @inline(__always)
     private func accountReplacement(of record: Record?) {
         guard let record else { return }
-        counters.live &-= Self.accounted(record.size)
-        counters.dead &+= UInt64(truncatingIfNeeded: record.size)
-        if ValueFormCode.isFile(record.form) {
-            let bytes = Self.fileBytes(record.value)
-            counters.live &-= bytes
-            counters.fileBytes &-= bytes
-            transaction.replacedFiles &+= 1
-        }
+        counters.subtract(record)
+        if ValueFormCode.isFile(record.form) { transaction.replacedFiles &+= 1 }
     }
 
     // MARK: Undo

@@ -262,9 +262,10 @@ final class HashIndex: @unchecked Sendable {
                     case .gone:
                         break
                     case .damaged:
-                        throw EngineError(
-                            .corrupted, "the record at position \(position) is damaged; run check",
-                            path: log.directory.path)
+                        // Lost, but its slot serves if it was this key's; readers are told of it as long as it stands.
+                        if free == nil, let remains = log.unverifiedRecord(at: position), matches(remains) {
+                            free = Place(slot: word, value: slot)
+                        }
                     }
                 }
             }
