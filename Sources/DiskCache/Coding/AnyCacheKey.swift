@@ -119,10 +119,7 @@ extension AnyCacheKey {
     /// they are stored, a number as any type that holds it exactly. Every other type must be `Decodable`.
     public func decode<K: CacheKey>(_ type: K.Type = K.self) throws -> K {
         if K.self == AnyCacheKey.self { return unsafeBitCast(self, to: K.self) }
-        if let native = K.self as? any NativeKey.Type {
-            guard let key = try native.init(native: self) as? K else { throw mismatch(K.self) }
-            return key
-        }
+        if let native = K.self as? any NativeKey.Type, let key: K = try decodeNative(native) { return key }
         guard let decodable = K.self as? any Decodable.Type else {
             throw CacheError(.typeMismatch, "a key can't be read as \(K.self), which isn't Decodable")
         }
@@ -138,8 +135,16 @@ extension AnyCacheKey {
             case .bytes(let value): try CBOREncoder().encode(value)
             case .queue: throw mismatch(K.self)
             }
-        guard let key = try CBORDecoder().decode(decodable, from: serialized) as? K else { throw mismatch(K.self) }
+        guard let key: K = try decodeSerialized(decodable, serialized) else { throw mismatch(K.self) }
         return key
+    }
+
+    private func decodeNative<K, N: NativeKey>(_ type: N.Type) throws -> K? {
+        asSameType(try N(native: self))
+    }
+
+    private func decodeSerialized<K, D: Decodable>(_ type: D.Type, _ bytes: [UInt8]) throws -> K? {
+        asSameType(try CBORDecoder().decode(D.self, from: bytes))
     }
 
     fileprivate func mismatch(_ type: Any.Type) -> CacheError {

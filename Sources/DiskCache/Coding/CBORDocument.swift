@@ -323,11 +323,17 @@ extension CBORDocument {
         }
         let step = key.map { CodingStep($0, parent: parent) } ?? parent
         if isSpecial(T.self), let special = T.self as? any CBORSpecialDecodable.Type,
-            let value = try special.decodeSpecially(self, at: item, step: step) as? T
+            let value: T = try decodeSpecial(special, item, step)
         {
             return value
         }
         return try T(from: CBORItemDecoder(document: self, item: item, step: step))
+    }
+
+    private func decodeSpecial<T, S: CBORSpecialDecodable>(
+        _ type: S.Type, _ item: Int, _ step: CodingStep?
+    ) throws -> T? {
+        asSameType(try S.decodeSpecially(self, at: item, step: step))
     }
 
     private func isSpecial<T>(_ type: T.Type) -> Bool {

@@ -113,14 +113,22 @@ final class CBOREncodingState {
         let step = key.map { CodingStep($0, parent: parent) } ?? parent
         if let failure { throw failure }
         if depth > CBORFormat.maximumDepth { throw tooDeep(step) }
-        if isSpecial(T.self), let special = value as? any CBORSpecialEncodable {
-            return try special.encodeSpecially(self, depth: depth, step: step)
+        if isSpecial(T.self), let special = T.self as? any CBORSpecialEncodable.Type,
+            let item = try specialItem(value, special, depth, step)
+        {
+            return item
         }
         let node = CBORNode(depth: depth)
         try value.encode(to: CBORNodeEncoder(state: self, node: node, step: step))
         if let failure { throw failure }
         if node.kind == .scalar, let item = node.items.first { return item }
         return .node(node)
+    }
+
+    private func specialItem<T, S: CBORSpecialEncodable>(
+        _ value: T, _ type: S.Type, _ depth: Int, _ step: CodingStep?
+    ) throws -> CBORItem? {
+        try asSameType(value, S.self)?.encodeSpecially(self, depth: depth, step: step)
     }
 
     private func tooDeep(_ step: CodingStep?) -> CacheError {

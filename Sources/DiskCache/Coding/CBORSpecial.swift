@@ -11,13 +11,17 @@ protocol CBORSpecialDecodable {
     static func decodeSpecially(_ document: CBORDocument, at item: Int, step: CodingStep?) throws -> Self
 }
 
-/// Lets generic code see that a type is an optional, and look into it.
-protocol OptionalType {
-    static var wrappedType: Any.Type { get }
-}
+/// Lets generic code see that a type is an optional.
+protocol OptionalType {}
 
-extension Optional: OptionalType {
-    static var wrappedType: Any.Type { Wrapped.self }
+extension Optional: OptionalType {}
+
+/// A value as the type that it is known to be of, where the compiler can't see it.
+///
+/// Not `as?`: a dynamic cast looks into optionals, and so takes one nil for another.
+@inline(__always)
+func asSameType<A, B>(_ value: A, _ type: B.Type = B.self) -> B? {
+    A.self == B.self ? unsafeBitCast(value, to: B.self) : nil
 }
 
 extension Optional: CBORSpecialEncodable where Wrapped: Encodable {
@@ -91,7 +95,7 @@ extension Dictionary: CBORSpecialDecodable where Key: Decodable, Value: Decodabl
         var result: Self = [:]
         let count = document.count(item)
         // The count is true, but pairs of two bytes may become large in memory: room is made for a few, the rest grows.
-        result.reserveCapacity(min(count, 1024))
+        result.reserveCapacity(Swift.min(count, 1024))
         var child = item + 1
         for index in 0..<count {
             let place = IndexKey(index)

@@ -65,13 +65,18 @@ func unsignedForm(_ value: UInt64) -> (ValueForm, UInt64) {
 func encodeOther<V: Encodable, R>(
     _ value: V, serializer: any Serializer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> R
 ) throws -> R {
-    if let optional = value as? any OptionalValue {
-        guard let form = try optional.encodeWrapped(serializer: serializer, body) else {
-            return try serialized(value, serializer: serializer).withUnsafeBytes { try body(.encoded, $0) }
-        }
-        return form
+    if let optional = V.self as? any OptionalValue.Type,
+        let result = try encodeOptional(value, optional, serializer, body)
+    {
+        return result
     }
     return try serialized(value, serializer: serializer).withUnsafeBytes { try body(.encoded, $0) }
+}
+
+private func encodeOptional<V, O: OptionalValue, R>(
+    _ value: V, _ type: O.Type, _ serializer: any Serializer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> R
+) throws -> R? {
+    try asSameType(value, O.self)?.encodeWrapped(serializer: serializer, body)
 }
 
 private func serialized<V: Encodable>(_ value: V, serializer: any Serializer) throws -> [UInt8] {
@@ -199,8 +204,7 @@ func decodeOther<V: Decodable>(
     if V.self == Int8.self { return unsafeBitCast(try decodeInteger(Int8.self, form, bytes), to: V.self) }
     if V.self == UInt8.self { return unsafeBitCast(try decodeInteger(UInt8.self, form, bytes), to: V.self) }
     if let optional = V.self as? any OptionalDecodable.Type,
-        let value = try optional.decodeWrapped(form: form, bytes: bytes, serializer: serializer),
-        let result = value as? V
+        let result: V = try decodeOptional(optional, form, bytes, serializer)
     {
         return result
     }
@@ -216,19 +220,25 @@ func decodeOther<V: Decodable>(
 
 /// An optional whose wrapped type can be read.
 private protocol OptionalDecodable {
-    /// The optional, boxed; nil for an optional of an optional that was serialised as a whole.
+    /// The optional; nil for an optional of an optional that was serialised as a whole.
     static func decodeWrapped(
         form: ValueForm, bytes: UnsafeRawBufferPointer, serializer: any Serializer
-    ) throws -> Any?
+    ) throws -> Self?
+}
+
+private func decodeOptional<V, O: OptionalDecodable>(
+    _ type: O.Type, _ form: ValueForm, _ bytes: UnsafeRawBufferPointer, _ serializer: any Serializer
+) throws -> V? {
+    guard let value = try O.decodeWrapped(form: form, bytes: bytes, serializer: serializer) else { return nil }
+    return asSameType(value)
 }
 
 extension Optional: OptionalDecodable where Wrapped: Decodable {
     fileprivate static func decodeWrapped(
         form: ValueForm, bytes: UnsafeRawBufferPointer, serializer: any Serializer
-    ) throws -> Any? {
-        if form == .null { return .some(Self.none as Any) }
+    ) throws -> Self? {
+        if form == .null { return .some(.none) }
         if Wrapped.self is any OptionalType.Type && form.inline == .encoded { return .none }
-        let wrapped = try decodeValue(Wrapped.self, form: form, bytes: bytes, serializer: serializer)
-        return .some(Self.some(wrapped) as Any)
+        return .some(.some(try decodeValue(Wrapped.self, form: form, bytes: bytes, serializer: serializer)))
     }
 }
