@@ -129,7 +129,13 @@ private struct CBORKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContaine
         document.isNull(try require(key))
     }
 
-    func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
+    func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T { try take(type, key) }
+
+    // The standard library's own versions of these two, which refuse, would be preferred to the generic one.
+    func decode(_ type: Int128.Type, forKey key: Key) throws -> Int128 { try take(type, key) }
+    func decode(_ type: UInt128.Type, forKey key: Key) throws -> UInt128 { try take(type, key) }
+
+    private func take<T: Decodable>(_ type: T.Type, _ key: Key) throws -> T {
         try document.decode(type, at: require(key), parent: step, key: key)
     }
 
@@ -201,7 +207,11 @@ private struct CBORUnkeyedDecodingContainer: UnkeyedDecodingContainer {
         return true
     }
 
-    mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
+    mutating func decode<T: Decodable>(_ type: T.Type) throws -> T { try take(type) }
+    mutating func decode(_ type: Int128.Type) throws -> Int128 { try take(type) }
+    mutating func decode(_ type: UInt128.Type) throws -> UInt128 { try take(type) }
+
+    private mutating func take<T: Decodable>(_ type: T.Type) throws -> T {
         let value = try document.decode(type, at: require(type), parent: step, key: IndexKey(currentIndex))
         advance()
         return value
@@ -237,7 +247,11 @@ private struct CBORSingleValueDecodingContainer: SingleValueDecodingContainer {
 
     func decodeNil() -> Bool { document.isNull(item) }
 
-    func decode<T: Decodable>(_ type: T.Type) throws -> T {
+    func decode<T: Decodable>(_ type: T.Type) throws -> T { try take(type) }
+    func decode(_ type: Int128.Type) throws -> Int128 { try take(type) }
+    func decode(_ type: UInt128.Type) throws -> UInt128 { try take(type) }
+
+    private func take<T: Decodable>(_ type: T.Type) throws -> T {
         try document.decode(type, at: item, parent: step, key: nil)
     }
 }

@@ -339,7 +339,13 @@ private struct CBORKeyedEncodingContainer<Key: CodingKey>: KeyedEncodingContaine
         node.pairs.append(.init(keyStart: start, keyEnd: end, value: state.null()))
     }
 
-    func encode<T: Encodable>(_ value: T, forKey key: Key) throws {
+    func encode<T: Encodable>(_ value: T, forKey key: Key) throws { try add(value, key) }
+
+    // The standard library's own versions of these two, which refuse, would be preferred to the generic one.
+    func encode(_ value: Int128, forKey key: Key) throws { try add(value, key) }
+    func encode(_ value: UInt128, forKey key: Key) throws { try add(value, key) }
+
+    private func add<T: Encodable>(_ value: T, _ key: Key) throws {
         let (start, end) = state.writeKey(key)
         let item = try state.item(value, depth: node.depth + 1, parent: step, key: key)
         node.pairs.append(.init(keyStart: start, keyEnd: end, value: item))
@@ -379,7 +385,11 @@ private struct CBORUnkeyedEncodingContainer: UnkeyedEncodingContainer {
         node.append(state.null())
     }
 
-    func encode<T: Encodable>(_ value: T) throws {
+    func encode<T: Encodable>(_ value: T) throws { try add(value) }
+    func encode(_ value: Int128) throws { try add(value) }
+    func encode(_ value: UInt128) throws { try add(value) }
+
+    private func add<T: Encodable>(_ value: T) throws {
         node.append(try state.item(value, depth: node.depth + 1, parent: step, key: IndexKey(node.count)))
     }
 
@@ -414,7 +424,11 @@ private struct CBORSingleValueEncodingContainer: SingleValueEncodingContainer {
         try set(state.null())
     }
 
-    func encode<T: Encodable>(_ value: T) throws {
+    func encode<T: Encodable>(_ value: T) throws { try add(value) }
+    func encode(_ value: Int128) throws { try add(value) }
+    func encode(_ value: UInt128) throws { try add(value) }
+
+    private func add<T: Encodable>(_ value: T) throws {
         try set(state.item(value, depth: node.depth, parent: step, key: nil))
     }
 
