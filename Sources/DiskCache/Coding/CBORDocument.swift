@@ -364,7 +364,9 @@ extension CBORDocument {
     }
 
     /// The item as one of the types that CBOR has.
-    @inline(__always)
+    ///
+    /// Never inlined: its temporaries would lie on the stack once for each level of a nested value.
+    @inline(never)
     private func native<T>(_ type: T.Type, _ item: Int) throws -> Native<T> {
         if T.self == String.self { return Native(try text(item)) }
         if T.self == Int.self { return Native(try integer(item, as: Int.self)) }

@@ -166,7 +166,9 @@ final class CBOREncodingState {
     }
 
     /// Writes a scalar of one of the types that CBOR has to the scratch buffer; false if it is none.
-    @inline(__always)
+    ///
+    /// Never inlined: its temporaries would lie on the stack once for each level of a nested value.
+    @inline(never)
     private func writeNative<T>(_ value: T) -> Bool {
         if T.self == String.self {
             scratch.appendText(unsafeBitCast(value, to: String.self))

@@ -123,6 +123,8 @@ public struct Encoded<Value: Codable & Hashable & Sendable>: CacheKey, Codable {
 /// Text, bytes, numbers and queue keys of usual length need no allocation: their types are told by comparing
 /// metatypes, which costs nothing once specialised and little otherwise, where a dynamic cast would look conformances
 /// up. Every other type writes itself through ``CacheKey/encode(into:)``.
+///
+/// The classes stand here as numbers since this is inlined into clients, where an enum's raw value is a call.
 @inlinable @inline(__always)
 func withKeyBytes<K: CacheKey, R>(
     _ key: K, _ body: (_ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) throws -> R

@@ -317,3 +317,25 @@ private struct Empty: CacheKey {
         }
     }
 }
+
+private struct Unencodable: CacheKey, Codable {
+    struct Refusal: Error {}
+    init() {}
+    init(from decoder: any Decoder) throws { throw Refusal() }
+    func encode(to encoder: any Encoder) throws { throw Refusal() }
+}
+
+private struct Rewritten: CacheKey {
+    func encode(into key: inout KeyBytes) {
+        key.encode(Double.nan)
+        key.encode(serializing: 5)
+        key.encode("last")
+    }
+}
+
+extension KeyTests {
+    @Test func customKeysFailWhenUsed() throws {
+        #expect(performing: { try StoredKey(Unencodable()) }, throws: { CacheError.Code.unencodable ~= $0 })
+        #expect(try StoredKey(Rewritten()) == StoredKey("last"))
+    }
+}
