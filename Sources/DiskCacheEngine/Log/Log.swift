@@ -396,7 +396,7 @@ final class Log: @unchecked Sendable {
         do throws(SystemError) {
             let header = SegmentHeader(
                 salt: salt, storeID: storeID, first: first, length: UInt64(length), predecessor: active?.first ?? 0,
-                predecessorEnd: active == nil ? 0 : tail, head: head == 0 ? first : head, settings: settings, epoch: epoch)
+                predecessorEnd: active == nil ? 0 : tail, head: head, settings: settings, epoch: epoch)
             files.disableCopyOnWrite(file)
             try files.truncate(file, to: length)
             try files.allocate(file, offset: 0, count: min(length, 16 << 10))

@@ -10,7 +10,7 @@
 ///  48  length 8           bytes of positions that it covers, and of the file
 ///  56  predecessor 8      the first position of the segment before it; 0: none
 ///  64  predecessor end 8  where that one's records end: nothing behind it is ever read
-///  72  head 8             where the log began when the segment was made
+///  72  head 8             where the log began when the segment was made; 0: at its first segment
 ///  80  settings 8         the position of the settings record as of then; 0: none
 ///  88  epoch 8            milliseconds since 1970 from which stored times count
 ///  96  reserved 24        0

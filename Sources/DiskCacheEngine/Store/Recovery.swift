@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Settling: what the next owner of the write lock does about a writer that died (DESIGN 4; model: core.pml).
 ///
 /// All of it is idempotent: killed at any point, the next owner does the same again and comes to the same end.
@@ -30,7 +32,7 @@ extension Store {
         guard log.activeFirst != 0 else { return }
         var pending: [Record] = []
         var finished: [Record] = []
-        let end = try log.scanTail(from: tail) { record in
+        let end = try log.scanTail(from: tail) { (record) throws(EngineError) in
             pending.append(record)
             if record.isCommit {
                 finished += pending
@@ -56,7 +58,9 @@ extension Store {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
                 let key = RecordKey(record)
-                counters.apply(record, replacing: try row(newest[key] ?? version(at: record.previous)))
+                let before: Record?
+                if let own = newest[key] { before = own } else { before = try version(at: record.previous) }
+                counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
                 head = record.valueWord
@@ -147,6 +151,7 @@ extension Store {
     func loadSettings() throws(EngineError) {
         guard settingsPosition != counters.settings else { return }
         settings = try settings(at: counters.settings)
+        minFileSize.store(settings.minFileSize, ordering: .relaxed)
         settingsPosition = counters.settings
     }
 

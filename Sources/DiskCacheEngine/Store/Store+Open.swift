@@ -318,7 +318,7 @@ extension Store {
             try log.position(at: tail, active: newest.first, last: last)
             if !(sameBoot && rebuild.endIsClean) {
                 // What lies behind the cut must never be met again: the next segment's header says so.
-                try log.beginSegment(head: rebuild.head == 0 ? newest.header.head : rebuild.head, settings: rebuild.counters.settings)
+                try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
                 tail = rebuild.end
             }
             FaultPoint.reach(.rebuildSegmentWritten)

@@ -38,6 +38,9 @@ public final class Store: @unchecked Sendable {
     /// The clock as of the transaction's beginning, microseconds since 1970.
     var now: Int64 = 0
 
+    /// The setting, where those find it who need no more than that.
+    let minFileSize = Atomic<Int>(Settings().minFileSize)
+
     let openedAt: UInt64
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.

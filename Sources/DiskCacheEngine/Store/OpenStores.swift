@@ -1,0 +1,84 @@
+import Synchronization
+
+/// The stores that this process has open, one for each directory by device and inode, so that two handles on one directory share
+/// an engine and its locks instead of excluding each other.
+final class OpenStores: Sendable {
+    private struct Key: Hashable {
+        let device: UInt64
+        let inode: UInt64
+    }
+
+    /// One directory. Opening and closing it take its own queue, so that a slow one holds up nobody else.
+    private final class Entry: @unchecked Sendable {
+        let queue = ThreadQueue()
+        var store: Store?
+        var users = 0
+    }
+
+    private let entries = Mutex<[Key: Entry]>([:])
+    private let forks = ForkGuard.forks.load(ordering: .relaxed)
+
+    /// The table of this process: a child of a fork has one of its own, and its parent's stores are no longer touched.
+    static var shared: OpenStores {
+        current.withLock { table in
+            if table.forks != ForkGuard.forks.load(ordering: .relaxed) {
+                // Never freed: what it holds belongs to the parent.
+                _ = Unmanaged.passRetained(table)
+                table = OpenStores()
+            }
+            return table
+        }
+    }
+    private static let current = Mutex(OpenStores())
+
+    /// The store of a directory, opened if it isn't; counts one user more.
+    func open(
+        _ path: String, options: StoreOptions, environment: Environment
+    ) throws(EngineError) -> Store {
+        ForkGuard.install()
+        let insists = options.anyFileSystem || SystemCalls.environment("DISKCACHE_ANY_FS") == "1"
+        let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: insists)
+        let key = Key(device: found.status.device, inode: found.status.inode)
+        let entry = entries.withLock { table in
+            if let entry = table[key] { return entry }
+            let entry = Entry()
+            table[key] = entry
+            return entry
+        }
+        guard entry.queue.acquire(deadline: SystemCalls.monotonicClock() &+ options.timeout) else {
+            throw EngineError(.timeout, "another thread is opening or closing this store", path: path)
+        }
+        defer { entry.queue.release() }
+        let store: Store
+        if let open = entry.store {
+            store = open
+        } else {
+            store = try Store.open(
+                path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
+                content: found.content, options: options, environment: environment)
+        }
+        do throws(EngineError) {
+            if let configure = options.configure { try store.configure(timeout: options.timeout, configure) }
+        } catch {
+            if entry.users == 0 { store.shutDown() }
+            throw error
+        }
+        entry.store = store
+        entry.users += 1
+        return store
+    }
+
+    /// One user less; the last one shuts the store down.
+    func close(_ store: Store) {
+        let key = Key(device: store.status.device, inode: store.status.inode)
+        guard let entry = entries.withLock({ $0[key] }) else { return }
+        guard entry.queue.acquire(deadline: .max) else { return }
+        defer { entry.queue.release() }
+        guard entry.store === store else { return }
+        entry.users -= 1
+        if entry.users == 0 {
+            entry.store = nil
+            store.shutDown()
+        }
+    }
+}

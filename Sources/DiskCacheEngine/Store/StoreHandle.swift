@@ -1,0 +1,154 @@
+import Synchronization
+
+/// What a user of the engine holds: a directory that is open, or that opens itself again at the next call.
+///
+/// Any thread may call anything. `close` may be called while others read: they finish on what they have, and the next call opens
+/// again. A child of a fork opens the store anew at its first call.
+public final class StoreHandle: Sendable {
+    /// The directory.
+    public let path: String
+    let environment: Environment
+    private let options: Mutex<StoreOptions>
+
+    /// The address of the open store, retained; 0 while closed.
+    private let pointer = Atomic<UInt>(0)
+    private let forks = Atomic<UInt32>(0)
+    private nonisolated(unsafe) let pins: UnsafeMutableRawPointer
+    private let opening = Mutex<Bool>(true)
+
+    /// Opens a directory; nil: a new one under the system's place for temporary files.
+    public convenience init(directory: String?, options: StoreOptions = StoreOptions()) throws(EngineError) {
+        try self.init(directory: directory, options: options, environment: .system)
+    }
+
+    /// As above, in an environment of the caller's.
+    package init(directory: String?, options: StoreOptions, environment: Environment) throws(EngineError) {
+        let given: String
+        if let directory { given = directory } else { given = try StoreDirectory.makeTemporary(environment) }
+        do throws(SystemError) {
+            path = given.hasPrefix("/") ? given : try SystemCalls.currentDirectory() + "/" + given
+        } catch {
+            throw EngineError(error)
+        }
+        self.environment = environment
+        self.options = Mutex(options)
+        pins = ReaderPins.base
+        try open()
+        // What was asked for at the beginning isn't asked for again at each reopening.
+        self.options.withLock { $0.configure = nil }
+    }
+
+    deinit { close() }
+
+    /// Nanoseconds that a write may wait for the lock.
+    public var timeout: UInt64 {
+        get { options.withLock { $0.timeout } }
+        set { options.withLock { $0.timeout = newValue } }
+    }
+
+    @inline(never)
+    private func open() throws(EngineError) {
+        let result = opening.withLock { _ -> Result<Void, EngineError> in
+            let current = ForkGuard.forks.load(ordering: .relaxed)
+            if pointer.load(ordering: .acquiring) != 0 {
+                if forks.load(ordering: .relaxed) == current { return .success(()) }
+                // The parent's: nothing of it may be closed or unmapped here, so it is left as it is.
+                pointer.store(0, ordering: .sequentiallyConsistent)
+            }
+            do throws(EngineError) {
+                let store = try OpenStores.shared.open(
+                    path, options: options.withLock { $0 }, environment: environment)
+                forks.store(ForkGuard.forks.load(ordering: .relaxed), ordering: .relaxed)
+                pointer.store(
+                    UInt(bitPattern: Unmanaged.passRetained(store).toOpaque()), ordering: .sequentiallyConsistent)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync and for the write lock.
+    public func close() {
+        opening.withLock { _ in
+            let address = pointer.exchange(0, ordering: .sequentiallyConsistent)
+            guard address != 0 else { return }
+            // A child leaves its parent's store alone.
+            guard forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) else { return }
+            OpenStores.shared.close(Self.store(at: address).takeUnretainedValue())
+            ReaderPins.retire { Self.store(at: address).release() }
+        }
+    }
+
+    @inline(__always) private static func store(at address: UInt) -> Unmanaged<Store> {
+        Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: address)!)
+    }
+
+    // MARK: Access
+
+    /// The right to use the store and what lies in its mappings, until `end` is called. Not to be kept across calls.
+    public struct Access {
+        let store: Unmanaged<Store>
+        let pin: UnsafeMutableRawPointer
+    }
+
+    /// Begins an access; opens the store if need be. Every `begin` needs an `end`, on the same thread.
+    @inline(__always)
+    func beginAccess() throws(EngineError) -> Access {
+        let pin = ReaderPins.enter(pins)
+        let address = pointer.load(ordering: .sequentiallyConsistent)
+        if address != 0, forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) {
+            return Access(store: Self.store(at: address), pin: pin)
+        }
+        return try beginAccessByOpening(pin)
+    }
+
+    @inline(never)
+    private func beginAccessByOpening(_ first: UnsafeMutableRawPointer) throws(EngineError) -> Access {
+        ReaderPins.leave(first)
+        while true {
+            try open()
+            let pin = ReaderPins.enter(pins)
+            let address = pointer.load(ordering: .sequentiallyConsistent)
+            if address != 0, forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) {
+                return Access(store: Self.store(at: address), pin: pin)
+            }
+            ReaderPins.leave(pin)
+        }
+    }
+
+    /// Ends an access.
+    @inline(__always) public func end(_ access: Access) { ReaderPins.leave(access.pin) }
+
+    /// The record that a key has now, expired or not, and the access under which it may be read; `end` must follow.
+    public func find(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer
+    ) throws(EngineError) -> (record: Record?, access: Access) {
+        let access = try beginAccess()
+        // By hand, since a strong reference would cost two atomic operations on a line that all threads share.
+        let result = access.store._withUnsafeGuaranteedRef { store -> Result<Record?, EngineError> in
+            do throws(EngineError) {
+                return .success(try store.find(keyClass, key))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let record): return (record, access)
+        case .failure(let error):
+            ReaderPins.leave(access.pin)
+            throw error
+        }
+    }
+
+    /// Microseconds since 1970, as this store sees them.
+    @inline(__always) public func now() -> Int64 { environment.wallClock() }
+
+    /// Runs `body` with the open store.
+    public func withStore<R>(_ body: (Store) throws(EngineError) -> R) throws(EngineError) -> R {
+        let access = try beginAccess()
+        defer { end(access) }
+        return try body(access.store.takeUnretainedValue())
+    }
+}
