@@ -54,16 +54,28 @@ extension Store {
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
+        var replacedFiles: UInt64 = 0
         for record in Self.withoutVoided(records) {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
                 let key = RecordKey(record)
                 let before: Record?
-                if let own = newest[key] { before = own } else { before = try version(at: record.previous) }
+                if let own = newest[key] {
+                    before = own
+                    if ValueFormCode.isFile(own.form), let file = ValueFileReference(own.value)?.name,
+                        !(ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file)
+                    {
+                        try? valueFiles.unlink(file)
+                    }
+                } else {
+                    before = try version(at: record.previous)
+                    if let before, ValueFormCode.isFile(before.form) { replacedFiles += 1 }
+                }
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
                 head = record.valueWord
+                if counters.fileBytes != 0 { replacedFiles += counters.count }
                 counters.apply(record, replacing: nil)
             default:
                 counters.apply(record, replacing: nil)
@@ -72,6 +84,8 @@ extension Store {
         for record in newest.values { try redo(record) }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
+        // The dead writer may have counted them too: more than there are does no harm.
+        if replacedFiles != 0 { block.deadFiles.add(replacedFiles) }
         Seal.clear(metaBase)
         index.cover(end)
         block.publish(tail: end, head: head, counters)

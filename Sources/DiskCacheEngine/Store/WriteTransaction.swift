@@ -18,9 +18,10 @@ struct TransactionState {
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; and how many files of others it replaced.
+    /// Files that its records name, placed or about to be; how many files of others it replaced, and which of its own.
     var newFiles: [ValueFileName] = []
     var replacedFiles: UInt64 = 0
+    var replacedOwnFiles: [ValueFileName] = []
 }
 
 /// Expiry and tag of a record that is about to be written.
@@ -94,6 +95,7 @@ extension Store {
     private func publish() throws(EngineError) {
         guard transaction.operations != 0 else { return }
         if !transaction.isClosed { try appendCommitRecord() }
+        if !transaction.replacedOwnFiles.isEmpty { unlinkOwnReplaced() }
         Seal.clear(metaBase)
         let tail = log.tail
         counters.lastRecord = log.lastRecord
@@ -106,6 +108,14 @@ extension Store {
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         markDirty()
+    }
+
+    /// Files of records that their own transaction replaced: `previous` skips those, so nobody would find them later. Between the
+    /// commit record and T: until then the transaction could still be undone, which takes the files itself.
+    @inline(never)
+    private func unlinkOwnReplaced() {
+        for name in transaction.replacedOwnFiles { try? valueFiles.unlink(name) }
+        transaction.replacedOwnFiles.removeAll()
     }
 
     @inline(never)
@@ -193,7 +203,7 @@ extension Store {
             counters.nextRowid &+= 1
             counters.count &+= 1
         }
-        accountReplacement(of: replaced)
+        accountReplacement(of: replaced, by: draft)
         counters.add(size: draft.size, form: form, value: value, expiry: attributes.expiry)
         if isLast { transaction.isClosed = true }
         return true
@@ -216,7 +226,7 @@ extension Store {
         if isLast { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
-        accountReplacement(of: record)
+        accountReplacement(of: record, by: draft)
         counters.dead &+= UInt64(draft.size)
         if isLast { transaction.isClosed = true }
     }
@@ -339,10 +349,21 @@ extension Store {
     }
 
     @inline(__always)
-    private func accountReplacement(of record: Record?) {
+    private func accountReplacement(of record: Record?, by draft: borrowing RecordDraft) {
         guard let record else { return }
         counters.subtract(record)
-        if ValueFormCode.isFile(record.form) { transaction.replacedFiles &+= 1 }
+        if ValueFormCode.isFile(record.form) { noteReplacedFile(record, by: draft) }
+    }
+
+    @inline(never)
+    private func noteReplacedFile(_ record: Record, by draft: borrowing RecordDraft) {
+        // `touch` moves no file.
+        if draft.kind == .put, ValueFormCode.isFile(draft.form), draft.value.elementsEqual(record.value) { return }
+        if record.position < transaction.first {
+            transaction.replacedFiles &+= 1
+        } else if let file = ValueFileReference(record.value) {
+            transaction.replacedOwnFiles.append(file.name)
+        }
     }
 
     // MARK: Undo
@@ -356,6 +377,7 @@ extension Store {
             transaction.newFiles.removeAll()
             transaction.operations = 0
             transaction.replacedFiles = 0
+            transaction.replacedOwnFiles.removeAll()
         }
         for change in transaction.changes.reversed() {
             if let place = try? index.slot(naming: change.record, hash: change.hash) {
