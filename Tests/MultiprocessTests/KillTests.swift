@@ -152,6 +152,10 @@ import Testing
                 }
                 let opened = try StoreCheck.description(client.handle)
                 defer { if !problems.isEmpty { problems.append("as opened: \(opened)") } }
+                // Reading takes no lock and settles nothing: it sees what was committed, each operation done or not.
+                for (workload, index) in uncertain { try checkUnsettled(client, workload, index) }
+                // From here on it is decided what became of the operations that were under way.
+                try client.settle()
                 if severalWriters { try decideSeveral(client) } else { try decideOne(client) }
                 let count = try client.count()
                 if count != model.count { problems.append("count is \(count), there are \(model.count) keys") }
@@ -171,6 +175,19 @@ import Testing
         /// Every key of every writer, and the counter that all add to.
         private var allKeys: [String] {
             (0...3).flatMap { workload(writer: $0, clears: false).universe } + [Workload.sharedCounter]
+        }
+
+        /// What can be read before anybody settles: one writer's keys are as before its last operation, or as after it.
+        private func checkUnsettled(_ client: StoreClient, _ workload: Workload, _ index: Int) throws {
+            var after = model
+            after.apply(workload.operation(index), writer: workload.writer, index: index)
+            let asBefore = try differences(client, model, workload.universe)
+            if asBefore.isEmpty { return }
+            let asAfter = try differences(client, after, workload.universe)
+            if asAfter.isEmpty { return }
+            problems.append("operation \(index), \(workload.operation(index)), seen in part before it was settled:")
+            problems += asBefore.map { "  against before: \($0)" }
+            problems += asAfter.map { "  against after: \($0)" }
         }
 
         /// The whole store is as before the last operation, or as after it.

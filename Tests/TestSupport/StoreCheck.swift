@@ -45,7 +45,7 @@
                 if !inNew { problems.append("T is \(CommitBlock.tail(state.word)), the log ends at \(tail)") }
             }
             let chain = try LogScanner.chain(files: store.files, directory: log.directory, storeID: store.identity.storeID)
-            problems += chain.gaps
+            problems += chain.gaps.filter { $0.end > store.head }.map(\.text)
             let scanner = LogScanner(files: store.files, salt: log.salt, links: chain.links, believedEnd: tail)
             var rows: [RecordKey: Row] = [:]
             var counters = CommitBlock.Counters()

@@ -16,7 +16,7 @@ package struct StoreClient: Sendable {
         options.timeout = timeout
         options.windowSize = 64 << 20
         options.forcesWriting = writesWithCalls
-        options.configure = { (settings: inout Settings) throws(EngineError) in
+        options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
             settings.minFileSize = Workload.minFileSize
             if let syncInterval { settings.syncInterval = syncInterval }
         }
@@ -73,6 +73,13 @@ package struct StoreClient: Sendable {
 
     package func sync() throws(EngineError) {
         try handle.withStore { (store) throws(EngineError) in try store.sync() }
+    }
+
+    /// Takes the write lock and gives it back: what a killed writer left is settled by that.
+    package func settle() throws(EngineError) {
+        try handle.withStore { (store) throws(EngineError) in
+            try store.write(timeout: Self.timeout) { () throws(EngineError) in }
+        }
     }
 
     package func count() throws(EngineError) -> Int { try handle.withStore { (store) throws(EngineError) in store.count } }

@@ -18,6 +18,12 @@ struct LogScanner {
         case end(Position, isClean: Bool)
     }
 
+    /// A segment that is missing or can't be believed. No loss if the head turns out to lie at `end` or beyond.
+    struct Gap {
+        let text: String
+        let end: Position
+    }
+
     let files: any FileSystem
     let salt: UInt64
     let links: [Link]
@@ -27,8 +33,8 @@ struct LogScanner {
     /// The live chain that ends in the highest whole segment, and what is missing in it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [String]) {
-        var gaps: [String] = []
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
         var segments: [Segment] = []
         var expected = storeID
         do throws(SystemError) {
@@ -47,7 +53,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append("segment \(SegmentHeader.name(first)): \(why)")
+                        let end = first + UInt64(status?.size ?? 0)
+                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
                     }
                 }
             }
@@ -65,7 +72,10 @@ struct LogScanner {
                 current = found
             } else {
                 if current.header.predecessorEnd > head {
-                    gaps.append("segment \(SegmentHeader.name(predecessor)) is missing or damaged")
+                    gaps.append(
+                        Gap(
+                            text: "segment \(SegmentHeader.name(predecessor)) is missing or damaged",
+                            end: current.header.predecessorEnd))
                 }
                 guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
                 links.append(Link(segment: lower, end: nil))

@@ -23,6 +23,7 @@ extension Store {
         FaultPoint.reach(.settleBegun)
         try settle(tail)
         block.owner.store(lock.identity)
+        wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         FaultPoint.reach(.settleFinished)
     }
