@@ -165,6 +165,10 @@ import Testing
                 try client.delete("probe")
                 try client.sync()
                 problems += try StoreCheck.problems(client.handle, files: true)
+                if kills % 3 == 0 {
+                    try StoreCheck.tidy(client.handle)
+                    problems += try StoreCheck.problems(client.handle, files: true).map { "after tidying: \($0)" }
+                }
                 if !problems.isEmpty { problems.append("\(path): \(try StoreCheck.description(client.handle))") }
                 if held == nil { client.handle.close() }
             } catch {

@@ -19,6 +19,11 @@
             }
         }
 
+        /// What the maintenance thread does about segments below the head, now.
+        package static func tidy(_ handle: StoreHandle) throws {
+            try handle.withStoreThrowing { try $0.dropDead() }
+        }
+
         private struct Row {
             var position: Position
             var isPut: Bool
@@ -98,13 +103,11 @@
                 let present = Set(try store.valueFiles.list())
                 // What `clear` left below the head goes with its segment.
                 var below: Set<ValueFileName> = []
-                let whole = LogScanner(files: store.files, salt: log.salt, links: chain.links, believedEnd: tail)
-                try whole.scan(from: 0) { (outcome) throws(EngineError) in
-                    if case .record(let found) = outcome, found.position < store.head, ValueFormCode.isFile(found.form),
-                        let file = ValueFileReference(found.value)
-                    {
-                        below.insert(file.name)
-                    }
+                for first in try Log.firsts(store.files, log.directory) where first < store.head {
+                    let opened = try Segment.open(
+                        first, in: log.directory, files: store.files, storeID: store.identity.storeID, salt: log.salt, writable: false)
+                    guard case .segment(let segment) = opened else { continue }
+                    below.formUnion(try store.valueFilesNamed(in: segment, below: store.head))
                 }
                 for name in named.subtracting(present) { problems.append("no file \(name.path)") }
                 for name in present.subtracting(named).subtracting(below) { problems.append("nothing names the file \(name.path)") }

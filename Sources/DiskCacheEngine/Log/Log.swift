@@ -251,10 +251,11 @@ final class Log: @unchecked Sendable {
                 try mapNewSegments(upTo: block.active.acquire())
                 segments = self.segments
             }
+            // Beyond the newest one that was made known lies at most what a killed process had begun to make.
             guard
                 let next = segments.last(where: {
                     $0.header.predecessor == current.first && $0.header.predecessorEnd == position
-                })
+                }), next.first <= block.active.acquire()
             else { return position }
             current = next
             position = current.firstRecord
@@ -363,7 +364,7 @@ final class Log: @unchecked Sendable {
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = active?.limit ?? Self.origin
+        var first = max(active?.limit ?? Self.origin, block.beyond.relaxed())
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
@@ -391,6 +392,7 @@ final class Log: @unchecked Sendable {
     }
 
     private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+        block.making.release(first)
         let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
@@ -424,10 +426,12 @@ final class Log: @unchecked Sendable {
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)
+            block.making.store(0)
             FaultPoint.reach(.segmentMapped)
         } catch {
             // Nothing was written into it: the name is free again.
             try? files.unlink(SegmentHeader.name(first), in: directory, isDirectory: false)
+            block.making.store(0)
             throw error
         }
     }
@@ -463,6 +467,32 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Takes away the segment that a killed process was making: its header may be whole and name an end of the one before, beyond
+    /// which that has grown since. It holds no record, or it would be the active one. Its positions are not used again: another
+    /// process may have mapped it.
+    func discardHalfMade() throws(EngineError) {
+        let first = block.making.acquire()
+        if first == 0 { return }
+        if first > block.active.acquire() {
+            do throws(SystemError) {
+                if let status = try files.status(of: SegmentHeader.name(first), in: directory) {
+                    let granule = SegmentHeader.granule
+                    let length = (max(status.size, granule) + granule - 1) / granule * granule
+                    block.beyond.store(first + UInt64(min(length, SegmentHeader.maximumLength)))
+                    try files.unlinkIfPresent(SegmentHeader.name(first), in: directory)
+                }
+            } catch {
+                throw EngineError(error)
+            }
+            mutex.withLock { segments in
+                guard segments.last?.first == first else { return }
+                segments.removeLast()
+                window.end = segments.last?.limit ?? window.start
+            }
+        }
+        block.making.store(0)
     }
 
     /// Steps over whole records that somebody else appended, and goes on behind them.

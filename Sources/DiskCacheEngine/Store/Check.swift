@@ -130,8 +130,15 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() == 0 else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
+            // What `clear` left below the head goes with its segment.
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                if case .segment(let segment) = opened { known.formUnion(try valueFilesNamed(in: segment, below: head)) }
+            }
             for name in try valueFiles.list() where !known.contains(name) {
                 findings.append(Finding(kind: .unknownFile, message: "no item names the file \(name.path)"))
             }

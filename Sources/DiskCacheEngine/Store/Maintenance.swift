@@ -108,7 +108,7 @@ extension Store {
         }
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
-        if block.deadFiles.relaxed() != 0 { try unlinkReplaced(from: from, to: tail) }
+        if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.synced.release(tail)
         block.syncing.store(0)
     }
@@ -138,7 +138,6 @@ extension Store {
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
-        let pending = block.deadFiles.relaxed()
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
@@ -148,7 +147,6 @@ extension Store {
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
             if !keeps { unlink(file.name) }
         }
-        block.deadFiles.add(0 &- min(pending, block.deadFiles.relaxed()))
     }
 
     private func unlink(_ name: ValueFileName) {
@@ -184,20 +182,19 @@ extension Store {
     /// unlinks come back in any subset after a power loss (DESIGN 9). Whoever did the `clear` may have died before this, so the
     /// files decide, not what this process has mapped.
     func dropDead() throws(EngineError) {
-        let below = try segmentsBelowHead()
+        let head = block.read().head
+        let below = try segmentsBelow(head)
         if below.isEmpty { return }
         try sync()
-        let pin = ReaderPins.enter(ReaderPins.base)
-        defer { ReaderPins.leave(pin) }
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
-        defer { lock.release() }
-        if block.owner.relaxed() != lock.identity { try takeOver() }
-        if block.floor.relaxed() < head { block.floor.release(head) }
+        try raiseFloor(to: head)
+        // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         do throws(SystemError) {
-            for first in below {
-                let opened = try Segment.open(
-                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
-                if case .segment(let segment) = opened, block.deadFiles.relaxed() != 0 { try unlinkFiles(in: segment) }
+            if try files.status(of: ValueFiles.root, in: directory) != nil {
+                for first in below {
+                    let opened = try Segment.open(
+                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                    if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
+                }
             }
             log.dropBelow(head)
             for first in below { try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory) }
@@ -208,20 +205,31 @@ extension Store {
     }
 
     /// First positions of the segments that lie below the head altogether.
-    private func segmentsBelowHead() throws(EngineError) -> [Position] {
-        let head = block.read().head
+    private func segmentsBelow(_ head: Position) throws(EngineError) -> [Position] {
         if head == 0 { return [] }
         let firsts = try Log.firsts(files, log.directory)
         guard let holding = firsts.last(where: { $0 <= head }) else { return [] }
         return firsts.filter { $0 < holding }
     }
 
-    /// Unlinks the value files that the records of a segment name, all of which lie below the head. Read with `pread`.
+    private func raiseFloor(to head: Position) throws(EngineError) {
+        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
+        defer { lock.release() }
+        if block.owner.relaxed() != lock.identity { try takeOver() }
+        if block.floor.relaxed() < head { block.floor.release(head) }
+    }
+
     private func unlinkFiles(in segment: Segment) throws(SystemError) {
+        for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
+    }
+
+    /// The value files that a segment's records below a position name. Read with `pread`.
+    func valueFilesNamed(in segment: Segment, below end: Position) throws(SystemError) -> [ValueFileName] {
         let bytes = try files.read(segment.file, count: segment.mappable, at: 0)
-        bytes.withUnsafeBytes { buffer in
+        return bytes.withUnsafeBytes { buffer in
+            var names: [ValueFileName] = []
             var offset = SegmentHeader.size
-            while offset < buffer.count,
+            while offset < buffer.count, segment.first + UInt64(offset) < end,
                 let record = Record(
                     at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset), available: buffer.count - offset),
                 record.isIntact(salt: identity.salt)
@@ -229,10 +237,11 @@ extension Store {
                 if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
                     let file = ValueFileReference(record.value)
                 {
-                    unlink(file.name)
+                    names.append(file.name)
                 }
                 offset += record.size
             }
+            return names
         }
     }
 

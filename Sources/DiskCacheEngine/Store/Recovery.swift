@@ -19,6 +19,7 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
+        try log.discardHalfMade()
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
         try settle(tail)
@@ -55,7 +56,7 @@ extension Store {
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
-        var replacedFiles: UInt64 = 0
+        var replacedFile = false
         for record in Self.withoutVoided(records) {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
@@ -70,13 +71,12 @@ extension Store {
                     }
                 } else {
                     before = try version(at: record.previous)
-                    if let before, ValueFormCode.isFile(before.form) { replacedFiles += 1 }
+                    if let before, ValueFormCode.isFile(before.form) { replacedFile = true }
                 }
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
                 head = record.valueWord
-                if counters.fileBytes != 0 { replacedFiles += counters.count }
                 counters.apply(record, replacing: nil)
             default:
                 counters.apply(record, replacing: nil)
@@ -85,8 +85,7 @@ extension Store {
         for record in newest.values { try redo(record) }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
-        // The dead writer may have counted them too: more than there are does no harm.
-        if replacedFiles != 0 { block.deadFiles.add(replacedFiles) }
+        if replacedFile { block.deadFiles.store(end) }
         Seal.clear(metaBase)
         index.cover(end)
         block.publish(tail: end, head: head, counters)

@@ -315,6 +315,7 @@ extension Store {
         if let newest = chain.links.last?.segment {
             tail = max(tail, newest.firstRecord)
             block.active.store(newest.first)
+            block.making.store(0)
             try log.position(at: tail, active: newest.first, last: last)
             if !(sameBoot && rebuild.endIsClean) {
                 // What lies behind the cut must never be met again: the next segment's header says so.

@@ -18,9 +18,9 @@ struct TransactionState {
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; how many files of others it replaced, and which of its own.
+    /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
     var newFiles: [ValueFileName] = []
-    var replacedFiles: UInt64 = 0
+    var replacedFile = false
     var replacedOwnFiles: [ValueFileName] = []
 }
 
@@ -104,9 +104,9 @@ extension Store {
         Seal.clear(metaBase)
         let tail = log.tail
         counters.lastRecord = log.lastRecord
-        if transaction.replacedFiles != 0 {
-            block.deadFiles.add(transaction.replacedFiles)
-            transaction.replacedFiles = 0
+        if transaction.replacedFile {
+            block.deadFiles.store(tail)
+            transaction.replacedFile = false
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -260,7 +260,6 @@ extension Store {
         }
         transaction.operations &+= 1
         head = position
-        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
         counters.dead = UInt64(draft.size)
         counters.live = 0
         counters.count = 0
@@ -374,7 +373,7 @@ extension Store {
         // `touch` moves no file.
         if draft.kind == .put, ValueFormCode.isFile(draft.form), draft.value.elementsEqual(record.value) { return }
         if record.position < transaction.first {
-            transaction.replacedFiles &+= 1
+            transaction.replacedFile = true
         } else if let file = ValueFileReference(record.value) {
             transaction.replacedOwnFiles.append(file.name)
         }
@@ -390,7 +389,7 @@ extension Store {
             transaction.changes.removeAll(keepingCapacity: true)
             transaction.newFiles.removeAll()
             transaction.operations = 0
-            transaction.replacedFiles = 0
+            transaction.replacedFile = false
             transaction.replacedOwnFiles.removeAll()
         }
         for change in transaction.changes.reversed() {
