@@ -26,6 +26,7 @@ let package = Package(
         .executableTarget(
             name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine"], path: "Tests/TestChild",
             swiftSettings: engineSettings),
+        .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(name: "EngineTests", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
         .testTarget(
             name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
