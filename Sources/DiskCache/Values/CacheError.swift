@@ -121,6 +121,8 @@ extension CacheError.Code {
     public static let lockNotHeld = Self("lockNotHeld")
     /// The position to continue from has been compacted away.
     public static let positionGone = Self("positionGone")
+    /// A setting has a value that makes no sense.
+    public static let invalidSetting = Self("invalidSetting")
     /// The task was cancelled before its work began.
     public static let cancelled = Self("cancelled")
 

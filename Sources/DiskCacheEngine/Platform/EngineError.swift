@@ -4,7 +4,7 @@ public struct EngineError: Error, Sendable, Equatable {
     public enum Code: Sendable, Equatable {
         case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
         case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
-        case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting
+        case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
     }
     /// What went wrong.
     public let code: Code

@@ -25,3 +25,6 @@ package struct Environment: Sendable {
         return SystemCalls.wallClock()
     }
 }
+
+/// The value of an environment variable of this process; nil: it isn't set.
+public func environmentVariable(_ name: String) -> String? { SystemCalls.environment(name) }

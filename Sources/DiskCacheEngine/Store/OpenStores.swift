@@ -58,7 +58,12 @@ final class OpenStores: Sendable {
                 content: found.content, options: options, environment: environment)
         }
         do throws(EngineError) {
-            if let configure = options.configure { try store.configure(timeout: options.timeout, configure) }
+            if let configure = options.configure {
+                let isNew = CommitBlock.tail(store.block.word.acquire()) == 0
+                try store.configure(timeout: options.timeout) { (settings) throws(EngineError) in
+                    try configure(&settings, isNew)
+                }
+            }
         } catch {
             if entry.users == 0 { store.shutDown() }
             throw error

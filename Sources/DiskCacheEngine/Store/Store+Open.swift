@@ -4,8 +4,8 @@ public struct StoreOptions: Sendable {
     public var timeout: UInt64 = 60_000_000_000
     /// Whether network file systems are to be believed.
     public var anyFileSystem = false
-    /// Applied to the stored settings when the store is opened; what it changes is stored. Runs under the write lock.
-    public var configure: (@Sendable (inout Settings) throws(EngineError) -> Void)?
+    /// Applied to the stored settings when the store is opened; what it changes is stored. The flag: nothing was ever stored.
+    public var configure: (@Sendable (inout Settings, Bool) throws(EngineError) -> Void)?
     /// Bytes of addresses for the log at first; 0: chosen from the size limit.
     public var windowSize = 0
     /// Append with pwrite even where mapped appends would be safe. For tests.

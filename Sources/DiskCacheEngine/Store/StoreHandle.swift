@@ -13,6 +13,7 @@ public final class StoreHandle: Sendable {
     /// The address of the open store, retained; 0 while closed.
     private let pointer = Atomic<UInt>(0)
     private let forks = Atomic<UInt32>(0)
+    private let timeoutWord: Atomic<UInt64>
     private nonisolated(unsafe) let pins: UnsafeMutableRawPointer
     private let opening = Mutex<Bool>(true)
 
@@ -33,7 +34,8 @@ public final class StoreHandle: Sendable {
         self.environment = environment
         self.options = Mutex(options)
         pins = ReaderPins.base
-        try open()
+        timeoutWord = Atomic(options.timeout)
+        try openStore()
         // What was asked for at the beginning isn't asked for again at each reopening.
         self.options.withLock { $0.configure = nil }
     }
@@ -42,12 +44,15 @@ public final class StoreHandle: Sendable {
 
     /// Nanoseconds that a write may wait for the lock.
     public var timeout: UInt64 {
-        get { options.withLock { $0.timeout } }
-        set { options.withLock { $0.timeout = newValue } }
+        get { timeoutWord.load(ordering: .relaxed) }
+        set {
+            timeoutWord.store(newValue, ordering: .relaxed)
+            options.withLock { $0.timeout = newValue }
+        }
     }
 
     @inline(never)
-    private func open() throws(EngineError) {
+    private func openStore() throws(EngineError) {
         let result = opening.withLock { _ -> Result<Void, EngineError> in
             let current = ForkGuard.forks.load(ordering: .relaxed)
             if pointer.load(ordering: .acquiring) != 0 {
@@ -108,7 +113,7 @@ public final class StoreHandle: Sendable {
     private func beginAccessByOpening(_ first: UnsafeMutableRawPointer) throws(EngineError) -> Access {
         ReaderPins.leave(first)
         while true {
-            try open()
+            try openStore()
             let pin = ReaderPins.enter(pins)
             let address = pointer.load(ordering: .sequentiallyConsistent)
             if address != 0, forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) {
@@ -144,6 +149,34 @@ public final class StoreHandle: Sendable {
 
     /// Microseconds since 1970, as this store sees them.
     @inline(__always) public func now() -> Int64 { environment.wallClock() }
+
+    /// Begins an access without looking for anything; `end` must follow.
+    public func open() throws(EngineError) -> Access { try beginAccess() }
+
+    /// Stores a value; as `Store.put`.
+    public func put(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, value: UnsafeRawBufferPointer,
+        _ attributes: RecordAttributes, condition: Store.PutCondition
+    ) throws(EngineError) -> Bool {
+        let access = try beginAccess()
+        defer { ReaderPins.leave(access.pin) }
+        let timeout = timeoutWord.load(ordering: .relaxed)
+        let result = access.store._withUnsafeGuaranteedRef { store -> Result<Bool, EngineError> in
+            do throws(EngineError) {
+                return .success(
+                    try store.put(
+                        timeout: timeout, keyClass, key, form: form, value: value, attributes, condition: condition))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Runs `body` with the store of an access.
+    public func withStoreOf<R>(_ access: Access, _ body: (Store) throws -> R) rethrows -> R {
+        try body(access.store.takeUnretainedValue())
+    }
 
     /// Runs `body` with the open store.
     public func withStore<R>(_ body: (Store) throws(EngineError) -> R) throws(EngineError) -> R {

@@ -29,6 +29,8 @@ public struct RecordAttributes {
     public var expiry: Int64?
     /// Form and bytes.
     public var tag: (form: UInt8, bytes: UnsafeRawBufferPointer)?
+    /// Take the store's default expiry, as it is under the write lock, instead of `expiry`.
+    public var expiresByDefault = false
 
     /// Attributes with these parts.
     @inline(__always)
@@ -78,7 +80,10 @@ extension Store {
             lock.release()
             throw error
         }
+        let mustSync = settings.durability == .full
         lock.release()
+        // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
+        if mustSync { try sync() }
     }
 
     /// Undoes everything that was written since the outermost `begin`, and lets go of the lock.
@@ -131,6 +136,14 @@ extension Store {
         return time
     }
 
+    /// When what is stored now expires by default.
+    @inline(__always)
+    private func defaultExpiry() -> Int64? {
+        guard let interval = settings.defaultExpire else { return nil }
+        let sum = now.addingReportingOverflow(interval)
+        return sum.overflow ? .max : max(1, sum.partialValue)
+    }
+
     func poisoned() -> EngineError {
         EngineError(
             .poisoned,
@@ -163,7 +176,7 @@ extension Store {
         draft.keyClass = keyClass
         draft.key = key
         draft.value = value
-        draft.expiry = attributes.expiry
+        draft.expiry = attributes.expiresByDefault ? defaultExpiry() : attributes.expiry
         draft.tag = attributes.tag
         var replaced: Record?
         if case .present(_, let record) = found, record.position >= head {
@@ -176,6 +189,7 @@ extension Store {
             }
         }
         if replaced == nil {
+            if identity == KeyClass.queue { throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one") }
             guard counters.nextRowid < 1 << 40 else {
                 throw EngineError(.limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
             }
@@ -194,7 +208,7 @@ extension Store {
             counters.count &+= 1
         }
         accountReplacement(of: replaced)
-        counters.add(size: draft.size, form: form, value: value, expiry: attributes.expiry)
+        counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         if isLast { transaction.isClosed = true }
         return true
     }

@@ -301,6 +301,21 @@ final class HashIndex: @unchecked Sendable {
         FaultPoint.reach(.coveredStored)
     }
 
+    /// The positions that all slots of the directory's pages name.
+    func positions(anchor: Position) -> [Position] {
+        var positions: [Position] = []
+        var seen: Set<Int> = []
+        let root = self.root.relaxed()
+        for number in 0..<(1 << Self.depth(ofRoot: root)) {
+            let entry = DirectoryEntry(raw: entryWord(root, number).relaxed())
+            guard isValid(entry), seen.insert(entry.page).inserted else { continue }
+            forEachSlot(entry.page) { slot, _, _ in
+                positions.append(PackedPosition.complete(slot.low, around: anchor))
+            }
+        }
+        return positions
+    }
+
     // MARK: Splitting
 
     /// Splits the page of `hash`, so that there is room for it; once may not be enough. Readers go on all the while.

@@ -1,0 +1,211 @@
+internal import DiskCacheEngine
+
+/// What a power loss may cost. The death of a process costs nothing at any level: what was acknowledged is there.
+public enum Durability: String, Sendable, Hashable, CaseIterable {
+    /// Nothing is synced: after a power loss the cache comes back as it was at some earlier moment.
+    case none
+    /// Synced in the background within about a second of a write (`syncInterval`) and at `close`: what is older than that survives.
+    case normal
+    /// A write returns when it is on the disk. Writers that wait at the same time share a sync.
+    case full
+}
+
+extension Cache {
+    /// How to open a cache. What is nil stays as it is stored; in a new cache it is the default that is named with it.
+    public struct Configuration: Sendable {
+        /// Bytes that the cache may take on disk, about. Default 1 GiB.
+        public var sizeLimit: Int64?
+        /// Which items go when it takes more. Default `leastRecentlyStored`.
+        public var evictionPolicy: EvictionPolicy?
+        /// How many expired items one write removes at most; 0: nothing is removed automatically. Default 10.
+        public var cullLimit: Int?
+        /// What a power loss may cost. Default `normal`.
+        public var durability: Durability?
+        /// How often `normal` syncs. Default one second.
+        public var syncInterval: Duration?
+        /// From how many bytes on a text, bytes or a serialised value gets a file of its own; at most 16 MiB. Default 32 KiB.
+        public var minFileSize: Int?
+        /// Whether hits and misses are counted. Default false.
+        public var statistics: Bool?
+        /// Whether items are indexed by tag. Default false.
+        public var tagIndex: Bool?
+        /// When items expire that are stored with `expire: nil`. Default: never.
+        public var defaultExpire: Duration?
+        /// What makes bytes of values that aren't numbers, text or bytes. A cache is bound to the serialiser that it was made with, by name.
+        public var serializer: any Serializer = CBORSerializer()
+        /// How long a write may wait for the write lock. This process's own: it isn't stored. Default 60 seconds.
+        public var timeout: Duration = .seconds(60)
+        /// Whether network file systems are believed to have common memory and dependable locks. They haven't.
+        public var anyFileSystem = false
+
+        /// Everything as it is stored, or by default.
+        public init() {}
+    }
+
+    /// How a cache behaves, for all processes: what is stored in it.
+    public struct Settings: Sendable, Equatable {
+        /// Bytes that the cache may take on disk, about.
+        public var sizeLimit: Int64
+        /// Which items go when it takes more.
+        public var evictionPolicy: EvictionPolicy
+        /// How many expired items one write removes at most; 0: nothing is removed automatically.
+        public var cullLimit: Int
+        /// What a power loss may cost.
+        public var durability: Durability
+        /// How often `normal` syncs.
+        public var syncInterval: Duration
+        /// From how many bytes on a value gets a file of its own.
+        public var minFileSize: Int
+        /// Whether hits and misses are counted.
+        public var statistics: Bool
+        /// Whether items are indexed by tag.
+        public var tagIndex: Bool
+        /// When items expire that are stored with `expire: nil`; nil: never.
+        public var defaultExpire: Duration?
+        /// The name of the serialiser that the cache was made with.
+        public internal(set) var serializer: String
+    }
+
+    /// The settings as of now, whoever changed them last. No lock.
+    public var settings: Settings {
+        get throws {
+            try rethrowing { () throws(EngineError) in
+                try handle.withStore { (store) throws(EngineError) in Settings(try store.currentSettings()) }
+            }
+        }
+    }
+
+    /// Changes the settings, for all processes at once; nothing is written if nothing changes.
+    ///
+    /// Takes the write lock. Throws `invalidSetting` for a value without sense, `timeout`, and whatever `change` throws.
+    public func configure(_ change: (inout Settings) throws -> Void) throws {
+        var wanted = try settings
+        try change(&wanted)
+        let final = wanted
+        try rethrowing { () throws(EngineError) in
+            try handle.withStore { (store) throws(EngineError) in
+                try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in final.apply(to: &stored) }
+            }
+        }
+    }
+
+    /// How long a write of this cache may wait for the write lock. Not stored.
+    public var timeout: Duration {
+        get { .nanoseconds(Int64(clamping: handle.timeout)) }
+        set { handle.timeout = newValue.clampedNanoseconds }
+    }
+}
+
+extension Cache.Configuration {
+    /// The engine's options that stand for this configuration.
+    func options() -> StoreOptions {
+        var options = StoreOptions()
+        options.timeout = timeout.clampedNanoseconds
+        options.anyFileSystem = anyFileSystem
+        let wanted = self
+        options.configure = { (settings, isNew) throws(EngineError) in
+            guard settings.kind == .cache else {
+                throw EngineError(.wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
+            }
+            guard settings.serializer == wanted.serializer.name || isNew else {
+                throw EngineError(
+                    .serializerMismatch,
+                    "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that")
+            }
+            wanted.apply(to: &settings)
+        }
+        return options
+    }
+
+    private func apply(to settings: inout DiskCacheEngine.Settings) {
+        settings.serializer = serializer.name
+        if let sizeLimit { settings.sizeLimit = sizeLimit }
+        if let evictionPolicy { settings.evictionPolicy = Eviction(evictionPolicy) }
+        if let cullLimit { settings.cullLimit = cullLimit }
+        if let durability { settings.durability = DiskCacheEngine.Durability(durability) }
+        if let syncInterval { settings.syncInterval = Int(clamping: syncInterval.roundedUpMicroseconds) }
+        if let minFileSize { settings.minFileSize = minFileSize }
+        if let statistics { settings.statistics = statistics }
+        if let tagIndex { settings.tagIndex = tagIndex }
+        if let defaultExpire { settings.defaultExpire = defaultExpire.roundedUpMicroseconds }
+    }
+}
+
+extension Cache.Settings {
+    init(_ stored: DiskCacheEngine.Settings) {
+        sizeLimit = stored.sizeLimit
+        evictionPolicy = EvictionPolicy(stored.evictionPolicy)
+        cullLimit = stored.cullLimit
+        durability = Durability(stored.durability)
+        syncInterval = .microseconds(stored.syncInterval)
+        minFileSize = stored.minFileSize
+        statistics = stored.statistics
+        tagIndex = stored.tagIndex
+        defaultExpire = stored.defaultExpire.map { .microseconds($0) }
+        serializer = stored.serializer
+    }
+
+    func apply(to stored: inout DiskCacheEngine.Settings) {
+        stored.sizeLimit = sizeLimit
+        stored.evictionPolicy = Eviction(evictionPolicy)
+        stored.cullLimit = cullLimit
+        stored.durability = DiskCacheEngine.Durability(durability)
+        stored.syncInterval = Int(clamping: syncInterval.roundedUpMicroseconds)
+        stored.minFileSize = minFileSize
+        stored.statistics = statistics
+        stored.tagIndex = tagIndex
+        stored.defaultExpire = defaultExpire?.roundedUpMicroseconds
+    }
+}
+
+extension Eviction {
+    init(_ policy: EvictionPolicy) {
+        switch policy {
+        case .leastRecentlyStored: self = .leastRecentlyStored
+        case .leastRecentlyUsed: self = .leastRecentlyUsed
+        case .leastFrequentlyUsed: self = .leastFrequentlyUsed
+        case .none: self = .none
+        }
+    }
+}
+
+extension EvictionPolicy {
+    init(_ stored: Eviction) {
+        switch stored {
+        case .leastRecentlyStored: self = .leastRecentlyStored
+        case .leastRecentlyUsed: self = .leastRecentlyUsed
+        case .leastFrequentlyUsed: self = .leastFrequentlyUsed
+        case .none: self = .none
+        }
+    }
+}
+
+extension DiskCacheEngine.Durability {
+    init(_ level: Durability) {
+        switch level {
+        case .none: self = .none
+        case .normal: self = .normal
+        case .full: self = .full
+        }
+    }
+}
+
+extension Durability {
+    init(_ stored: DiskCacheEngine.Durability) {
+        switch stored {
+        case .none: self = .none
+        case .normal: self = .normal
+        case .full: self = .full
+        }
+    }
+}
+
+extension Duration {
+    /// Nanoseconds, 0 to about three centuries.
+    var clampedNanoseconds: UInt64 {
+        let microseconds = roundedUpMicroseconds
+        if microseconds <= 0 { return 0 }
+        let product = UInt64(microseconds).multipliedReportingOverflow(by: 1000)
+        return product.overflow || product.partialValue > UInt64(Int64.max) ? UInt64(Int64.max) : product.partialValue
+    }
+}

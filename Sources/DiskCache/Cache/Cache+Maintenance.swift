@@ -1,0 +1,108 @@
+internal import DiskCacheEngine
+
+extension Cache {
+    /// How many items there are, expired ones that nothing has removed yet included. O(1), no lock.
+    public var count: Int {
+        get throws { try rethrowing { () throws(EngineError) in try handle.withStore { $0.count } } }
+    }
+
+    /// Bytes that the cache takes on disk: log, index and value files. One system call a segment, no lock.
+    public var volume: Int {
+        get throws {
+            try rethrowing { () throws(EngineError) in
+                try handle.withStore { (store) throws(EngineError) in try store.volume() }
+            }
+        }
+    }
+
+    /// Makes everything durable that is stored now. Waits for the disk, not for the write lock.
+    ///
+    /// Throws `poisoned` if a sync has failed: then nothing more is written until the cache was closed everywhere and opened again.
+    public func sync() throws {
+        try rethrowing { () throws(EngineError) in
+            try handle.withStore { (store) throws(EngineError) in try store.sync() }
+        }
+    }
+
+    /// Something that isn't as it should be.
+    public struct Finding: Sendable, Hashable, CustomStringConvertible {
+        /// What kind of thing it is.
+        public enum Kind: String, Sendable, Hashable, CaseIterable {
+            /// Bytes of the log that are no record though they should be: what they held is lost.
+            case damagedLog
+            /// A segment of the log that is missing, or whose header is damaged.
+            case missingSegment
+            /// A key that the index doesn't find, or finds somewhere else than the log says.
+            case wrongIndex
+            /// A counter that isn't what a count says.
+            case wrongCounter
+            /// A value whose file is missing.
+            case missingFile
+            /// A value whose file isn't the one that was written.
+            case damagedFile
+            /// A value file that no item names.
+            case unknownFile
+        }
+        /// What kind of thing it is.
+        public let kind: Kind
+        /// What and where, in words.
+        public let message: String
+
+        /// Kind and message.
+        public var description: String { "\(kind.rawValue): \(message)" }
+    }
+
+    /// Proves log, index, counters and value files against each other; nothing is changed. Empty: all is well.
+    ///
+    /// Reads the whole log and every value file. Holds the write lock, so writers wait; readers don't.
+    public func check() throws -> [Finding] {
+        try rethrowing { () throws(EngineError) in
+            try handle.withStore { (store) throws(EngineError) in try store.check(timeout: handle.timeout) }
+        }.map { Finding(kind: Finding.Kind($0.kind), message: $0.message) }
+    }
+
+    /// What was found and done about it when this process opened the cache; nil: everything was as it should be.
+    ///
+    /// After a restart of the machine the index is made again from the log: that alone is no damage.
+    public var recovery: Recovery? {
+        get throws {
+            try rethrowing { () throws(EngineError) in try handle.withStore { $0.recovery } }.map(Recovery.init)
+        }
+    }
+
+    /// What opening a cache found and did.
+    public struct Recovery: Sendable, Hashable {
+        /// Why the index had to be made again.
+        public let reason: String
+        /// Items after it.
+        public let count: Int
+        /// What is lost: one line for each range of the log that is damaged, each segment that is missing.
+        public let losses: [String]
+        /// Whether the end of the log was torn, and cut back to a whole transaction, as a power loss leaves it.
+        public let wasTorn: Bool
+    }
+}
+
+extension Cache.Recovery {
+    init(_ report: RecoveryReport) {
+        reason = report.reason
+        count = report.keys
+        losses =
+            report.quarantined.map { "the log from position \($0.lowerBound) to \($0.upperBound) is damaged" } + report.gaps
+        wasTorn = report.cut != nil
+    }
+}
+
+extension Cache.Finding.Kind {
+    init(_ kind: Store.Finding.Kind) {
+        switch kind {
+        case .damagedLog: self = .damagedLog
+        case .missingSegment: self = .missingSegment
+        case .wrongIndex: self = .wrongIndex
+        case .wrongCounter: self = .wrongCounter
+        case .missingFile: self = .missingFile
+        case .damagedFile: self = .damagedFile
+        case .unknownFile: self = .unknownFile
+        }
+    }
+}

@@ -1,0 +1,93 @@
+internal import DiskCacheEngine
+
+/// A persistent cache in a directory: values of any `Codable` type under keys of any `CacheKey` type, shared by all threads and
+/// processes that open the same directory.
+///
+/// ```swift
+/// let cache = try Cache(directory: "thumbnails")
+/// try cache.set("answer", 42, expire: .after(.seconds(3600)))
+/// let answer = try cache.get("answer", as: Int.self)      // 42, here and in every other process
+/// ```
+///
+/// **Reading** takes no lock and makes no system call: it never waits for a writer. **Writing** takes the directory's write lock for
+/// about a microsecond, and waits for it `timeout` at most. What a call returned for is there for everybody at once, and is not
+/// lost when any process dies; what a power loss may cost, `Durability` says.
+///
+/// **Errors.** Everything throws `CacheError` and nothing else, except what a closure or a `ByteSource` of yours throws.
+///
+/// All methods may be called from any thread. Two caches on one directory in one process share one engine.
+public final class Cache: Sendable {
+    let handle: StoreHandle
+    /// What makes bytes of values that aren't numbers, text or bytes.
+    @usableFromInline let serializer: any Serializer
+
+    /// Opens the cache in a directory, or makes one there.
+    ///
+    /// - Parameters:
+    ///   - directory: A path; `~` and `$NAME` are expanded. It is made if need be, for this user alone. nil: a new directory under the
+    ///     system's place for temporary files, which nobody deletes.
+    ///   - configuration: What is given here is stored and holds for all processes; what is nil stays as it is stored.
+    ///
+    /// Takes the write lock for a moment, and rebuilds the index from the log if the machine was restarted since the last write
+    /// (about a second for a million keys). Opening an existing cache with the settings that it has writes nothing.
+    ///
+    /// Throws `foreignDirectory`, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`, `serializerMismatch`, `wrongKind`,
+    /// `timeout`, `corrupted`, `diskFull`, `io`.
+    public init(directory: String? = nil, configuration: Configuration = Configuration()) throws {
+        serializer = configuration.serializer
+        handle = try rethrowing { () throws(EngineError) in
+            try StoreHandle(directory: directory.map(expandPath), options: configuration.options())
+        }
+    }
+
+    /// The absolute path of the cache's directory.
+    public var directory: String { handle.path }
+
+    /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
+    ///
+    /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
+    public func close() throws { handle.close() }
+}
+
+/// Runs `body`; what the engine throws becomes a `CacheError`.
+@inline(__always)
+func rethrowing<R>(_ body: () throws(EngineError) -> R) throws -> R {
+    do throws(EngineError) {
+        return try body()
+    } catch {
+        throw CacheError(error)
+    }
+}
+
+extension CacheError {
+    /// The error of the engine, with the same words.
+    @inline(never)
+    init(_ error: EngineError) {
+        let code: Code
+        switch error.code {
+        case .closed: code = .closed
+        case .timeout: code = .timeout
+        case .corrupted: code = .corrupted
+        case .diskFull: code = .diskFull
+        case .io: code = .io
+        case .unsupportedFormat: code = .unsupportedFormat
+        case .networkFileSystem: code = .networkFileSystem
+        case .readOnly: code = .readOnly
+        case .poisoned: code = .poisoned
+        case .directoryRemoved: code = .directoryRemoved
+        case .foreignDirectory: code = .foreignDirectory
+        case .insecureDirectory: code = .insecureDirectory
+        case .wrongKind: code = .wrongKind
+        case .limitReached: code = .limitReached
+        case .tooManyOpenFiles: code = .tooManyOpenFiles
+        case .keyTooLarge: code = .keyTooLarge
+        case .valueTooLarge: code = .valueTooLarge
+        case .keyNotFound: code = .keyNotFound
+        case .notANumber: code = .notANumber
+        case .overflow: code = .overflow
+        case .invalidSetting: code = .invalidSetting
+        case .serializerMismatch: code = .serializerMismatch
+        }
+        self.init(code, error.message, path: error.path, errno: error.errno)
+    }
+}

@@ -1,5 +1,0 @@
-import Testing
-
-@testable import DiskCache
-
-@Test func moduleLoads() {}
