@@ -31,5 +31,8 @@ let package = Package(
         .testTarget(
             name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
             swiftSettings: engineSettings),
+        .testTarget(
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheEngine"], exclude: ["Fixtures", "reader.py"],
+            swiftSettings: engineSettings),
     ]
 )

@@ -20,6 +20,10 @@ extension Store {
         _ = try currentIndex()
         try index.repair()
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
+        if let abandoned = try log.successor(of: log.activeFirst, tail: tail) {
+            block.active.release(abandoned)
+            try log.position(at: tail, active: abandoned, last: counters.lastRecord)
+        }
         FaultPoint.reach(.settleBegun)
         try settle(tail)
         block.owner.store(lock.identity)

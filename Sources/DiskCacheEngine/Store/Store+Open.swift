@@ -309,20 +309,26 @@ extension Store {
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
 
-        var tail = rebuild.end
+        // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
+        let tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
         if let newest = chain.links.last?.segment {
-            tail = max(tail, newest.firstRecord)
-            block.active.store(newest.first)
-            try log.position(at: tail, active: newest.first, last: last)
-            if !(sameBoot && rebuild.endIsClean) {
-                // What lies behind the cut must never be met again: the next segment's header says so.
+            if sameBoot && rebuild.endIsClean {
+                block.active.store(newest.first)
+                try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
+            } else {
+                // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
+                // follows this one, with a header that says where it was cut.
+                let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
+                block.active.store(torn.first)
+                try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
                 try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-                tail = rebuild.end
             }
             FaultPoint.reach(.rebuildSegmentWritten)
         } else {
-            tail = 0
+            // Nothing is left of the log: it begins anew.
+            block.active.store(0)
+            rebuild.head = 0
         }
         index.cover(tail)
         Seal.clear(base)
