@@ -1,18 +1,20 @@
 internal import DiskCacheEngine
 
 extension Cache {
-    /// A key's item without its type being known: how the value is stored, what is known of it, and a reader of its bytes; nil if it
-    /// is missing or expired. For tools that show whatever there is.
+    /// A key's item without its type being known: how the value is stored, what is known of it, and a reader of its
+    /// bytes; nil if it is missing or expired. For tools that show whatever there is.
     package func inspect(_ key: some CacheKey) throws -> (form: ValueForm, entry: Entry<ValueReader>)? {
         try withKeyBytes(key) { keyClass, bytes in
             var result: (form: ValueForm, entry: Entry<ValueReader>)?
             try withLiveRecord(keyClass, bytes) { record, store in
                 guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form)) else {
-                    throw CacheError(.unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
+                    throw CacheError(
+                        .unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
                 }
                 let reader: ValueReader
                 if form.isFile {
-                    guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else { return false }
+                    let file = try rethrowing { () throws(EngineError) in try store.openFile(of: record) }
+                    guard let file else { return false }
                     reader = ValueReader(file: file)
                 } else {
                     reader = ValueReader(bytes: Array(record.value))
