@@ -192,6 +192,11 @@ enum Platform {
         return template
     }
 
+    /// Makes a folder for this user alone.
+    static func makeFolder(_ path: [UInt8]) throws {
+        if withPath(path, { mkdir($0, 0o700) }) != 0 { throw failure("mkdir", path) }
+    }
+
     /// Removes a file, or a folder with everything in it; what can't be removed stays.
     static func remove(_ path: [UInt8]) {
         guard let status = try? status(path) else { return }
@@ -201,6 +206,13 @@ enum Platform {
         }
         for name in (try? names(in: path)) ?? [] { remove(path + [slash] + name) }
         _ = withPath(path) { rmdir($0) }
+    }
+
+    /// The path of what a path leads to, without links, from the root; nil: it leads nowhere.
+    static func resolved(_ path: [UInt8]) -> [UInt8]? {
+        guard let text = withPath(path, { realpath($0, nil) }) else { return nil }
+        defer { free(text) }
+        return bytes(text)
     }
 
     /// The folder that relative paths begin in.
@@ -245,10 +257,18 @@ enum Platform {
         return (Descriptor(moved[0]), Descriptor(moved[1]))
     }
 
-    /// Starts this program anew, with standard input and output as given and the environment that this process has, added to.
+    /// Starts this program anew; as `spawn`.
     static func spawnSelf(
         _ arguments: [String], environment additions: [(name: String, value: [UInt8])], input: Descriptor,
         output: Descriptor
+    ) throws -> Int32 {
+        try spawn(ownPath(), arguments, environment: additions, input: input, output: output)
+    }
+
+    /// Starts a program, with standard input, output and error as given and the environment of this process, added to.
+    static func spawn(
+        _ path: [UInt8], _ arguments: [String], environment additions: [(name: String, value: [UInt8])] = [],
+        input: Descriptor, output: Descriptor, error: Descriptor = .error
     ) throws -> Int32 {
         #if canImport(Darwin)
             var actions: posix_spawn_file_actions_t?
@@ -259,6 +279,7 @@ enum Platform {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, input.number, 0)
         posix_spawn_file_actions_adddup2(&actions, output.number, 1)
+        posix_spawn_file_actions_adddup2(&actions, error.number, 2)
 
         var variables: [[UInt8]] = additions.map { Array("\($0.name)=".utf8) + $0.value }
         #if canImport(Darwin)
@@ -273,13 +294,12 @@ enum Platform {
             next = list + 1
         }
         var child: pid_t = 0
-        let path = ownPath()
-        let error = withCStrings(arguments.map { Array($0.utf8) }) { argv in
+        let result = withCStrings(arguments.map { Array($0.utf8) }) { argv in
             withCStrings(variables) { envp in
                 withPath(path) { posix_spawn(&child, $0, &actions, nil, argv, envp) }
             }
         }
-        if error != 0 { throw Failure(call: "posix_spawn", path: path, errno: error) }
+        if result != 0 { throw Failure(call: "posix_spawn", path: path, errno: result) }
         return child
     }
 
