@@ -82,10 +82,21 @@ final class Log: @unchecked Sendable {
         // A position in a window isn't nearer to its end of addresses than to the end of positions: segments don't
         // straddle a multiple of their greatest length, so the room up to that multiple is mapped, by zeros at least.
         let room = Int(SegmentHeader.maximumLength) &- Int(position & UInt64(SegmentHeader.maximumLength &- 1))
-        guard let record = Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room),
+        let address = window.address(position)
+        // How long the record is stands in its first cache line; its second and third are asked for now, not after that has come.
+        if room >= 256 { Self.touch(address) }
+        guard let record = Record(at: UnsafeRawPointer(address), position: position, available: room),
             record.isIntact(salt: salt)
         else { return .damaged }
         return .record(record)
+    }
+
+    /// Loads a word of each of the two cache lines behind an address, and forgets it: an atomic load isn't left out.
+    @inline(__always)
+    private static func touch(_ address: UnsafeMutableRawPointer) {
+        let aligned = UnsafeMutableRawPointer(bitPattern: UInt(bitPattern: address) & ~7).unsafelyUnwrapped
+        _ = (aligned + 64).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+        _ = (aligned + 128).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
     }
 
     @inline(never)

@@ -22,7 +22,7 @@ extension Store {
 
     /// Reads the log with `pread` under the write lock; readers go on.
     public func check(timeout: UInt64) throws(EngineError) -> [Finding] {
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try lock.acquire(timeout: timeout)
         defer { lock.release() }
         try takeOver()
         var findings: [Finding] = []

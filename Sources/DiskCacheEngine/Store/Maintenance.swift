@@ -191,7 +191,7 @@ extension Store {
         try sync()
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
+        try lock.acquire(timeout: 10_000_000_000)
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
         let now = self.head

@@ -29,10 +29,9 @@ extension Store {
             ForkGuard.register(directory)
             let lockFile = try Self.lockFile("lock", in: directory, files)
             let ownerWord = (environment.random() << 32) | UInt64(environment.processID())
-            let deadline = SystemCalls.monotonicClock() &+ options.timeout
             // Until `meta` is mapped there is nobody to knock at.
             let first = WriteLock(files: files, file: lockFile, block: nil, identity: ownerWord)
-            try first.acquire(deadline: deadline)
+            try first.acquire(timeout: options.timeout)
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)

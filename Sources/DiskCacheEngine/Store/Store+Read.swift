@@ -135,7 +135,7 @@ extension Store {
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, _ position: Position
     ) throws(EngineError) -> Record? {
         let nested = lock.isHeldByThisThread
-        if !nested { try lock.acquire(deadline: SystemCalls.monotonicClock() + 60_000_000_000) }
+        if !nested { try lock.acquire(timeout: 60_000_000_000) }
         defer { if !nested { lock.release() } }
         if !nested { try takeOver() }
         switch try look(keyClass, key, hash) {

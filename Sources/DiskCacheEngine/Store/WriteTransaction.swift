@@ -46,12 +46,13 @@ extension Store {
 
     /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
     @inline(__always)
-    func begin(deadline: UInt64) throws(EngineError) {
+    func begin(timeout: UInt64) throws(EngineError) {
         if lock.isHeldByThisThread {
             transaction.depth &+= 1
             return
         }
-        try lock.acquire(deadline: deadline)
+        let clock = environment.wallClock()
+        try lock.acquire(timeout: timeout, now: clock)
         do throws(EngineError) {
             if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }
             if block.poison.relaxed() != 0 { throw poisoned() }
@@ -65,7 +66,7 @@ extension Store {
         transaction.operations = 0
         transaction.countersBefore = counters
         transaction.headBefore = head
-        now = environment.wallClock()
+        now = clock
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
