@@ -40,6 +40,19 @@ public final class Cache: Sendable {
         }
     }
 
+    /// As above, in an environment of the caller's and with engine options changed: for tests.
+    init(
+        directory: String?, configuration: Configuration, environment: Environment, _ adjust: (inout StoreOptions) -> Void = { _ in }
+    ) throws {
+        serializer = configuration.serializer
+        var options = configuration.options()
+        adjust(&options)
+        let adjusted = options
+        handle = try rethrowing { () throws(EngineError) in
+            try StoreHandle(directory: directory.map(expandPath), options: adjusted, environment: environment)
+        }
+    }
+
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 

@@ -10,6 +10,8 @@ public struct StoreOptions: Sendable {
     public var windowSize = 0
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
+    /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
+    package var firstPosition = Log.origin
 
     /// The defaults.
     public init() {}
@@ -47,7 +49,8 @@ extension Store {
             let windowSize = options.windowSize != 0 ? options.windowSize : 4 << 30
             let log = try Log(
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
-                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true)
+                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true,
+                firstPosition: options.firstPosition)
             let found = try views(
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
                 identity: opened.identity, base: opened.base, environment: environment)
