@@ -59,7 +59,11 @@ public final class Cache: Sendable {
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
     /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
-    public func close() throws { handle.close() }
+    /// Throws `inTransaction` inside of `update`: close the cache before or after.
+    public func close() throws {
+        if handle.isInTransaction { throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory) }
+        handle.close()
+    }
 }
 
 /// Runs `body`; what the engine throws becomes a `CacheError`.
@@ -100,6 +104,7 @@ extension CacheError {
         case .overflow: code = .overflow
         case .invalidSetting: code = .invalidSetting
         case .serializerMismatch: code = .serializerMismatch
+        case .inTransaction: code = .inTransaction
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

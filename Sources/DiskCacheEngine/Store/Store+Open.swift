@@ -120,7 +120,7 @@ extension Store {
                 storeID: header.storeID, salt: header.salt, epoch: header.epoch, boot: (0, 0), device: 0, inode: 0)
         } else if let gap = chain.gaps.first {
             throw EngineError(
-                .corrupted, "meta and every segment's header are damaged (\(gap)); nothing was changed", path: path)
+                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path)
         } else {
             let boot = StoreIdentity.bootWords(environment.bootIdentity())
             identity = StoreIdentity(
@@ -335,6 +335,8 @@ extension Store {
         block.indexGeneration.release(generation)
         block.owner.store(0)
         block.syncing.store(0)
+        // Of the files that were replaced some may be there still.
+        block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         var renewed = identity
         renewed.boot = boot

@@ -38,6 +38,9 @@ public final class Store: @unchecked Sendable {
     /// The clock as of the transaction's beginning, microseconds since 1970.
     var now: Int64 = 0
 
+    /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
+    let isTransacting = Atomic<UInt32>(0)
+
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
@@ -181,7 +184,12 @@ public final class Store: @unchecked Sendable {
     // MARK: Figures
 
     /// Rows that are stored, expired ones included. O(1), no lock.
-    public var count: Int { Int(clamping: block.read().counters.count) }
+    public var count: Int { Int(clamping: isInTransaction ? counters.count : block.read().counters.count) }
+
+    /// Whether the calling thread has a transaction of several verbs open: what it reads are its own writes then.
+    @inline(__always) public var isInTransaction: Bool {
+        isTransacting.load(ordering: .relaxed) != 0 && lock.isHeldByThisThread
+    }
 
     /// Bytes that the rows are accounted with. O(1), no lock.
     public var liveBytes: Int { Int(clamping: block.read().counters.live) }

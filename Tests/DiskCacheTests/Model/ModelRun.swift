@@ -18,6 +18,7 @@ struct ModelConfiguration: Sendable, CustomTestStringConvertible {
     var forcesWriting = false
     var windowSize = 0
     var firstPosition: UInt64?
+    var onDisk = false
     /// One operation in so many closes a handle, checks the store, restarts the system.
     var closeEvery = 300
     var checkEvery = 3000
@@ -47,7 +48,7 @@ final class ModelRun {
     init(_ configuration: ModelConfiguration, seed: UInt64) throws {
         self.configuration = configuration
         random = SeededGenerator(seed: seed)
-        world = try ModelWorld()
+        world = try ModelWorld(onDisk: configuration.onDisk)
         model = Model(now: world.now, minFileSize: configuration.minFileSize)
         var settings = Cache.Configuration()
         settings.minFileSize = configuration.minFileSize

@@ -11,8 +11,10 @@ final class ModelWorld: Sendable {
     private let boots = Atomic<Int>(1)
     private let files = SystemFiles()
 
-    init() throws {
-        path = "/tmp/diskcache-model-" + String(UInt64.random(in: .min ... .max), radix: 36)
+    /// In memory, where there is a place for that, unless it has to be the disk.
+    init(onDisk: Bool = false) throws {
+        let hasMemory = (try? files.open("/dev/shm", in: nil, [.directory])) != nil
+        path = (hasMemory && !onDisk ? "/dev/shm" : "/tmp") + "/diskcache-model-" + String(UInt64.random(in: .min ... .max), radix: 36)
         try files.makeDirectory(path, in: nil, mode: 0o700)
     }
 
