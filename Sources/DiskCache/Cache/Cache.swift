@@ -40,11 +40,28 @@ public final class Cache: Sendable {
         }
     }
 
+    /// As above, in an environment of the caller's and with engine options changed: for tests.
+    init(
+        directory: String?, configuration: Configuration, environment: Environment, _ adjust: (inout StoreOptions) -> Void = { _ in }
+    ) throws {
+        serializer = configuration.serializer
+        var options = configuration.options()
+        adjust(&options)
+        let adjusted = options
+        handle = try rethrowing { () throws(EngineError) in
+            try StoreHandle(directory: directory.map(expandPath), options: adjusted, environment: environment)
+        }
+    }
+
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
     /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
-    public func close() throws { handle.close() }
+    /// Throws `inTransaction` inside of `update`: close the cache before or after.
+    public func close() throws {
+        if handle.isInTransaction { throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory) }
+        handle.close()
+    }
 }

@@ -38,6 +38,7 @@ extension CacheError {
         case .overflow: code = .overflow
         case .invalidSetting: code = .invalidSetting
         case .serializerMismatch: code = .serializerMismatch
+        case .inTransaction: code = .inTransaction
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

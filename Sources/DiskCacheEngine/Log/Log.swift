@@ -19,6 +19,8 @@ final class Log: @unchecked Sendable {
     private let windowWord: Atomic<UnsafeMutableRawPointer>
     private let mutex = Mutex<[Segment]>([])
     private let canWrite: Bool
+    /// Where the first segment of a log without any begins.
+    private let firstPosition: Position
 
     // Writing
     private var active: Segment?
@@ -32,7 +34,7 @@ final class Log: @unchecked Sendable {
 
     init(
         files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
-        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
@@ -42,6 +44,7 @@ final class Log: @unchecked Sendable {
         self.block = block
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
+        self.firstPosition = firstPosition
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
         scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     }
@@ -404,14 +407,14 @@ final class Log: @unchecked Sendable {
     private func roll(
         _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
     ) throws(EngineError) {
-        let volume = active == nil ? 0 : Int(clamping: tail - min(head, tail))
+        let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
         let granule = SegmentHeader.granule
         let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
         let length = (wanted + granule - 1) / granule * granule
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = active?.limit ?? Self.origin
+        var first = active?.limit ?? firstPosition
         if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
