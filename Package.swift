@@ -35,8 +35,12 @@ let package = Package(
         .testTarget(
             name: "MultiprocessTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
             swiftSettings: engineSettings),
+        .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(
             name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
+            swiftSettings: engineSettings),
+        .testTarget(
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheEngine"], exclude: ["Fixtures", "reader.py"],
             swiftSettings: engineSettings),
     ]
 )

@@ -19,6 +19,8 @@ final class Log: @unchecked Sendable {
     private let windowWord: Atomic<UnsafeMutableRawPointer>
     private let mutex = Mutex<[Segment]>([])
     private let canWrite: Bool
+    /// Where the first segment of a log without any begins.
+    private let firstPosition: Position
 
     // Writing
     private var active: Segment?
@@ -32,7 +34,7 @@ final class Log: @unchecked Sendable {
 
     init(
         files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
-        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
@@ -42,6 +44,7 @@ final class Log: @unchecked Sendable {
         self.block = block
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
+        self.firstPosition = firstPosition
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
         scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     }
@@ -82,10 +85,21 @@ final class Log: @unchecked Sendable {
         // A position in a window isn't nearer to its end of addresses than to the end of positions: segments don't
         // straddle a multiple of their greatest length, so the room up to that multiple is mapped, by zeros at least.
         let room = Int(SegmentHeader.maximumLength) &- Int(position & UInt64(SegmentHeader.maximumLength &- 1))
-        guard let record = Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room),
+        let address = window.address(position)
+        // How long the record is stands in its first cache line; its second and third are asked for now, not after that has come.
+        if room >= 256 { Self.touch(address) }
+        guard let record = Record(at: UnsafeRawPointer(address), position: position, available: room),
             record.isIntact(salt: salt)
         else { return .damaged }
         return .record(record)
+    }
+
+    /// Loads a word of each of the two cache lines behind an address, and forgets it: an atomic load isn't left out.
+    @inline(__always)
+    private static func touch(_ address: UnsafeMutableRawPointer) {
+        let aligned = UnsafeMutableRawPointer(bitPattern: UInt(bitPattern: address) & ~7).unsafelyUnwrapped
+        _ = (aligned + 64).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+        _ = (aligned + 128).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
     }
 
     @inline(never)
@@ -350,21 +364,25 @@ final class Log: @unchecked Sendable {
         }
     }
 
-    /// Begins a new segment, whose header says that the one before it ends at `tail`.
+    /// Begins a new segment, whose header says that the one before it ends at `tail`. It lies beyond every name, since the
+    /// highest of several successors counts and what was cut off may have been one.
     func beginSegment(head: Position, settings: Position) throws(EngineError) {
-        try roll(RecordLayout.voidSize, head: head, settings: settings)
+        try roll(RecordLayout.voidSize, head: head, settings: settings, beyond: Self.firsts(files, directory).last ?? 0)
     }
 
     /// Begins a new segment behind everything that has a name.
-    private func roll(_ room: Int, head: Position, settings: Position) throws(EngineError) {
-        let volume = active == nil ? 0 : Int(clamping: tail - min(head, tail))
+    private func roll(
+        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
+    ) throws(EngineError) {
+        let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
         let granule = SegmentHeader.granule
         let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
         let length = (wanted + granule - 1) / granule * granule
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = max(active?.limit ?? Self.origin, block.beyond.relaxed())
+        var first = max(active?.limit ?? firstPosition, block.beyond.relaxed())
+        if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
@@ -469,15 +487,22 @@ final class Log: @unchecked Sendable {
         }
     }
 
-    /// Takes away the segment that a killed process was making: its header may be whole and name an end of the one before, beyond
-    /// which that has grown since. It holds no record, or it would be the active one. Its positions are not used again: another
-    /// process may have mapped it.
-    func discardHalfMade() throws(EngineError) {
+    /// Deals with the segment that a killed process was making. If its header is whole it becomes the active one: it names an end of
+    /// the one before, and what were appended there would be passed over by a rebuild, even if the file were unlinked now, since
+    /// an unlink can come back undone after a power loss. If not, it is taken away; its positions are not used again.
+    func finishHalfMade(tail: Position) throws(EngineError) {
         let first = block.making.acquire()
         if first == 0 { return }
-        if first > block.active.acquire() {
+        let active = block.active.acquire()
+        if first > active {
             do throws(SystemError) {
-                if let status = try files.status(of: SegmentHeader.name(first), in: directory) {
+                let opened = try Segment.open(
+                    first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)
+                if case .segment(let made) = opened, made.header.predecessor == active,
+                    active == 0 || made.header.predecessorEnd >= tail
+                {
+                    block.active.release(first)
+                } else if let status = try files.status(of: SegmentHeader.name(first), in: directory) {
                     let granule = SegmentHeader.granule
                     let length = (max(status.size, granule) + granule - 1) / granule * granule
                     block.beyond.store(first + UInt64(min(length, SegmentHeader.maximumLength)))
@@ -485,11 +510,6 @@ final class Log: @unchecked Sendable {
                 }
             } catch {
                 throw EngineError(error)
-            }
-            mutex.withLock { segments in
-                guard segments.last?.first == first else { return }
-                segments.removeLast()
-                window.end = segments.last?.limit ?? window.start
             }
         }
         block.making.store(0)

@@ -9,6 +9,13 @@ struct LogScanner {
         let end: Position?
     }
 
+    /// A segment that is missing or damaged.
+    struct Gap {
+        let text: String
+        /// Where it ends at the latest: it is no loss if the log begins there or behind.
+        let end: Position
+    }
+
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
@@ -18,16 +25,10 @@ struct LogScanner {
         case end(Position, isClean: Bool)
     }
 
-    /// A segment that is missing or can't be believed. No loss if the head turns out to lie at `end` or beyond.
-    struct Gap {
-        let text: String
-        let end: Position
-    }
-
     let files: any FileSystem
     let salt: UInt64
     let links: [Link]
-    /// Bad records below this are damage in the middle; from here on the first one is the end.
+    /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
 
     /// The live chain that ends in the highest whole segment, and what is missing in it.
@@ -145,12 +146,16 @@ struct LogScanner {
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
         _ position: inout Position, _ visit: (Outcome) throws(EngineError) -> Void
     ) throws(EngineError) -> Bool {
-        let end = min(namedEnd ?? segment.limit, segment.first + UInt64(buffer.count))
+        // Where a successor names the end, a file that is shorter lacks records; else it just hasn't grown.
+        let end = min(namedEnd ?? segment.first + UInt64(buffer.count), segment.limit)
+        let readable = min(end, segment.first + UInt64(buffer.count))
         func record(at position: Position) -> Record? {
-            guard position >= segment.firstRecord, position < end, let base = buffer.baseAddress else { return nil }
+            guard position >= segment.firstRecord, position < readable, let base = buffer.baseAddress else {
+                return nil
+            }
             let offset = Int(position - segment.first)
             guard
-                let record = Record(at: base + offset, position: position, available: Int(end - position)),
+                let record = Record(at: base + offset, position: position, available: Int(readable - position)),
                 record.isIntact(salt: salt)
             else { return nil }
             return record
@@ -161,27 +166,25 @@ struct LogScanner {
                 position = found.end
                 continue
             }
-            if isLast && position >= believedEnd {
-                try visit(.end(position, isClean: Self.isZero(buffer, from: Int(position - segment.first))))
+            if position >= believedEnd {
+                // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
+                let isClean = isLast && Self.isZero(buffer, from: min(Int(position - segment.first), buffer.count))
+                try visit(.end(position, isClean: isClean))
                 return true
             }
             if !isLast && namedEnd == nil {
                 // The successor is missing: what follows can't be told from what never was.
                 break
             }
-            let limit = isLast ? min(end, believedEnd) : end
+            let limit = min(end, believedEnd)
             var next = position + 4
-            while next < limit, record(at: next) == nil { next += 4 }
+            while next < limit, record(at: next) == nil { next = next < readable ? next + 4 : limit }
             try visit(.damaged(position, min(next, limit)))
             position = min(next, limit)
         }
         if isLast {
             try visit(.end(position, isClean: position >= segment.limit))
             return true
-        }
-        if let namedEnd, position < namedEnd {
-            try visit(.damaged(position, namedEnd))
-            position = namedEnd
         }
         return false
     }

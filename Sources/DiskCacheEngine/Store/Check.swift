@@ -22,7 +22,10 @@ extension Store {
 
     /// Reads the log with `pread` under the write lock; readers go on.
     public func check(timeout: UInt64) throws(EngineError) -> [Finding] {
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+        if lock.isHeldByThisThread {
+            throw EngineError(.inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
+        }
+        try lock.acquire(timeout: timeout)
         defer { lock.release() }
         try takeOver()
         var findings: [Finding] = []
@@ -67,7 +70,7 @@ extension Store {
             expected.count += 1
             expected.live += CommitBlock.Counters.accounted(row.size)
             if let file = row.file {
-                let bytes = (UInt64(file.length) + 4095) & ~4095
+                let bytes = CommitBlock.Counters.fileBytes(length: file.length)
                 expected.live += bytes
                 expected.fileBytes += bytes
             }

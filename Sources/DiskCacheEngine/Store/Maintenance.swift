@@ -134,11 +134,21 @@ extension Store {
         return present
     }
 
-    /// Unlinks the files that committed records of a range replaced.
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
+            if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
+                let head = record.position
+                for segment in log.segments where segment.first < head {
+                    do throws(SystemError) {
+                        for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
+                    } catch {
+                        throw EngineError(error)
+                    }
+                }
+            }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
                 old.kind == RecordKind.put.rawValue, ValueFormCode.isFile(old.form),
@@ -213,7 +223,7 @@ extension Store {
     }
 
     private func raiseFloor(to head: Position) throws(EngineError) {
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
+        try lock.acquire(timeout: 10_000_000_000)
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
         if block.floor.relaxed() < head { block.floor.release(head) }
@@ -289,7 +299,7 @@ extension Store {
 
     /// Head and tail when nothing is under way.
     private func settledBounds() throws(EngineError) -> (head: Position, tail: Position) {
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
+        try lock.acquire(timeout: 10_000_000_000)
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
         return (head, log.tail)

@@ -19,7 +19,7 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
-        try log.discardHalfMade()
+        try log.finishHalfMade(tail: tail)
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
         try settle(tail)
@@ -87,6 +87,8 @@ extension Store {
         let end = records.last?.end ?? log.tail
         if replacedFile { block.deadFiles.store(end) }
         Seal.clear(metaBase)
+        // They may have replaced files; whether they have is found out by who unlinks.
+        block.deadFiles.store(end)
         index.cover(end)
         block.publish(tail: end, head: head, counters)
     }
@@ -184,6 +186,7 @@ extension Store {
 
     /// The settings as of now. No lock.
     public func currentSettings() throws(EngineError) -> Settings {
+        if isInTransaction { return settings }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         return try settings(at: block.read().counters.settings)
