@@ -17,6 +17,8 @@ import Testing
             case creation
             /// The index is gone.
             case rebuild
+            /// The index is of another boot.
+            case reboot
             /// A maintenance thread that is always busy.
             case maintenance
         }
@@ -27,14 +29,14 @@ import Testing
                 .directoryFilled, .directoryDoubled:
                 return [.growth]
             case .metaWritten, .metaRenamed: return [.creation]
-            case .indexCreated, .indexFilled, .indexPublished: return [.creation, .rebuild]
-            case .rebuildScanned, .rebuildSegmentWritten: return [.rebuild]
+            case .indexCreated, .indexFilled, .indexPublished: return [.creation, .rebuild, .reboot]
+            case .rebuildScanned, .rebuildSegmentWritten: return [.rebuild, .reboot]
             case .segmentsUnlinked, .deadFileUnlinked: return [.maintenance]
-            case .segmentCreated, .segmentHeaderWritten, .segmentMapped: return [.growth, .work]
+            case .segmentHeaderWritten: return [.growth, .work]
             case .syncBegun, .syncDone: return [.work, .maintenance]
             // Two processes' ends of a settling, which `secondKills` gets to, and one that no code reaches yet.
             case .transactionRedone, .clearCommitted: return []
-            default: return [.work, .growth]
+            default: return [.work]
             }
         }
 
@@ -78,13 +80,16 @@ import Testing
                 .lockTaken, .settleBegun, .undoSlot, .undoSlots, .voidWritten, .transactionRedone, .slotStored, .coveredStored,
                 .countersWritten, .committed, .settleFinished, .segmentHeaderWritten,
             ]
+            let repairs: [FaultPoint] = [
+                .lockTaken, .splitEntryStored, .splitEntriesStored, .splitSpareStored, .splitDone, .settleFinished,
+            ]
             var kills = 0
             var reached: Set<String> = []
             for first in firsts {
                 let isSplit = "\(first)".hasPrefix("split")
                 let site = try KillSite(seed: random.next(), random: &random, keys: isSplit ? 3000 : 48)
                 site.grows = isSplit
-                for second in seconds {
+                for second in isSplit ? repairs : seconds {
                     let before = site.kills
                     try site.killAt(first, hit: Int.random(in: 1...(isSplit ? 2 : 30), using: &random), isSplit ? .growth : .work, second)
                     kills += site.kills - before
@@ -96,7 +101,7 @@ import Testing
                 }
             }
             print("second kills: \(kills) kills, second ones at \(reached.sorted())")
-            #expect(reached.contains("transactionRedone") && reached.contains("undoSlots"))
+            #expect(reached.contains("transactionRedone") && reached.contains("undoSlots") && reached.contains("splitDone"))
         }
     }
 
@@ -113,7 +118,9 @@ import Testing
             let workload = workload(writer: 0, clears: true)
             let count = scenario == .growth ? 700 : scenario == .maintenance ? 2500 : 250
             var more = ["point=\(point.rawValue)", "hit=\(hit)", "close=1"]
-            if scenario == .maintenance { more += ["interval=1000", "syncEvery=0"] }
+            if scenario == .maintenance { more.append("interval=1000") }
+            // Another boot of the system: the index is made again from the log.
+            if scenario == .reboot { more.append("boot=\(kills) \(hit)") }
             let child = try start(workload, count: count, more)
             finish(child, workload, count: count)
             if let second {

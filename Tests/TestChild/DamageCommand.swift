@@ -154,7 +154,7 @@ struct DamageSite {
             try files.makeDirectory(path(file), in: nil, mode: 0o700)
         case .link(let file):
             try files.unlink(path(file), in: nil, isDirectory: false)
-            TestNodes.makeLink(path(file), to: root + "/kept/\(file)")
+            SystemState.makeLink(path(file), to: root + "/kept/\(file)")
         case .swapped(let a, let b):
             try write(a, contents[b])
             try write(b, contents[a])

@@ -26,6 +26,7 @@ enum TestChild {
             case "readers": try GrowthCommand.read(arguments)
             case "hold": try HoldCommand.run(arguments)
             case "descriptors": try DescriptorCommand.run(arguments)
+            case "cycles": try DescriptorCommand.cycle(arguments)
             case "user": try UserCommand.run(arguments)
             case "fork": try ForkCommand.use(arguments)
             case "idlefork": try ForkCommand.idle(arguments)

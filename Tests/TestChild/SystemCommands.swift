@@ -47,6 +47,24 @@ enum DescriptorCommand {
         TestChild.say("after \(try client.get("after") == .bytes([4]) ? "kept" : "lost")")
     }
 
+    /// `cycles`: opens and closes a store many times; how many descriptors are left open by that.
+    static func cycle(_ arguments: Arguments) throws {
+        func count() throws -> Int {
+            let files = SystemFiles()
+            return try files.list(files.open("/proc/self/fd", in: nil, [.directory])).count
+        }
+        let client = try StoreClient(arguments.text("directory"))
+        try client.set("key", [1])
+        client.handle.close()
+        let before = try count()
+        for number in 0..<arguments.number("count") {
+            if number % 2 == 0 { try client.set("key", [UInt8(truncatingIfNeeded: number)]) } else { _ = try client.get("key") }
+            if number % 10 == 0 { try client.set("file", [UInt8](repeating: 1, count: 6000)) }
+            client.handle.close()
+        }
+        TestChild.say("\(try count() - before) more")
+    }
+
     #if canImport(Glibc)
         private static let descriptorLimit = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     #else

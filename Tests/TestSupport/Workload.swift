@@ -42,6 +42,16 @@ package struct Workload: Sendable {
         }
         package var kind: Kind
         package var changes: [Change] = []
+
+        /// The keys that it changes, without the counter that all writers share.
+        package var keys: [String] {
+            let all = changes.map { change in
+                switch change {
+                case .set(let key, _), .delete(let key), .add(let key, _): return key
+                }
+            }
+            return all.filter { $0 != Workload.sharedCounter }
+        }
     }
 
     package func key(_ number: Int) -> String { "writer \(writer) key \(number)" }

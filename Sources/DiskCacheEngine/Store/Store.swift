@@ -130,26 +130,25 @@ public final class Store: @unchecked Sendable {
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
     func switchIndex(to generation: UInt64) throws(EngineError) {
-        let result = indexes.withLock { known -> Result<Void, EngineError> in
-            if index.generation == generation { return .success(()) }
+        let result = indexes.withLock { known -> Result<HashIndex?, EngineError> in
+            if index.generation == generation { return .success(nil) }
             do throws(EngineError) {
                 guard
                     let opened = try HashIndex.open(
                         generation: generation, in: directory, files: files, storeID: identity.storeID)
                 else {
                     // A still newer one has replaced it, or it was removed under us.
-                    if block.indexGeneration.acquire() != generation { return .success(()) }
+                    if block.indexGeneration.acquire() != generation { return .success(nil) }
                     throw EngineError(
                         .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
-                install(opened.index, &known)
-                return .success(())
+                return .success(install(opened.index, &known))
             } catch {
                 return .failure(error)
             }
         }
-        try result.get()
+        if let old = try result.get() { retire(old) }
     }
 
     /// *Writer.* Makes a fresh index the current one, for this process and, through `meta`, for all.
@@ -157,15 +156,21 @@ public final class Store: @unchecked Sendable {
         let old = index
         block.indexGeneration.release(new.generation)
         FaultPoint.reach(.indexPublished)
-        indexes.withLock { install(new, &$0) }
+        retire(indexes.withLock { install(new, &$0) })
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
     }
 
-    private func install(_ new: HashIndex, _ known: inout [HashIndex]) {
+    /// The index that was the current one before.
+    private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
         indexPointer.store(
             UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        return old
+    }
+
+    /// Lets go of an index when its readers have left. Not with the mutex held: what was retired before may run at once.
+    private func retire(_ old: HashIndex) {
         ReaderPins.retire { [weak self] in
             self?.indexes.withLock { list in list.removeAll { $0 === old } }
         }

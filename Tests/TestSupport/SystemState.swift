@@ -7,7 +7,7 @@
 #endif
 
 /// What tests do to directories and processes that the engine never does.
-package enum TestNodes {
+package enum SystemState {
     package static func makeLink(_ path: String, to target: String) { precondition(symlink(target, path) == 0) }
 
     package static func change(_ path: String, mode: UInt32) { precondition(chmod(path, mode_t(mode)) == 0) }
