@@ -26,9 +26,13 @@ let package = Package(
         .executableTarget(
             name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine"], path: "Tests/TestChild",
             swiftSettings: engineSettings),
+        .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(name: "EngineTests", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
         .testTarget(
             name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
+            swiftSettings: engineSettings),
+        .testTarget(
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheEngine"], exclude: ["Fixtures", "reader.py"],
             swiftSettings: engineSettings),
     ]
 )

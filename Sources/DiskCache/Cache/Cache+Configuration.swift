@@ -79,15 +79,25 @@ extension Cache {
 
     /// Changes the settings, for all processes at once; nothing is written if nothing changes.
     ///
+    /// `change` is called again if others have changed something meanwhile, so that nobody's change is lost.
     /// Takes the write lock. Throws `invalidSetting` for a value without sense, `timeout`, and whatever `change` throws.
     public func configure(_ change: (inout Settings) throws -> Void) throws {
-        var wanted = try settings
-        try change(&wanted)
-        let final = wanted
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in
-                try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in final.apply(to: &stored) }
+        var before = try settings
+        while true {
+            var wanted = before
+            try change(&wanted)
+            let (base, final) = (before, wanted)
+            var met = base
+            try rethrowing { () throws(EngineError) in
+                try handle.withStore { (store) throws(EngineError) in
+                    try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in
+                        met = Settings(stored)
+                        if met == base { final.apply(to: &stored) }
+                    }
+                }
             }
+            if met == base { return }
+            before = met
         }
     }
 

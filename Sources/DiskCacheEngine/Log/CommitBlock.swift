@@ -44,6 +44,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
+    /// Value files may be waiting to be unlinked if this is beyond `synced`: the tail of the last transaction that replaced one.
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
     static let identityOffset = 512
     static let sealOffset = 640

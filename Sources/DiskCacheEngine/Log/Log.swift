@@ -19,6 +19,8 @@ final class Log: @unchecked Sendable {
     private let windowWord: Atomic<UnsafeMutableRawPointer>
     private let mutex = Mutex<[Segment]>([])
     private let canWrite: Bool
+    /// Where the first segment of a log without any begins.
+    private let firstPosition: Position
 
     // Writing
     private var active: Segment?
@@ -32,7 +34,7 @@ final class Log: @unchecked Sendable {
 
     init(
         files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
-        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
@@ -42,6 +44,7 @@ final class Log: @unchecked Sendable {
         self.block = block
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
+        self.firstPosition = firstPosition
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
         scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     }
@@ -360,21 +363,59 @@ final class Log: @unchecked Sendable {
         }
     }
 
-    /// Begins a new segment, whose header says that the one before it ends at `tail`.
+    /// Begins a new segment, whose header says that the one before it ends at `tail`. It lies beyond every name, since the
+    /// highest of several successors counts and what was cut off may have been one.
     func beginSegment(head: Position, settings: Position) throws(EngineError) {
-        try roll(RecordLayout.voidSize, head: head, settings: settings)
+        try roll(RecordLayout.voidSize, head: head, settings: settings, beyond: Self.firsts(files, directory).last ?? 0)
+    }
+
+    /// The segment that a killed writer made behind the one at `activeFirst` without entering it in `meta`; nil: none. Its
+    /// header says where the other one ends, so nothing more may be appended there, or a rebuild would pass it over.
+    ///
+    /// Costs one look at a name, two near a multiple of the greatest length: where one of them isn't free there may be more.
+    func successor(of activeFirst: Position, tail: Position) throws(EngineError) -> Position? {
+        guard let limit = segments.last(where: { $0.first == activeFirst })?.limit else { return nil }
+        let multiple = UInt64(SegmentHeader.maximumLength)
+        let next = limit & (multiple - 1) == 0 ? limit : (limit | (multiple - 1)) + 1
+        do throws(SystemError) {
+            var isTaken = try files.status(of: SegmentHeader.name(limit), in: directory) != nil
+            if !isTaken, next != limit {
+                isTaken = try files.status(of: SegmentHeader.name(next), in: directory) != nil
+            }
+            if !isTaken { return nil }
+        } catch {
+            throw EngineError(error)
+        }
+        for first in try Self.firsts(files, directory).reversed() where first > activeFirst {
+            let opened: Segment.Opened
+            do throws(SystemError) {
+                opened = try Segment.open(
+                    first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)
+            } catch {
+                throw EngineError(error)
+            }
+            if case .segment(let found) = opened, found.header.predecessor == activeFirst,
+                found.header.predecessorEnd >= tail
+            {
+                return first
+            }
+        }
+        return nil
     }
 
     /// Begins a new segment behind everything that has a name.
-    private func roll(_ room: Int, head: Position, settings: Position) throws(EngineError) {
-        let volume = active == nil ? 0 : Int(clamping: tail - min(head, tail))
+    private func roll(
+        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
+    ) throws(EngineError) {
+        let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
         let granule = SegmentHeader.granule
         let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
         let length = (wanted + granule - 1) / granule * granule
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = active?.limit ?? Self.origin
+        var first = active?.limit ?? firstPosition
+        if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)

@@ -9,6 +9,13 @@ struct LogScanner {
         let end: Position?
     }
 
+    /// A segment that is missing or damaged.
+    struct Gap {
+        let text: String
+        /// Where it ends at the latest: it is no loss if the log begins there or behind.
+        let end: Position
+    }
+
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
@@ -21,20 +28,20 @@ struct LogScanner {
     let files: any FileSystem
     let salt: UInt64
     let links: [Link]
-    /// Bad records below this are damage in the middle; from here on the first one is the end.
+    /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
 
     /// The live chain that ends in the highest whole segment, and what is missing in it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [String]) {
-        var gaps: [String] = []
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
         var segments: [Segment] = []
         var expected = storeID
         do throws(SystemError) {
             let names = try files.list(directory)
             let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
-            for first in firsts {
+            for (index, first) in firsts.enumerated() {
                 switch try Segment.open(
                     first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
                 {
@@ -47,7 +54,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append("segment \(SegmentHeader.name(first)): \(why)")
+                        gaps.append(
+                            Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: index == 0 ? .max : firsts[index - 1]))
                     }
                 }
             }
@@ -65,7 +73,10 @@ struct LogScanner {
                 current = found
             } else {
                 if current.header.predecessorEnd > head {
-                    gaps.append("segment \(SegmentHeader.name(predecessor)) is missing or damaged")
+                    gaps.append(
+                        Gap(
+                            text: "segment \(SegmentHeader.name(predecessor)) is missing or damaged",
+                            end: current.header.predecessorEnd))
                 }
                 guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
                 links.append(Link(segment: lower, end: nil))
@@ -119,12 +130,16 @@ struct LogScanner {
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
         _ position: inout Position, _ visit: (Outcome) throws(EngineError) -> Void
     ) throws(EngineError) -> Bool {
-        let end = min(namedEnd ?? segment.limit, segment.first + UInt64(buffer.count))
+        // Where a successor names the end, a file that is shorter lacks records; else it just hasn't grown.
+        let end = min(namedEnd ?? segment.first + UInt64(buffer.count), segment.limit)
+        let readable = min(end, segment.first + UInt64(buffer.count))
         func record(at position: Position) -> Record? {
-            guard position >= segment.firstRecord, position < end, let base = buffer.baseAddress else { return nil }
+            guard position >= segment.firstRecord, position < readable, let base = buffer.baseAddress else {
+                return nil
+            }
             let offset = Int(position - segment.first)
             guard
-                let record = Record(at: base + offset, position: position, available: Int(end - position)),
+                let record = Record(at: base + offset, position: position, available: Int(readable - position)),
                 record.isIntact(salt: salt)
             else { return nil }
             return record
@@ -135,28 +150,25 @@ struct LogScanner {
                 position = found.end
                 continue
             }
-            if isLast && position >= believedEnd {
-                let rest = buffer[Int(position - segment.first)...]
-                try visit(.end(position, isClean: rest.allSatisfy { $0 == 0 }))
+            if position >= believedEnd {
+                // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
+                let rest = buffer[min(Int(position - segment.first), buffer.count)...]
+                try visit(.end(position, isClean: isLast && rest.allSatisfy { $0 == 0 }))
                 return true
             }
             if !isLast && namedEnd == nil {
                 // The successor is missing: what follows can't be told from what never was.
                 break
             }
-            let limit = isLast ? min(end, believedEnd) : end
+            let limit = min(end, believedEnd)
             var next = position + 4
-            while next < limit, record(at: next) == nil { next += 4 }
+            while next < limit, record(at: next) == nil { next = next < readable ? next + 4 : limit }
             try visit(.damaged(position, min(next, limit)))
             position = min(next, limit)
         }
         if isLast {
             try visit(.end(position, isClean: position >= segment.limit))
             return true
-        }
-        if let namedEnd, position < namedEnd {
-            try visit(.damaged(position, namedEnd))
-            position = namedEnd
         }
         return false
     }

@@ -107,7 +107,7 @@ extension Store {
         }
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
-        if block.deadFiles.relaxed() != 0 { try unlinkReplaced(from: from, to: tail) }
+        if block.deadFiles.relaxed() > from { try unlinkReplaced(from: from, to: tail) }
         block.synced.release(tail)
         block.syncing.store(0)
     }
@@ -133,12 +133,16 @@ extension Store {
         return present
     }
 
-    /// Unlinks the files that committed records of a range replaced.
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
-        let pending = block.deadFiles.relaxed()
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
+            if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
+                for segment in log.segments where segment.first < record.position {
+                    try unlinkFiles(in: segment, below: record.position)
+                }
+            }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
                 old.kind == RecordKind.put.rawValue, ValueFormCode.isFile(old.form),
@@ -147,7 +151,6 @@ extension Store {
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
             if !keeps { unlink(file.name) }
         }
-        block.deadFiles.add(0 &- min(pending, block.deadFiles.relaxed()))
     }
 
     private func unlink(_ name: ValueFileName) {
@@ -220,8 +223,8 @@ extension Store {
 
     private func unlinkFiles(in segment: Segment, below head: Position) throws(EngineError) {
         var position = segment.firstRecord
-        while position < segment.limit, case .record(let record) = try log.record(at: position) {
-            if record.position < head, record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
+        while position < min(segment.limit, head), case .record(let record) = try log.record(at: position) {
+            if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
                 let file = ValueFileReference(record.value)
             {
                 unlink(file.name)

@@ -20,6 +20,10 @@ extension Store {
         _ = try currentIndex()
         try index.repair()
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
+        if let abandoned = try log.successor(of: log.activeFirst, tail: tail) {
+            block.active.release(abandoned)
+            try log.position(at: tail, active: abandoned, last: counters.lastRecord)
+        }
         FaultPoint.reach(.settleBegun)
         try settle(tail)
         block.owner.store(lock.identity)
@@ -73,6 +77,8 @@ extension Store {
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
         Seal.clear(metaBase)
+        // They may have replaced files; whether they have is found out by who unlinks.
+        block.deadFiles.store(end)
         index.cover(end)
         block.publish(tail: end, head: head, counters)
     }
@@ -170,6 +176,7 @@ extension Store {
 
     /// The settings as of now. No lock.
     public func currentSettings() throws(EngineError) -> Settings {
+        if isInTransaction { return settings }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         return try settings(at: block.read().counters.settings)

@@ -10,6 +10,8 @@ public struct StoreOptions: Sendable {
     public var windowSize = 0
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
+    /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
+    package var firstPosition = Log.origin
 
     /// The defaults.
     public init() {}
@@ -46,7 +48,8 @@ extension Store {
             let windowSize = options.windowSize != 0 ? options.windowSize : 4 << 30
             let log = try Log(
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
-                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true)
+                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true,
+                firstPosition: options.firstPosition)
             let found = try views(
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
                 identity: opened.identity, base: opened.base, environment: environment)
@@ -116,7 +119,7 @@ extension Store {
                 storeID: header.storeID, salt: header.salt, epoch: header.epoch, boot: (0, 0), device: 0, inode: 0)
         } else if let gap = chain.gaps.first {
             throw EngineError(
-                .corrupted, "meta and every segment's header are damaged (\(gap)); nothing was changed", path: path)
+                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path)
         } else {
             let boot = StoreIdentity.bootWords(environment.bootIdentity())
             identity = StoreIdentity(
@@ -309,20 +312,26 @@ extension Store {
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
 
-        var tail = rebuild.end
+        // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
+        let tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
         if let newest = chain.links.last?.segment {
-            tail = max(tail, newest.firstRecord)
-            block.active.store(newest.first)
-            try log.position(at: tail, active: newest.first, last: last)
-            if !(sameBoot && rebuild.endIsClean) {
-                // What lies behind the cut must never be met again: the next segment's header says so.
+            if sameBoot && rebuild.endIsClean {
+                block.active.store(newest.first)
+                try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
+            } else {
+                // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
+                // follows this one, with a header that says where it was cut.
+                let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
+                block.active.store(torn.first)
+                try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
                 try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-                tail = rebuild.end
             }
             FaultPoint.reach(.rebuildSegmentWritten)
         } else {
-            tail = 0
+            // Nothing is left of the log: it begins anew.
+            block.active.store(0)
+            rebuild.head = 0
         }
         index.cover(tail)
         Seal.clear(base)
@@ -331,6 +340,8 @@ extension Store {
         block.indexGeneration.release(generation)
         block.owner.store(0)
         block.syncing.store(0)
+        // Of the files that were replaced some may be there still.
+        block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         var renewed = identity
         renewed.boot = boot

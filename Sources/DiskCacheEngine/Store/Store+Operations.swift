@@ -37,13 +37,17 @@ extension Store {
     /// As `write`, for a body that throws anything.
     public func transact<R>(timeout: UInt64, _ body: () throws -> R) throws -> R {
         try begin(timeout: timeout)
+        let isOutermost = transaction.depth == 1
+        if isOutermost { isTransacting.store(1, ordering: .relaxed) }
         let result: R
         do {
             result = try body()
         } catch {
+            if isOutermost { isTransacting.store(0, ordering: .relaxed) }
             rollBack()
             throw error
         }
+        if isOutermost { isTransacting.store(0, ordering: .relaxed) }
         try commit()
         return result
     }
@@ -71,15 +75,30 @@ extension Store {
         try begin(timeout: timeout)
         let done: Bool
         do throws(EngineError) {
-            done = try put(
-                keyClass, key, form: form, value: value, attributes, condition: condition,
-                isLast: transaction.depth == 1 && transaction.operations == 0)
+            if let expiry = expiry(attributes), expiry <= now {
+                done = try putExpired(keyClass, key, condition)
+            } else {
+                done = try put(
+                    keyClass, key, form: form, value: value, attributes, condition: condition,
+                    isLast: transaction.depth == 1 && transaction.operations == 0)
+            }
         } catch {
             rollBack()
             throw error
         }
         try commit()
         return done
+    }
+
+    /// What is expired already when it is stored leaves no row: the key is missing afterwards, as if it had been there for no time.
+    @inline(never)
+    func putExpired(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ condition: PutCondition
+    ) throws(EngineError) -> Bool {
+        guard let row = try findAsWriter(keyClass, key) else { return true }
+        if condition == .onlyIfMissing, !(row.expiry.map { $0 <= now } ?? false) { return false }
+        try remove(row, cause: .expired, isLast: writesOne)
+        return true
     }
 
     @inline(__always)

@@ -2,6 +2,7 @@ extension Store {
     /// A record that a key has as of one commit, with that commit's tail.
     @inline(__always)
     func find(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        if isInTransaction { return try findAsWriter(keyClass, key) }
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
         var attempt = 0

@@ -31,6 +31,9 @@ public final class Store: @unchecked Sendable {
     /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
     private let writer: UnsafeMutablePointer<WriterState>
 
+    /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
+    let isTransacting = Atomic<UInt32>(0)
+
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
@@ -221,7 +224,12 @@ public final class Store: @unchecked Sendable {
     // MARK: Figures
 
     /// Rows that are stored, expired ones included. O(1), no lock.
-    public var count: Int { Int(clamping: block.read().counters.count) }
+    public var count: Int { Int(clamping: isInTransaction ? counters.count : block.read().counters.count) }
+
+    /// Whether the calling thread has a transaction of several verbs open: what it reads are its own writes then.
+    @inline(__always) public var isInTransaction: Bool {
+        isTransacting.load(ordering: .relaxed) != 0 && lock.isHeldByThisThread
+    }
 
     /// Bytes that the rows are accounted with. O(1), no lock.
     public var liveBytes: Int { Int(clamping: block.read().counters.live) }
