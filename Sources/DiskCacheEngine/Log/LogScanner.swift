@@ -41,7 +41,7 @@ struct LogScanner {
         do throws(SystemError) {
             let names = try files.list(directory)
             let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
-            for (index, first) in firsts.enumerated() {
+            for first in firsts {
                 switch try Segment.open(
                     first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
                 {
@@ -54,8 +54,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append(
-                            Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: index == 0 ? .max : firsts[index - 1]))
+                        let end = first + UInt64(status?.size ?? 0)
+                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
                     }
                 }
             }
