@@ -336,9 +336,10 @@ class Store:
                 continue
             is_newest = index == len(self.links) - 1
             position = max(position, segment.first_record)
-            stop = segment.limit if segment.end is None else segment.end
-            stop = min(stop, segment.first + len(segment.data))
-            named = segment.end if segment.end is not None and not is_newest else stop
+            # Where the records end, and how far there are bytes to read.
+            file_end = min(segment.first + len(segment.data), segment.limit)
+            named = file_end if segment.end is None else min(segment.end, segment.limit)
+            stop = min(named, file_end)
             while position < named:
                 record = self.record_in(segment, position, stop)
                 if record and record.is_intact:
@@ -518,7 +519,8 @@ class Index:
                 record = self.record(position)
                 # A record that nobody committed: the version before it counts.
                 while record and record.position >= self.store.meta.tail:
-                    record = self.record(record.previous) if record.previous else None
+                    older = record.previous
+                    record = self.record(older) if 0 < older < record.position else None
                 if record and record.identity() == (identity, key):
                     if record.position < self.store.meta.head:
                         return None
