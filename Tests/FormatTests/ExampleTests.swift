@@ -35,7 +35,7 @@ import Testing
     }
 
     private func makeStore(_ path: String) throws {
-        let store = try TestStore(path, TestStore.environment(files: FixedFiles()))
+        let store = try TestStore(path, TestStore.environment(files: TestFiles(isFixed: true)))
         try store.set(try TestKey("alpha"), TestValue("first"))
         try store.set(
             try TestKey(42),

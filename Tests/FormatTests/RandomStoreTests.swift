@@ -74,11 +74,10 @@ import Testing
             let store = try TestStore(scratch.path, environment)
             let now = environment.wallClock()
             let hasFiles = number % 3 == 0
-            let isSynced = number % 4 == 3
+            let isSynced = number % 2 == 1
             if hasFiles || !isSynced {
                 try store.configure {
                     if hasFiles { $0.minFileSize = 40 }
-                    // Most aren't synced, for the sake of time.
                     if !isSynced { $0.durability = .none }
                 }
             }

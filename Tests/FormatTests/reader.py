@@ -310,7 +310,6 @@ class Store:
             raise Refused("damaged headers")
         self.links = chain(believed, self.gaps)
         self.quarantined = []
-        self.damaged = []
         self.cut = None
         self.versions = {}
         self.system = {}
@@ -403,7 +402,10 @@ class Store:
     def damage(self, record):
         if record.identity() in self.versions:
             self.versions[record.identity()] = record
-            self.damaged.append(record.identity())
+
+    def damaged(self):
+        found = (key for key, record in self.versions.items() if not record.is_intact)
+        return sorted(key for key in found if self.versions[key].position >= self.head)
 
     def rows(self):
         found = [r for r in self.versions.values() if r.kind == PUT and r.position >= self.head and r.is_intact]
@@ -555,7 +557,7 @@ def report(store):
     print(' "cut":%s,' % show(store.cut))
     print(' "quarantined":%s,' % show(store.quarantined))
     print(' "gaps":%s,' % show(len(store.gaps)))
-    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in sorted(store.damaged)]))
+    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in store.damaged()]))
     print(' "settings":%s,' % show(settings and settings.value.hex()))
     print(' "rows":%s' % show_rows(store.rows()))
     print("}")
