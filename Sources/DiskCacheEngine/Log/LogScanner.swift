@@ -9,6 +9,13 @@ struct LogScanner {
         let end: Position?
     }
 
+    /// A segment that is missing or damaged.
+    struct Gap {
+        let text: String
+        /// Where it ends at the latest: it is no loss if the log begins there or behind.
+        let end: Position
+    }
+
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
@@ -27,8 +34,8 @@ struct LogScanner {
     /// The live chain that ends in the highest whole segment, and what is missing in it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [String]) {
-        var gaps: [String] = []
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
         var segments: [Segment] = []
         var expected = storeID
         do throws(SystemError) {
@@ -47,7 +54,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append("segment \(SegmentHeader.name(first)): \(why)")
+                        let end = first + UInt64(status?.size ?? 0)
+                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
                     }
                 }
             }
@@ -65,7 +73,10 @@ struct LogScanner {
                 current = found
             } else {
                 if current.header.predecessorEnd > head {
-                    gaps.append("segment \(SegmentHeader.name(predecessor)) is missing or damaged")
+                    gaps.append(
+                        Gap(
+                            text: "segment \(SegmentHeader.name(predecessor)) is missing or damaged",
+                            end: current.header.predecessorEnd))
                 }
                 guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
                 links.append(Link(segment: lower, end: nil))

@@ -4,11 +4,11 @@ extension CommitBlock.Counters {
     /// Bytes that a row is accounted with, beside its file: its record and a slot with its share of empty ones.
     @inline(__always) static func accounted(_ size: Int) -> UInt64 { UInt64(truncatingIfNeeded: size &+ 24) }
 
-    /// Bytes that a value file is accounted with.
-    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
-        let length = UInt64(ValueFileReference(value)?.length ?? 0)
-        return (length &+ 4095) & ~4095
-    }
+    /// Bytes that a value file is accounted with: whole pages, and one for an empty file, so that 0 means no files at all.
+    static func fileBytes(length: Int) -> UInt64 { (UInt64(max(length, 1)) &+ 4095) & ~4095 }
+
+    /// The same for the file that a record's value names.
+    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 { fileBytes(length: ValueFileReference(value)?.length ?? 0) }
 
     /// A row whose record takes `size` bytes has come.
     @inline(__always)

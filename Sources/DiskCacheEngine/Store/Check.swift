@@ -22,12 +22,15 @@ extension Store {
 
     /// Reads the log with `pread` under the write lock; readers go on.
     public func check(timeout: UInt64) throws(EngineError) -> [Finding] {
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+        if lock.isHeldByThisThread {
+            throw EngineError(.inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
+        }
+        try lock.acquire(timeout: timeout)
         defer { lock.release() }
         try takeOver()
         var findings: [Finding] = []
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        findings += chain.gaps.map { Finding(kind: .missingSegment, message: $0) }
+        for gap in chain.gaps where gap.end > head { findings.append(Finding(kind: .missingSegment, message: gap.text)) }
         var rows: [UInt64: LogRow] = [:]
         var expected = CommitBlock.Counters()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: log.tail)
@@ -67,7 +70,7 @@ extension Store {
             expected.count += 1
             expected.live += CommitBlock.Counters.accounted(row.size)
             if let file = row.file {
-                let bytes = (UInt64(file.length) + 4095) & ~4095
+                let bytes = CommitBlock.Counters.fileBytes(length: file.length)
                 expected.live += bytes
                 expected.fileBytes += bytes
             }
@@ -130,8 +133,15 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() == 0 else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
+            // What `clear` left below the head goes with its segment.
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                if case .segment(let segment) = opened { known.formUnion(try valueFilesNamed(in: segment, below: head)) }
+            }
             for name in try valueFiles.list() where !known.contains(name) {
                 findings.append(Finding(kind: .unknownFile, message: "no item names the file \(name.path)"))
             }

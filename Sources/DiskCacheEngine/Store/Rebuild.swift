@@ -12,6 +12,7 @@ struct Rebuild {
     var head: Position
     var counters = CommitBlock.Counters()
     var report: RecoveryReport
+    private let gaps: [LogScanner.Gap]
     /// Where the log ends, behind the last whole transaction.
     private(set) var end: Position
     /// Whether nothing but zeros lies behind the end.
@@ -19,7 +20,7 @@ struct Rebuild {
 
     init(
         files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position, reason: String,
-        gaps: [String]
+        gaps: [LogScanner.Gap]
     ) {
         self.files = files
         self.log = log
@@ -29,7 +30,7 @@ struct Rebuild {
         self.head = head
         end = head
         report = RecoveryReport(reason: reason)
-        report.gaps = gaps
+        self.gaps = gaps
     }
 
     /// A record of an open transaction: where it is, and what of it decides.
@@ -77,6 +78,8 @@ struct Rebuild {
         _ = pendingEnd
         self = state
         report.keys = Int(clamping: counters.count)
+        // What `clear` had left behind may be gone rightly.
+        report.gaps = gaps.filter { $0.end > head }.map(\.text)
         FaultPoint.reach(.rebuildScanned)
     }
 

@@ -65,6 +65,7 @@ extension Store {
             throw EngineError(error)
         }
         return try write(timeout: timeout) { () throws(EngineError) in
+            if let expiry = expiry(attributes), expiry <= now { return try putExpired(keyClass, key, condition) }
             var bytes = [UInt8](repeating: 0, count: ValueFileReference.size)
             bytes.withUnsafeMutableBytes { reference.store(into: $0) }
             let fileForm = form - ValueFormCode.text + ValueFormCode.textFile

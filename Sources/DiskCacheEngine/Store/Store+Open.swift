@@ -10,6 +10,8 @@ public struct StoreOptions: Sendable {
     public var windowSize = 0
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
+    /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
+    package var firstPosition = Log.origin
 
     /// The defaults.
     public init() {}
@@ -29,10 +31,9 @@ extension Store {
             ForkGuard.register(directory)
             let lockFile = try Self.lockFile("lock", in: directory, files)
             let ownerWord = (environment.random() << 32) | UInt64(environment.processID())
-            let deadline = SystemCalls.monotonicClock() &+ options.timeout
             // Until `meta` is mapped there is nobody to knock at.
             let first = WriteLock(files: files, file: lockFile, block: nil, identity: ownerWord)
-            try first.acquire(deadline: deadline)
+            try first.acquire(timeout: options.timeout)
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
@@ -47,7 +48,8 @@ extension Store {
             let windowSize = options.windowSize != 0 ? options.windowSize : 4 << 30
             let log = try Log(
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
-                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true)
+                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true,
+                firstPosition: options.firstPosition)
             let found = try views(
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
                 identity: opened.identity, base: opened.base, environment: environment)
@@ -117,7 +119,7 @@ extension Store {
                 storeID: header.storeID, salt: header.salt, epoch: header.epoch, boot: (0, 0), device: 0, inode: 0)
         } else if let gap = chain.gaps.first {
             throw EngineError(
-                .corrupted, "meta and every segment's header are damaged (\(gap)); nothing was changed", path: path)
+                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path)
         } else {
             let boot = StoreIdentity.bootWords(environment.bootIdentity())
             identity = StoreIdentity(
@@ -314,6 +316,7 @@ extension Store {
         let tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
         if let newest = chain.links.last?.segment {
+            block.making.store(0)
             if sameBoot && rebuild.endIsClean {
                 block.active.store(newest.first)
                 try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
@@ -338,6 +341,8 @@ extension Store {
         block.indexGeneration.release(generation)
         block.owner.store(0)
         block.syncing.store(0)
+        // Of the files that were replaced some may be there still.
+        block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         var renewed = identity
         renewed.boot = boot

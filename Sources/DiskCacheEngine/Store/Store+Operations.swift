@@ -22,7 +22,7 @@ extension Store {
     /// Runs `body` as one transaction: all of its writes are visible at one instant, or none if it throws.
     /// Inside another transaction of this thread it is a part of that.
     public func write<R>(timeout: UInt64, _ body: () throws(EngineError) -> R) throws(EngineError) -> R {
-        try begin(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
         let result: R
         do throws(EngineError) {
             result = try body()
@@ -36,14 +36,18 @@ extension Store {
 
     /// As `write`, for a body that throws anything.
     public func transact<R>(timeout: UInt64, _ body: () throws -> R) throws -> R {
-        try begin(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
+        let isOutermost = transaction.depth == 1
+        if isOutermost { isTransacting.store(1, ordering: .relaxed) }
         let result: R
         do {
             result = try body()
         } catch {
+            if isOutermost { isTransacting.store(0, ordering: .relaxed) }
             rollBack()
             throw error
         }
+        if isOutermost { isTransacting.store(0, ordering: .relaxed) }
         try commit()
         return result
     }
@@ -68,18 +72,33 @@ extension Store {
         timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, value: UnsafeRawBufferPointer,
         _ attributes: RecordAttributes, _ condition: PutCondition
     ) throws(EngineError) -> Bool {
-        try begin(deadline: timeout == .max ? .max : SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
         let done: Bool
         do throws(EngineError) {
-            done = try put(
-                keyClass, key, form: form, value: value, attributes, condition: condition,
-                isLast: transaction.depth == 1 && transaction.operations == 0)
+            if let expiry = expiry(attributes), expiry <= now {
+                done = try putExpired(keyClass, key, condition)
+            } else {
+                done = try put(
+                    keyClass, key, form: form, value: value, attributes, condition: condition,
+                    isLast: transaction.depth == 1 && transaction.operations == 0)
+            }
         } catch {
             rollBack()
             throw error
         }
         try commit()
         return done
+    }
+
+    /// What is expired already when it is stored leaves no row: the key is missing afterwards, as if it had been there for no time.
+    @inline(never)
+    func putExpired(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ condition: PutCondition
+    ) throws(EngineError) -> Bool {
+        guard let row = try findAsWriter(keyClass, key) else { return true }
+        if condition == .onlyIfMissing, !(row.expiry.map { $0 <= now } ?? false) { return false }
+        try remove(row, cause: .expired, isLast: writesOne)
+        return true
     }
 
     @inline(__always)
@@ -218,7 +237,7 @@ extension Store {
     /// A fresh index in place of one whose slots all name what `clear` removed. If it can't be made, the old one serves.
     private func renewIndex(timeout: UInt64) {
         do throws(EngineError) {
-            try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+            try lock.acquire(timeout: timeout)
             defer { lock.release() }
             if block.owner.relaxed() != lock.identity { try takeOver() }
             // Only while nothing was written since.

@@ -2,6 +2,7 @@ extension Store {
     /// A record that a key has as of one commit, with that commit's tail.
     @inline(__always)
     func find(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        if isInTransaction { return try findAsWriter(keyClass, key) }
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
         var attempt = 0
@@ -135,7 +136,7 @@ extension Store {
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, _ position: Position
     ) throws(EngineError) -> Record? {
         let nested = lock.isHeldByThisThread
-        if !nested { try lock.acquire(deadline: SystemCalls.monotonicClock() + 60_000_000_000) }
+        if !nested { try lock.acquire(timeout: 60_000_000_000) }
         defer { if !nested { lock.release() } }
         if !nested { try takeOver() }
         switch try look(keyClass, key, hash) {

@@ -28,15 +28,11 @@ public final class Store: @unchecked Sendable {
     private let indexPointer: Atomic<UnsafeRawPointer>
     private let indexes: Mutex<[HashIndex]>
 
-    // Writer.
-    var counters = CommitBlock.Counters()
-    var head: Position = 0
-    var transaction = TransactionState()
-    /// Settings as of `settingsPosition`.
-    var settingsPosition: Position = .max
-    var settings = Settings()
-    /// The clock as of the transaction's beginning, microseconds since 1970.
-    var now: Int64 = 0
+    /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
+    private let writer: UnsafeMutablePointer<WriterState>
+
+    /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
+    let isTransacting = Atomic<UInt32>(0)
 
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
@@ -45,6 +41,9 @@ public final class Store: @unchecked Sendable {
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
+    let wantsSweep = Atomic<Bool>(true)
+    let hasSweptAll = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(
@@ -69,9 +68,57 @@ public final class Store: @unchecked Sendable {
         indexPointer = Atomic(UnsafeRawPointer(Unmanaged.passUnretained(index).toOpaque()))
         indexes = Mutex([index])
         openedAt = SystemCalls.monotonicClock()
+        writer = .allocate(capacity: 1)
+        writer.initialize(to: WriterState())
     }
 
-    deinit { files.unmap(metaBase, count: CommitBlock.fileSize, leavingZeros: false) }
+    deinit {
+        files.unmap(metaBase, count: CommitBlock.fileSize, leavingZeros: false)
+        writer.deinitialize(count: 1)
+        writer.deallocate()
+    }
+
+    // MARK: Writer
+
+    /// What the holder of the write lock knows; between two holders of other processes it is old (`takeOver`).
+    private struct WriterState {
+        var counters = CommitBlock.Counters()
+        var head: Position = 0
+        var transaction = TransactionState()
+        var settingsPosition: Position = .max
+        var settings = Settings()
+        var now: Int64 = 0
+    }
+
+    /// *Writer.* The counters as the open transaction leaves them.
+    @inline(__always) var counters: CommitBlock.Counters {
+        _read { yield writer.pointee.counters }
+        _modify { yield &writer.pointee.counters }
+    }
+    /// *Writer.* Where the log begins, as the open transaction leaves it.
+    @inline(__always) var head: Position {
+        get { writer.pointee.head }
+        set { writer.pointee.head = newValue }
+    }
+    /// *Writer.* The open transaction.
+    @inline(__always) var transaction: TransactionState {
+        _read { yield writer.pointee.transaction }
+        _modify { yield &writer.pointee.transaction }
+    }
+    /// *Writer.* Settings as of `settingsPosition`.
+    @inline(__always) var settings: Settings {
+        _read { yield writer.pointee.settings }
+        _modify { yield &writer.pointee.settings }
+    }
+    @inline(__always) var settingsPosition: Position {
+        get { writer.pointee.settingsPosition }
+        set { writer.pointee.settingsPosition = newValue }
+    }
+    /// *Writer.* The clock as of the transaction's beginning, microseconds since 1970.
+    @inline(__always) var now: Int64 {
+        get { writer.pointee.now }
+        set { writer.pointee.now = newValue }
+    }
 
     // MARK: Index generations
 
@@ -131,10 +178,9 @@ public final class Store: @unchecked Sendable {
     func shutDown() {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
-        let deadline = SystemCalls.monotonicClock() + 2_000_000_000
         do throws(EngineError) {
             if durability != .none { try sync() }
-            try lock.acquire(deadline: deadline)
+            try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             try takeOver()
             sealIfAlone()
@@ -181,7 +227,12 @@ public final class Store: @unchecked Sendable {
     // MARK: Figures
 
     /// Rows that are stored, expired ones included. O(1), no lock.
-    public var count: Int { Int(clamping: block.read().counters.count) }
+    public var count: Int { Int(clamping: isInTransaction ? counters.count : block.read().counters.count) }
+
+    /// Whether the calling thread has a transaction of several verbs open: what it reads are its own writes then.
+    @inline(__always) public var isInTransaction: Bool {
+        isTransacting.load(ordering: .relaxed) != 0 && lock.isHeldByThisThread
+    }
 
     /// Bytes that the rows are accounted with. O(1), no lock.
     public var liveBytes: Int { Int(clamping: block.read().counters.live) }

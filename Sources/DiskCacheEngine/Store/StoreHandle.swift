@@ -74,6 +74,14 @@ public final class StoreHandle: Sendable {
         try result.get()
     }
 
+    /// Whether the calling thread has a transaction of several verbs open here.
+    public var isInTransaction: Bool {
+        let pin = ReaderPins.enter(pins)
+        defer { ReaderPins.leave(pin) }
+        let address = pointer.load(ordering: .sequentiallyConsistent)
+        return address != 0 && Self.store(at: address)._withUnsafeGuaranteedRef { $0.isInTransaction }
+    }
+
     /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync and for the write lock.
     public func close() {
         opening.withLock { _ in

@@ -18,9 +18,27 @@ struct TransactionState {
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; and how many files of others it replaced.
+    /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
     var newFiles: [ValueFileName] = []
     var replacedFiles: UInt64 = 0
+    /// Of the new files, those that a later record of the same transaction replaced: nobody else ever sees them.
+    var droppedFiles: [ValueFileName] = []
+
+    /// What a nested level goes back to if it fails while the outer ones go on.
+    struct Savepoint {
+        var tail: Position
+        var changes: Int
+        var operations: UInt32
+        var counters: CommitBlock.Counters
+        var head: Position
+        var newFiles: Int
+        var droppedFiles: Int
+        var replacedFiles: UInt64
+    }
+    /// One for each nested level.
+    var savepoints: [Savepoint] = []
+    /// A nested level that failed could not be taken back: the whole must not be committed.
+    var failure: EngineError?
 }
 
 /// Expiry and tag of a record that is about to be written.
@@ -46,12 +64,13 @@ extension Store {
 
     /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
     @inline(__always)
-    func begin(deadline: UInt64) throws(EngineError) {
+    func begin(timeout: UInt64) throws(EngineError) {
         if lock.isHeldByThisThread {
-            transaction.depth &+= 1
+            beginNested()
             return
         }
-        try lock.acquire(deadline: deadline)
+        let clock = environment.wallClock()
+        try lock.acquire(timeout: timeout, now: clock)
         do throws(EngineError) {
             if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }
             if block.poison.relaxed() != 0 { throw poisoned() }
@@ -65,15 +84,29 @@ extension Store {
         transaction.operations = 0
         transaction.countersBefore = counters
         transaction.headBefore = head
-        now = environment.wallClock()
+        now = clock
+    }
+
+    @inline(never)
+    private func beginNested() {
+        transaction.depth &+= 1
+        transaction.savepoints.append(
+            .init(
+                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations, counters: counters,
+                head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
+                replacedFiles: transaction.replacedFiles))
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
     @inline(__always)
     func commit() throws(EngineError) {
         transaction.depth &-= 1
-        if transaction.depth > 0 { return }
+        if transaction.depth > 0 {
+            transaction.savepoints.removeLast()
+            return
+        }
         do throws(EngineError) {
+            if let failure = transaction.failure { throw failure }
             try publish()
         } catch {
             undo()
@@ -86,11 +119,14 @@ extension Store {
         if mustSync { try sync() }
     }
 
-    /// Undoes everything that was written since the outermost `begin`, and lets go of the lock.
+    /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.
     @inline(never)
     func rollBack() {
         transaction.depth -= 1
-        if transaction.depth > 0 { return }
+        if transaction.depth > 0 {
+            undo(to: transaction.savepoints.removeLast())
+            return
+        }
         undo()
         lock.release()
     }
@@ -99,11 +135,15 @@ extension Store {
     private func publish() throws(EngineError) {
         guard transaction.operations != 0 else { return }
         if !transaction.isClosed { try appendCommitRecord() }
+        if !transaction.droppedFiles.isEmpty {
+            for name in transaction.droppedFiles { try? valueFiles.unlink(name) }
+            transaction.droppedFiles.removeAll()
+        }
         Seal.clear(metaBase)
         let tail = log.tail
         counters.lastRecord = log.lastRecord
         if transaction.replacedFiles != 0 {
-            block.deadFiles.add(transaction.replacedFiles)
+            block.deadFiles.store(tail)
             transaction.replacedFiles = 0
         }
         index.cover(tail)
@@ -134,6 +174,12 @@ extension Store {
         let time = max(UInt64(bitPattern: max(milliseconds, 0)) & PackedPosition.mask, counters.lastStoredTime)
         counters.lastStoredTime = time
         return time
+    }
+
+    /// When what is stored with these attributes expires.
+    @inline(__always)
+    func expiry(_ attributes: RecordAttributes) -> Int64? {
+        attributes.expiresByDefault ? defaultExpiry() : attributes.expiry
     }
 
     /// When what is stored now expires by default.
@@ -176,7 +222,7 @@ extension Store {
         draft.keyClass = keyClass
         draft.key = key
         draft.value = value
-        draft.expiry = attributes.expiresByDefault ? defaultExpiry() : attributes.expiry
+        draft.expiry = expiry(attributes)
         draft.tag = attributes.tag
         var replaced: Record?
         if case .present(_, let record) = found, record.position >= head {
@@ -207,7 +253,7 @@ extension Store {
             counters.nextRowid &+= 1
             counters.count &+= 1
         }
-        accountReplacement(of: replaced)
+        accountReplacement(of: replaced, form, value)
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         if isLast { transaction.isClosed = true }
         return true
@@ -230,7 +276,7 @@ extension Store {
         if isLast { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
-        accountReplacement(of: record)
+        accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
         if isLast { transaction.isClosed = true }
     }
@@ -250,7 +296,6 @@ extension Store {
         }
         transaction.operations &+= 1
         head = position
-        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
         counters.dead = UInt64(draft.size)
         counters.live = 0
         counters.count = 0
@@ -353,10 +398,22 @@ extension Store {
     }
 
     @inline(__always)
-    private func accountReplacement(of record: Record?) {
+    private func accountReplacement(of record: Record?, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
         guard let record else { return }
         counters.subtract(record)
-        if ValueFormCode.isFile(record.form) { transaction.replacedFiles &+= 1 }
+        if ValueFormCode.isFile(record.form) { accountFile(of: record, form, value) }
+    }
+
+    /// A record with a file was replaced by one of this form and value, or removed. A file of this very transaction is named by
+    /// no `previous`, so it is remembered here.
+    @inline(never)
+    private func accountFile(of record: Record, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
+        transaction.replacedFiles &+= 1
+        guard record.position >= transaction.first, let name = ValueFileReference(record.value)?.name,
+            transaction.newFiles.contains(name)
+        else { return }
+        let keeps = ValueFormCode.isFile(form) && ValueFileReference(value)?.name == name
+        if !keeps { transaction.droppedFiles.append(name) }
     }
 
     // MARK: Undo
@@ -368,10 +425,52 @@ extension Store {
         defer {
             transaction.changes.removeAll(keepingCapacity: true)
             transaction.newFiles.removeAll()
+            transaction.droppedFiles.removeAll()
+            transaction.savepoints.removeAll()
+            transaction.failure = nil
             transaction.operations = 0
             transaction.replacedFiles = 0
         }
-        for change in transaction.changes.reversed() {
+        putSlotsBack(downTo: 0)
+        let first = transaction.first
+        let wrote = transaction.operations != 0
+        putBack(transaction.countersBefore, transaction.headBefore)
+        for name in transaction.newFiles { try? valueFiles.unlink(name) }
+        guard wrote else { return }
+        appendVoid(from: first)
+    }
+
+    /// Takes back what a nested level wrote, while the outer ones go on: as `undo`, with a void record inside the transaction.
+    private func undo(to savepoint: TransactionState.Savepoint) {
+        putSlotsBack(downTo: savepoint.changes)
+        transaction.changes.removeSubrange(savepoint.changes...)
+        let wrote = transaction.operations != savepoint.operations
+        putBack(savepoint.counters, savepoint.head)
+        for name in transaction.newFiles[savepoint.newFiles...] { try? valueFiles.unlink(name) }
+        transaction.newFiles.removeSubrange(savepoint.newFiles...)
+        transaction.droppedFiles.removeSubrange(savepoint.droppedFiles...)
+        transaction.replacedFiles = savepoint.replacedFiles
+        guard wrote else { return }
+        do throws(EngineError) {
+            let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
+            try log.reserve(room, head: head, settings: counters.settings)
+            var draft = RecordDraft(kind: .void)
+            draft.storedTime = counters.lastStoredTime
+            var body = savepoint.tail.littleEndian
+            try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
+                draft.value = bytes
+                _ = try log.append(draft)
+            }
+            FaultPoint.reach(.voidWritten)
+            counters.dead &+= log.tail &- savepoint.tail
+        } catch {
+            transaction.failure = error
+        }
+    }
+
+    /// Slots name again what they named before, newest change first.
+    private func putSlotsBack(downTo first: Int) {
+        for change in transaction.changes[first...].reversed() {
             if let place = try? index.slot(naming: change.record, hash: change.hash) {
                 let before = Slot(raw: change.before)
                 // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
@@ -383,21 +482,20 @@ extension Store {
             }
         }
         FaultPoint.reach(.undoSlots)
-        let last = transaction.countersBefore
-        let first = transaction.first
-        let wrote = transaction.operations != 0
+    }
+
+    /// Counters, settings and head as they were; store times still never go back.
+    private func putBack(_ last: CommitBlock.Counters, _ headBefore: Position) {
         counters.count = last.count
         counters.live = last.live
         counters.dead = last.dead
         counters.fileBytes = last.fileBytes
         counters.nextRowid = last.nextRowid
         counters.earliestExpiry = last.earliestExpiry
-        if counters.settings != last.settings { settingsPosition = .max }
         counters.settings = last.settings
-        head = transaction.headBefore
-        for name in transaction.newFiles { try? valueFiles.unlink(name) }
-        guard wrote else { return }
-        appendVoid(from: first)
+        head = headBefore
+        // If they can't be read now, the next transaction tries again, and says why.
+        try? loadSettings()
     }
 
     /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.

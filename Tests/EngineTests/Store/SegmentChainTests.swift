@@ -62,6 +62,8 @@ import Testing
         let (block, active, identity) = try first.withStore { store in
             (store.block.read(), store.block.active.acquire(), store.identity)
         }
+        let limit = try #require(try first.withStore { store in store.log.segments.last?.limit })
+        try first.withStore { store in store.block.making.store(limit) }
         first.close()
         let log = try scratch.files.open(scratch.path + "/log", in: nil, [.directory])
         guard
