@@ -439,7 +439,7 @@ final class Log: @unchecked Sendable {
         let size = draft.size
         if isMappedForWriting {
             let target = window.address(position)
-            if StepPoint.access(.store, target) { draft.write(to: target, position: position, salt: salt) }
+            if StepPoint.access(.store, target, size) { draft.write(to: target, position: position, salt: salt) }
         } else {
             try appendByWriting(draft, size, position)
         }

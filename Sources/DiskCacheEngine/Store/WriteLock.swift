@@ -40,7 +40,7 @@ final class WriteLock: @unchecked Sendable {
         guard queue.tryAcquire() || queue.acquire(deadline: deadline) else { throw timeout() }
         do throws(EngineError) {
             if stepsBack { stepBack() }
-            if try !files.lockOrThrow(file, .exclusive) { try wait(deadline) }
+            if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(deadline) }
             try checkLinks()
         } catch {
             queue.release()
@@ -61,6 +61,10 @@ final class WriteLock: @unchecked Sendable {
     @inline(never)
     private func stepBack() {
         stepsBack = false
+        #if FAILPOINTS
+            // Whose turn it is, a step machine decides, not the clock.
+            if StepPoint.isScheduled() { return }
+        #endif
         guard let block else { return }
         let until = SystemCalls.monotonicClock() + 2_000_000
         while block.owner.relaxed() == identity && SystemCalls.monotonicClock() < until {

@@ -92,7 +92,13 @@ extension Store {
 
     @inline(__always)
     private func publish() throws(EngineError) {
-        guard transaction.operations != 0 else { return }
+        guard transaction.operations != 0 else {
+            if Mutant.isPlanted(.sameTail) {
+                counters.dead &+= 1
+                block.publish(tail: log.tail, head: head, counters)
+            }
+            return
+        }
         if !transaction.isClosed { try appendCommitRecord() }
         Seal.clear(metaBase)
         let tail = log.tail
@@ -331,6 +337,7 @@ extension Store {
         case .full:
             throw index.damaged()
         }
+        if Mutant.isPlanted(.slotBeforeRecord) { place.slot.release(place.value.pointing(to: log.tail).raw) }
         let position = try log.append(draft)
         transaction.changes.append(.init(record: position, hash: hash, before: before))
         transaction.operations &+= 1
@@ -357,6 +364,7 @@ extension Store {
             transaction.operations = 0
             transaction.replacedFiles = 0
         }
+        if Mutant.isPlanted(.undoLate), transaction.operations != 0 { appendVoid(from: transaction.first) }
         for change in transaction.changes.reversed() {
             if let place = try? index.slot(naming: change.record, hash: change.hash) {
                 let before = Slot(raw: change.before)
@@ -382,7 +390,7 @@ extension Store {
         counters.settings = last.settings
         head = transaction.headBefore
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
-        guard wrote else { return }
+        guard wrote, !Mutant.isPlanted(.undoLate) else { return }
         appendVoid(from: first)
     }
 
@@ -394,7 +402,7 @@ extension Store {
         var body = first.littleEndian
         let done: Bool = withUnsafeBytes(of: &body) { bytes in
             draft.value = bytes
-            return (try? log.append(draft)) != nil
+            return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
         }
         // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
         guard done else {

@@ -1,0 +1,167 @@
+import Synchronization
+
+@testable import DiskCacheEngine
+
+/// One directory with a store, and one open store for each actor, as if each were a process.
+final class StepWorld {
+    let path: String
+    let scratch: ScratchDirectory
+    let locks = StepLocks()
+    unowned let machine_: StepMachine
+    var machine: StepMachine? { isReady ? machine_ : nil }
+    private var isReady = false
+    /// The one that makes the store, and settles at the end.
+    private(set) var owner: Store!
+    private(set) var stores: [Store] = []
+    private var random: StepRandom
+
+    private struct Range {
+        var low: UInt
+        var high: UInt
+        var place: Int
+    }
+    /// Where the files are mapped, for each actor.
+    private var ranges: [ContiguousArray<Range>]
+
+    /// A file that actors store to, as the harness sees it.
+    private final class Shadow {
+        let file: FileDescriptor
+        let base: UnsafeMutableRawPointer
+        let inode: UInt64
+        let place: Int
+        /// As after the setup.
+        var first: [UInt8] = []
+        /// As when an actor died.
+        var atDeath: [UInt8] = []
+        static let room = 4 << 20
+
+        init(file: FileDescriptor, inode: UInt64, place: Int) throws(SystemError) {
+            self.file = file
+            self.inode = inode
+            self.place = place
+            base = try SystemFiles().map(file, offset: 0, count: Self.room, writable: true, at: nil)
+        }
+
+        deinit { SystemFiles().unmap(base, count: Self.room, leavingZeros: false) }
+
+        var bytes: [UInt8] {
+            let size = min((try? SystemFiles().status(file).size) ?? 0, Self.room)
+            return Array(UnsafeRawBufferPointer(start: base, count: size))
+        }
+
+        func put(_ bytes: [UInt8]) {
+            bytes.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        }
+    }
+    private var shadows: [Shadow] = []
+    private var indexes = 0
+
+    init(machine: StepMachine, setup: (Store) throws -> Void) throws {
+        machine_ = machine
+        let count = machine.actors.count
+        ranges = Array(repeating: [], count: count + 1)
+        random = StepRandom(state: 4711)
+        scratch = try ScratchDirectory(inMemory: true)
+        path = scratch.path + "/store"
+        owner = try open(-1)
+        try setup(owner)
+        // Whoever is next settles, the owner of the setup too.
+        owner.block.owner.store(0)
+        for actor in 0..<count { stores.append(try open(actor)) }
+        for shadow in shadows { shadow.first = shadow.bytes }
+        isReady = true
+    }
+
+    deinit {
+        for store in stores + [owner!] {
+            ForkGuard.unregister(store.openFile)
+            ForkGuard.unregister(store.directory)
+        }
+    }
+
+    private func open(_ actor: Int, boot: String = "step") throws -> Store {
+        var environment = Environment(files: StepFiles(world: self, actor: actor))
+        environment.wallClockOverride = { 1_700_000_000_000_000 }
+        environment.bootIdentity = { boot }
+        environment.processID = { UInt32(1000 + actor) }
+        nonisolated(unsafe) let world = self
+        environment.random = { world.random.next() }
+        var options = StoreOptions()
+        options.windowSize = LogWindow.smallest
+        let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
+        let store = try Store.open(
+            path, directory: found.directory, status: found.status, fileSystem: found.fileSystem, content: found.content,
+            options: options, environment: environment)
+        // The maintenance thread is told of nothing.
+        store.isDirty.store(2, ordering: .relaxed)
+        return store
+    }
+
+    /// Closes everything, and opens the store as after a reboot: all views are made again from the log.
+    func reopenRebuilt() throws -> Store {
+        isReady = false
+        locks.clear()
+        let store = try open(-1, boot: "another")
+        stores.append(store)
+        return store
+    }
+
+    // MARK: Places
+
+    /// A file was mapped by an actor.
+    func mapped(_ file: FileDescriptor, at base: UnsafeMutableRawPointer, count: Int, by actor: Int) {
+        guard let inode = try? SystemFiles().status(file).inode else { return }
+        let name = file.path.split(separator: "/").last ?? ""
+        let shadow: Shadow
+        if let known = shadows.first(where: { $0.inode == inode }) {
+            shadow = known
+        } else {
+            let place: Int
+            if name.hasPrefix("meta") {
+                place = 0
+            } else if name.hasPrefix("index.") {
+                place = 1024 + indexes % 2 * 60_000
+                indexes += 1
+            } else {
+                place = StepMachine.recordPlaces
+            }
+            guard let made = try? Shadow(file: file, inode: inode, place: place) else { return }
+            shadows.append(made)
+            shadow = made
+        }
+        let low = UInt(bitPattern: base)
+        ranges[actor + 1].removeAll { $0.low == low }
+        // The newest first: addresses that were unmapped serve again.
+        ranges[actor + 1].insert(Range(low: low, high: low + UInt(count), place: shadow.place), at: 0)
+    }
+
+    /// The place of an address of an actor; -1: none.
+    func location(_ actor: Int, _ address: UInt) -> Int {
+        ranges[actor + 1].withUnsafeBufferPointer { list in
+            for range in list where address >= range.low && address < range.high {
+                let at = Int(address - range.low) >> 3
+                if range.place == StepMachine.recordPlaces { return range.place }
+                return at < 58_000 ? range.place + at : -1
+            }
+            return -1
+        }
+    }
+
+    // MARK: Taking back
+
+    /// As after the setup. Nothing that actors keep to themselves counts: each settles when it takes the lock.
+    func rewind() {
+        for shadow in shadows { shadow.put(shadow.first) }
+        locks.freeExclusive()
+    }
+
+    func actorDied(_ actor: Int) {
+        for shadow in shadows { shadow.atDeath = shadow.bytes }
+        locks.release(actor: actor)
+        machine_.unblock()
+    }
+
+    func actorBuried() {
+        for shadow in shadows { shadow.put(shadow.atDeath) }
+    }
+}
