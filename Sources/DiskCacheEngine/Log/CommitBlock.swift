@@ -16,6 +16,7 @@
 ///  104  signal 4, sleepers 4   for the change feed
 ///  112  active 8          first position of the newest segment whose header is whole
 ///  120  dead files 8      at least as many as there are value files that no row names any more
+///  128  rolling 8         1 while a segment is made that `active` doesn't name yet
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
 ///  384  counters 10 × 8   slot 1
@@ -44,6 +45,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
+    @inline(__always) var rolling: SharedWord { SharedWord(base, 128) }
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
     static let identityOffset = 512
     static let sealOffset = 640

@@ -247,13 +247,14 @@ final class Log: @unchecked Sendable {
                 position = record.end
                 continue
             }
-            if current.first < block.active.acquire() {
-                try mapNewSegments(upTo: block.active.acquire())
+            let newest = block.active.acquire()
+            if current.first < newest {
+                try mapNewSegments(upTo: newest)
                 segments = self.segments
             }
             guard
                 let next = segments.last(where: {
-                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position
+                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position && $0.first <= newest
                 })
             else { return position }
             current = next
@@ -303,6 +304,20 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Unlinks segments beyond the active one: no record was ever written there, nobody maps them, and the next segment may take
+    /// their name.
+    func removeUnused() throws(EngineError) {
+        let newest = block.active.acquire()
+        for first in try Self.firsts(files, directory) where first > newest {
+            do throws(SystemError) {
+                try files.unlinkIfPresent(SegmentHeader.name(first), in: directory)
+            } catch {
+                throw EngineError(error)
+            }
+        }
+        block.rolling.store(0)
     }
 
     /// Makes sure that `count` bytes of records can be appended, one after the other, without any failure: room in the
@@ -391,6 +406,9 @@ final class Log: @unchecked Sendable {
     }
 
     private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+        // Who is killed from here to the store of `active` leaves a segment that names itself the successor of one to which
+        // others go on appending: a rebuild would believe it. The next owner takes it away (`removeUnused`).
+        block.rolling.store(1)
         let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
@@ -424,6 +442,7 @@ final class Log: @unchecked Sendable {
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)
+            block.rolling.store(0)
             FaultPoint.reach(.segmentMapped)
         } catch {
             // Nothing was written into it: the name is free again.
