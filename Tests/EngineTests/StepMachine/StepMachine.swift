@@ -42,11 +42,13 @@ final class StepMachine: @unchecked Sendable {
     private let left: Atomic<Int>
     private var body: (Int) -> Void = { _ in }
     private(set) var current = 0
+    /// The running actor's bit, and whether it is dead.
+    private var me: UInt32 = 1
+    private var isCurrentDead = false
     /// Set while the harness looks around on an actor's thread: its own accesses are no steps.
     var isLooking = false
 
     // The world's part.
-    var location: (_ actor: Int, _ address: UInt) -> Int = { _, _ in -1 }
     var beforeStep: () -> Void = {}
     var onDeath: (_ actor: Int) -> Void = { _ in }
     var onBurial: (_ actor: Int) -> Void = { _ in }
@@ -76,6 +78,9 @@ final class StepMachine: @unchecked Sendable {
         left = Atomic(count)
         traffic = .allocate(capacity: Self.words)
         traffic.initialize(repeating: 0, count: Self.words)
+        ranges = .allocate(capacity: count * Self.rangeRoom)
+        rangeCounts = .allocate(capacity: count)
+        rangeCounts.initialize(repeating: 0, count: count)
         for index in 0..<count {
             do {
                 try SystemCalls.startThread { [self] in live(index) }
@@ -85,7 +90,11 @@ final class StepMachine: @unchecked Sendable {
         }
     }
 
-    deinit { traffic.deallocate() }
+    deinit {
+        traffic.deallocate()
+        ranges.deallocate()
+        rangeCounts.deallocate()
+    }
 
     /// Ends the threads.
     func stop() {
@@ -102,6 +111,48 @@ final class StepMachine: @unchecked Sendable {
     private func sleep(_ actor: Actor) {
         while actor.turn.load() == 0 { actor.turn.wait(while: 0, nanoseconds: 1_000_000_000) }
         actor.turn.store(0)
+    }
+
+    /// Where files are mapped: low, high, place, by actor; the newest first.
+    struct Range {
+        var low: UInt
+        var high: UInt
+        var place: Int
+    }
+    private static let rangeRoom = 32
+    private let ranges: UnsafeMutablePointer<Range>
+    private let rangeCounts: UnsafeMutablePointer<Int>
+
+    /// An actor has mapped a file. Addresses that were unmapped serve again, so the newest counts.
+    func map(_ range: Range, by actor: Int) {
+        guard actor >= 0 else { return }
+        let list = ranges + actor * Self.rangeRoom
+        let count = min(rangeCounts[actor], Self.rangeRoom - 1)
+        for at in 0..<count where list[at].low == range.low {
+            list[at] = range
+            return
+        }
+        for at in stride(from: count, to: 0, by: -1) { list[at] = list[at - 1] }
+        list[0] = range
+        rangeCounts[actor] = count + 1
+    }
+
+    /// A new world has other mappings.
+    func forgetMappings() { for actor in actors.indices { rangeCounts[actor] = 0 } }
+
+    private func locate(_ address: UInt) -> Int {
+        let list = ranges + current &* Self.rangeRoom
+        var at = 0
+        let count = rangeCounts[current]
+        while at < count {
+            if address >= list[at].low, address < list[at].high {
+                if list[at].place == Self.recordPlaces { return Self.recordPlaces }
+                let word = Int(address &- list[at].low) &>> 3
+                return word < 58_000 ? list[at].place &+ word : -1
+            }
+            at &+= 1
+        }
+        return -1
     }
 
     private func live(_ index: Int) {
@@ -142,6 +193,7 @@ final class StepMachine: @unchecked Sendable {
             actor.torn = nil
         }
         step = 0
+        tailMayHaveMoved = false
         nextDeviation = 0
         taken.removeAll(keepingCapacity: true)
         choices.removeAll(keepingCapacity: true)
@@ -172,6 +224,9 @@ final class StepMachine: @unchecked Sendable {
     func fail(_ text: @autoclosure () -> String) {
         if failure == nil { failure = text() }
     }
+
+    /// The commit word was stored: the next step looks what came of it.
+    private var tailMayHaveMoved = false
 
     private var runnable: UInt32 {
         var mask: UInt32 = 0
@@ -205,9 +260,15 @@ final class StepMachine: @unchecked Sendable {
     }
 
     private func give(_ index: Int) {
-        current = index
+        turn(to: index)
         if traces { trace.append("-- actor \(index)") }
         wake(actors[index])
+    }
+
+    private func turn(to index: Int) {
+        current = index
+        me = 1 << UInt32(index)
+        isCurrentDead = actors[index].isDead
     }
 
     /// Lets another actor run; returns when it is `index`'s turn again.
@@ -218,7 +279,7 @@ final class StepMachine: @unchecked Sendable {
 
     private func comeBack(_ index: Int) {
         sleep(actors[index])
-        current = index
+        turn(to: index)
         Self.running.store(actors[index].thread, ordering: .sequentiallyConsistent)
     }
 
@@ -272,7 +333,15 @@ final class StepMachine: @unchecked Sendable {
 
     private func access(_ kind: StepPoint.Access, _ address: UInt, _ count: Int) -> Bool {
         if isLooking { return true }
-        let place = location(current, address)
+        let place = locate(address)
+        // Most loads are of words that nobody stores to.
+        if kind == .load, place >= 0, place < Self.recordPlaces, !traces, !tailMayHaveMoved, !isCurrentDead {
+            let seen = traffic[place]
+            if seen & me != 0, seen >> 16 & ~me == 0 {
+                step &+= 1
+                if step < 400_000 { return true }
+            }
+        }
         return reach(kind, place, UnsafeMutableRawPointer(bitPattern: address), count, "")
     }
 
@@ -288,10 +357,13 @@ final class StepMachine: @unchecked Sendable {
             if actor.torn != nil { bury(index) }
             return true
         }
-        let me = UInt32(1) << UInt32(index)
-        isLooking = true
-        beforeStep()
-        isLooking = false
+        if tailMayHaveMoved {
+            tailMayHaveMoved = false
+            isLooking = true
+            beforeStep()
+            isLooking = false
+        }
+        if place == 0 && kind != .load { tailMayHaveMoved = true }
         let isRecord = place >= Self.recordPlaces
         let meets = !isRecord && meets(kind, place, count, me)
         while true {
@@ -315,12 +387,14 @@ final class StepMachine: @unchecked Sendable {
                 guard kind == .store else { return true }
                 isLooking = true
                 actor.isDead = true
+                isCurrentDead = true
                 onDeath(index)
                 isLooking = false
                 return true
             case .killInside(let quarters):
                 guard kind == .store, let address else { return true }
                 actor.isDead = true
+                isCurrentDead = true
                 actor.torn = (
                     address, Array(UnsafeRawBufferPointer(start: address, count: count)),
                     max(8, count * (quarters + 1) / 4 & ~3)

@@ -16,6 +16,8 @@ enum StepAction: Sendable {
     /// Takes back what it wrote.
     case rollBack([Write])
     case clear
+    /// `clear` without the fresh index that follows it.
+    case clearOnly
     /// A transaction without writes.
     case nothing
     case get(UInt64)
@@ -48,8 +50,6 @@ struct StepScenario: Sendable {
     var makesFiles = false
     /// Whether pages move, so that the whole index is looked at after each run.
     var movesPages = false
-    /// More setup, with the store at hand.
-    var prepare: (@Sendable (Store) throws -> Void)?
 }
 
 /// A scenario with a machine: runs schedules and checks them.
@@ -68,7 +68,6 @@ final class StepTrial {
     init(_ scenario: StepScenario) throws {
         self.scenario = scenario
         machine = StepMachine(actors: scenario.actors.count)
-        machine.location = { [unowned self] in world.location($0, $1) }
         machine.beforeStep = { [unowned self] in lookAtTail() }
         machine.onDeath = { [unowned self] in world.actorDied($0) }
         machine.onBurial = { [unowned self] _ in world.actorBuried() }
@@ -79,12 +78,12 @@ final class StepTrial {
 
     private func makeWorld() throws {
         world = nil
+        machine.forgetMappings()
         world = try StepWorld(machine: machine) { store in
             var sequence = 0
             for action in scenario.setup {
                 _ = try Self.perform(action, store, actor: 0xEE, sequence: &sequence)
             }
-            try scenario.prepare?(store)
         }
         let store = world.owner!
         var replay = StepReplay()
@@ -185,6 +184,8 @@ final class StepTrial {
         let ids = Self.ids(action, actor, first)
         var isRolledBack = false
         if case .rollBack = action { isRolledBack = true }
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
         do {
             _ = try Self.perform(action, world.stores[actor], actor: actor, sequence: &sequence)
         } catch {
@@ -292,6 +293,7 @@ final class StepTrial {
             try set(store, key, actor: actor, sequence: sequence - 1, filling: count)
         case .delete(let key): return try delete(store, key)
         case .clear: _ = try store.clear(timeout: timeout)
+        case .clearOnly: try store.transact(timeout: timeout) { try store.clear() }
         case .nothing: try store.transact(timeout: timeout) {}
         case .transaction(let writes), .rollBack(let writes):
             var isRolledBack = false

@@ -37,46 +37,56 @@ extension StepScenario {
         name: "pair", keys: [1, 3], setup: [.set(1)],
         actors: [[.transaction([.set(1), .set(3)])], [.get(1), .get(3), .get(1)], [.block]], kills: 1)
 
-    private static let splittable: [StepAction] = (1...6).map { .set($0) }
+    /// `neighbour` stands before `low` in their bucket; six entries of the directory lead to their page's half.
+    private static let splittable: [StepAction] = [
+        .set(1), .set(2), .set(StepKeys.neighbour), .set(StepKeys.low), .set(StepKeys.high), .set(StepKeys.away),
+        .transaction([.split(StepKeys.away), .split(StepKeys.away), .split(StepKeys.away)]),
+    ]
+    private static let splitKeys = [1, 2, StepKeys.neighbour, StepKeys.low, StepKeys.high, StepKeys.away]
 
     static let splitUnderReader = StepScenario(
-        name: "split", keys: [1, 2, 3], setup: splittable,
-        actors: [[.transaction([.split(1), .set(1)])], [.get(1), .get(2)]], movesPages: true)
+        name: "split", keys: splitKeys, setup: splittable,
+        actors: [
+            [.transaction([.split(StepKeys.low), .set(StepKeys.low)])], [.get(StepKeys.low), .get(StepKeys.neighbour)],
+        ], kills: 1, movesPages: true)
 
-    /// Four entries to publish, a kill at each store (hash-copysplit.pml).
+    /// Four entries to publish, a kill at each store, another one in the repair (hash-copysplit.pml).
     static let splitKilled = StepScenario(
-        name: "split killed", keys: [1, 2, 3], setup: splittable, actors: [[.transaction([.split(1)])], [.set(2)], [.get(1), .get(2)]],
-        kills: 2, movesPages: true
-    ) { store in
-        try StepKeys.deepen(store, awayFrom: StepKeys.twins(store, apart: false), to: 3)
-    }
+        name: "split killed", keys: splitKeys, setup: splittable,
+        actors: [[.transaction([.split(StepKeys.low)])], [.set(StepKeys.low)], [.get(StepKeys.low), .get(StepKeys.neighbour)]],
+        kills: 2, movesPages: true)
 
-    /// The retired page is written by the next split while a reader is still in it. Two keys share a bucket and part at a split,
-    /// so that the one that is looked for moves within its line.
+    /// The retired page is written by the next split while a reader is still in it: what it looks for moves within its line.
     static let twoSplits = StepScenario(
-        name: "two splits", keys: [1, 2, 3], setup: splittable,
-        actors: [[.transaction([.split(StepKeys.twinLow)]), .transaction([.split(StepKeys.twinLow)])], [.get(StepKeys.twinLow)]],
-        kills: 1, movesPages: true
-    )
+        name: "two splits", keys: splitKeys, setup: splittable,
+        actors: [
+            [.transaction([.split(StepKeys.low), .split(StepKeys.low)])], [.get(StepKeys.low)],
+        ], kills: 1, movesPages: true)
 
+    /// The old directory still names a page that the second split writes.
     static let doubling = StepScenario(
-        name: "doubling", keys: [1, 2, 3], setup: splittable,
-        actors: [[.transaction([.split(1)]), .transaction([.split(1)]), .transaction([.split(1)])], [.get(1)]], kills: 1, movesPages: true)
+        name: "doubling", keys: [StepKeys.high, StepKeys.low], setup: [.set(StepKeys.low), .set(StepKeys.high)],
+        actors: [[.transaction([.split(StepKeys.high), .split(StepKeys.high)])], [.get(StepKeys.high)]], kills: 1,
+        movesPages: true)
 
     /// move.pml.
     static let splitRolledBack = StepScenario(
-        name: "split rolled back", keys: [1, 2, 3], setup: splittable,
-        actors: [[.rollBack([.set(1), .split(1)]), .set(2)], [.get(1)]], kills: 1, movesPages: true)
+        name: "split rolled back", keys: splitKeys, setup: splittable,
+        actors: [[.rollBack([.set(StepKeys.low), .split(StepKeys.low)])], [.set(2)], [.get(StepKeys.low)]], kills: 1,
+        movesPages: true)
 
+    /// From depth 7 to 8 the keys are hashed again.
     static let splitByRecords = StepScenario(
-        name: "split by records", keys: [1, 2, 3], setup: splittable,
-        actors: [[.transaction([.set(1), .split(1)]), .set(2)], [.set(3)], [.get(1)]], kills: 2, movesPages: true
-    ) { store in
-        try StepKeys.split(store, 1, times: 7)
-    }
+        name: "split by records", keys: splitKeys,
+        setup: splittable + [.transaction(Array(repeating: .split(StepKeys.low), count: 6))],
+        actors: [[.transaction([.set(StepKeys.low), .split(StepKeys.low)])], [.set(StepKeys.low)], [.get(StepKeys.low)]], kills: 2,
+        movesPages: true)
 
+    /// An insert that finds no place.
     static let fullPage = StepScenario(
-        name: "full page", keys: [1], setup: [.set(1)], actors: [[.set(1)], [.get(1)]], kills: 1, movesPages: true)
+        name: "full page", keys: [StepKeys.crowd[0], StepKeys.crowd[31], StepKeys.crowd[32]],
+        setup: StepKeys.crowd[..<32].map { .set($0) },
+        actors: [[.set(StepKeys.crowd[32])], [.get(StepKeys.crowd[31]), .get(StepKeys.crowd[32])]], kills: 1, movesPages: true)
 
     /// head-word.pml.
     static let clearAfterSet = StepScenario(

@@ -13,15 +13,9 @@ final class StepWorld {
     /// The one that makes the store, and settles at the end.
     private(set) var owner: Store!
     private(set) var stores: [Store] = []
-    private var random: StepRandom
-
-    private struct Range {
-        var low: UInt
-        var high: UInt
-        var place: Int
-    }
-    /// Where the files are mapped, for each actor.
-    private var ranges: [ContiguousArray<Range>]
+    /// Its numbers come in the same order each time.
+    private final class Numbers: @unchecked Sendable { var random = StepRandom(state: StepKeys.seed) }
+    private let numbers = Numbers()
 
     /// A file that actors store to, as the harness sees it.
     private final class Shadow {
@@ -59,11 +53,10 @@ final class StepWorld {
     init(machine: StepMachine, setup: (Store) throws -> Void) throws {
         machine_ = machine
         let count = machine.actors.count
-        ranges = Array(repeating: [], count: count + 1)
-        random = StepRandom(state: 4711)
         scratch = try ScratchDirectory(inMemory: true)
         path = scratch.path + "/store"
         owner = try open(-1)
+        precondition(owner.identity.storeID == StepKeys.storeID, "the keys of StepKeys are another store's")
         try setup(owner)
         // Whoever is next settles, the owner of the setup too.
         owner.block.owner.store(0)
@@ -73,7 +66,7 @@ final class StepWorld {
     }
 
     deinit {
-        for store in stores + [owner!] {
+        for store in stores + [owner].compactMap({ $0 }) {
             ForkGuard.unregister(store.openFile)
             ForkGuard.unregister(store.directory)
         }
@@ -84,8 +77,7 @@ final class StepWorld {
         environment.wallClockOverride = { 1_700_000_000_000_000 }
         environment.bootIdentity = { boot }
         environment.processID = { UInt32(1000 + actor) }
-        nonisolated(unsafe) let world = self
-        environment.random = { world.random.next() }
+        environment.random = { [numbers] in numbers.random.next() }
         var options = StoreOptions()
         options.windowSize = LogWindow.smallest
         let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
@@ -130,21 +122,7 @@ final class StepWorld {
             shadow = made
         }
         let low = UInt(bitPattern: base)
-        ranges[actor + 1].removeAll { $0.low == low }
-        // The newest first: addresses that were unmapped serve again.
-        ranges[actor + 1].insert(Range(low: low, high: low + UInt(count), place: shadow.place), at: 0)
-    }
-
-    /// The place of an address of an actor; -1: none.
-    func location(_ actor: Int, _ address: UInt) -> Int {
-        ranges[actor + 1].withUnsafeBufferPointer { list in
-            for range in list where address >= range.low && address < range.high {
-                let at = Int(address - range.low) >> 3
-                if range.place == StepMachine.recordPlaces { return range.place }
-                return at < 58_000 ? range.place + at : -1
-            }
-            return -1
-        }
+        machine_.map(StepMachine.Range(low: low, high: low + UInt(count), place: shadow.place), by: actor)
     }
 
     // MARK: Taking back
