@@ -114,6 +114,19 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
+    private static func isZero(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var at = 0
+        while at + 8 <= bytes.count {
+            if bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self) != 0 { return false }
+            at += 8
+        }
+        while at < bytes.count {
+            if bytes[at] != 0 { return false }
+            at += 1
+        }
+        return true
+    }
+
     /// One segment. True if `end` was told.
     private func scan(
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
@@ -136,8 +149,8 @@ struct LogScanner {
                 continue
             }
             if isLast && position >= believedEnd {
-                let rest = buffer[Int(position - segment.first)...]
-                try visit(.end(position, isClean: rest.allSatisfy { $0 == 0 }))
+                let rest = UnsafeRawBufferPointer(rebasing: buffer[Int(position - segment.first)...])
+                try visit(.end(position, isClean: Self.isZero(rest)))
                 return true
             }
             if !isLast && namedEnd == nil {

@@ -94,7 +94,7 @@ extension Store {
     private func publish() throws(EngineError) {
         guard transaction.operations != 0 else {
             if Mutant.isPlanted(.sameTail) {
-                counters.dead &+= 1
+                counters.earliestExpiry &-= 1
                 block.publish(tail: log.tail, head: head, counters)
             }
             return
@@ -364,18 +364,7 @@ extension Store {
             transaction.operations = 0
             transaction.replacedFiles = 0
         }
-        if Mutant.isPlanted(.undoLate), transaction.operations != 0 { appendVoid(from: transaction.first) }
-        for change in transaction.changes.reversed() {
-            if let place = try? index.slot(naming: change.record, hash: change.hash) {
-                let before = Slot(raw: change.before)
-                // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
-                place.slot.release(
-                    before.isFree
-                        ? Slot.vacant
-                        : place.value.pointing(to: PackedPosition.complete(before.low, around: log.tail)).raw)
-                FaultPoint.reach(.undoSlot)
-            }
-        }
+        if !Mutant.isPlanted(.undoLate) { restoreSlots() }
         FaultPoint.reach(.undoSlots)
         let last = transaction.countersBefore
         let first = transaction.first
@@ -390,8 +379,23 @@ extension Store {
         counters.settings = last.settings
         head = transaction.headBefore
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
-        guard wrote, !Mutant.isPlanted(.undoLate) else { return }
+        guard wrote else { return }
         appendVoid(from: first)
+        if Mutant.isPlanted(.undoLate) { restoreSlots() }
+    }
+
+    private func restoreSlots() {
+        for change in transaction.changes.reversed() {
+            if let place = try? index.slot(naming: change.record, hash: change.hash) {
+                let before = Slot(raw: change.before)
+                // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
+                place.slot.release(
+                    before.isFree
+                        ? Slot.vacant
+                        : place.value.pointing(to: PackedPosition.complete(before.low, around: log.tail)).raw)
+                FaultPoint.reach(.undoSlot)
+            }
+        }
     }
 
     /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.

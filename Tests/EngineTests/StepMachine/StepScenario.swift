@@ -350,13 +350,15 @@ final class StepTrial {
             let done = ids.filter { isCommitted($0) }.count
             if done != 0 && done != ids.count { machine.fail("a transaction was committed in part: \(ids.map(Self.text))") }
         }
-        try compare(store)
-        if machine.failure != nil { return }
+        // Without a kill the end doesn't depend on the schedule, so some are enough.
+        let isThorough = runs % 8 == 1 || machine.actors.indices.contains { machine.isDead($0) }
+        try compare(store, isThorough)
+        if machine.failure != nil || !isThorough { return }
         // The store goes on.
         if let key = scenario.keys.first {
             try Self.set(store, key, actor: 0xFF, sequence: 1)
             lookAtTail()
-            try compare(store)
+            try compare(store, true)
         }
         if machine.failure == nil, scenario.makesFiles {
             let rebuilt = try world.reopenRebuilt()
@@ -366,7 +368,7 @@ final class StepTrial {
     }
 
     /// Slots, counters and invariants against the log, and against what was seen of it.
-    private func compare(_ store: Store) throws {
+    private func compare(_ store: Store, _ isThorough: Bool) throws {
         var scanned = base.replay
         if let wrong = scanned.follow(store.log, from: base.tail, to: history.tail) { return machine.fail(wrong) }
         if scanned != history.replay { return machine.fail("the log doesn't hold what was committed") }
@@ -382,7 +384,7 @@ final class StepTrial {
         }
         if store.log.tail != history.tail { machine.fail("the log ends at \(store.log.tail), T is \(history.tail)") }
         try compareRows(store, "")
-        if scenario.movesPages {
+        if scenario.movesPages && isThorough {
             let broken = try store.index.brokenInvariants(anchor: store.log.tail) { (position) throws(EngineError) in
                 try store.rehash(position)
             }

@@ -23,11 +23,11 @@ final class StepWorld {
         let base: UnsafeMutableRawPointer
         let inode: UInt64
         let place: Int
-        /// As after the setup.
-        var first: [UInt8] = []
-        /// As when an actor died.
-        var atDeath: [UInt8] = []
         static let room = 4 << 20
+        /// As after the setup, and as when an actor died.
+        private var copies: [UnsafeMutableRawBufferPointer?] = [nil, nil]
+
+        enum Moment: Int { case setup, death }
 
         init(file: FileDescriptor, inode: UInt64, place: Int) throws(SystemError) {
             self.file = file
@@ -36,15 +36,23 @@ final class StepWorld {
             base = try SystemFiles().map(file, offset: 0, count: Self.room, writable: true, at: nil)
         }
 
-        deinit { SystemFiles().unmap(base, count: Self.room, leavingZeros: false) }
-
-        var bytes: [UInt8] {
-            let size = min((try? SystemFiles().status(file).size) ?? 0, Self.room)
-            return Array(UnsafeRawBufferPointer(start: base, count: size))
+        deinit {
+            SystemFiles().unmap(base, count: Self.room, leavingZeros: false)
+            for copy in copies { copy?.deallocate() }
         }
 
-        func put(_ bytes: [UInt8]) {
-            bytes.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        func keep(_ moment: Moment) {
+            let size = min((try? SystemFiles().status(file).size) ?? 0, Self.room)
+            if copies[moment.rawValue]?.count != size {
+                copies[moment.rawValue]?.deallocate()
+                copies[moment.rawValue] = .allocate(byteCount: size, alignment: 64)
+            }
+            if size > 0 { copies[moment.rawValue]!.baseAddress!.copyMemory(from: base, byteCount: size) }
+        }
+
+        func takeBack(to moment: Moment) {
+            guard let copy = copies[moment.rawValue], copy.count > 0 else { return }
+            base.copyMemory(from: copy.baseAddress!, byteCount: copy.count)
         }
     }
     private var shadows: [Shadow] = []
@@ -61,7 +69,7 @@ final class StepWorld {
         // Whoever is next settles, the owner of the setup too.
         owner.block.owner.store(0)
         for actor in 0..<count { stores.append(try open(actor)) }
-        for shadow in shadows { shadow.first = shadow.bytes }
+        for shadow in shadows { shadow.keep(.setup) }
         isReady = true
     }
 
@@ -129,17 +137,17 @@ final class StepWorld {
 
     /// As after the setup. Nothing that actors keep to themselves counts: each settles when it takes the lock.
     func rewind() {
-        for shadow in shadows { shadow.put(shadow.first) }
+        for shadow in shadows { shadow.takeBack(to: .setup) }
         locks.freeExclusive()
     }
 
     func actorDied(_ actor: Int) {
-        for shadow in shadows { shadow.atDeath = shadow.bytes }
+        for shadow in shadows { shadow.keep(.death) }
         locks.release(actor: actor)
         machine_.unblock()
     }
 
     func actorBuried() {
-        for shadow in shadows { shadow.put(shadow.atDeath) }
+        for shadow in shadows { shadow.takeBack(to: .death) }
     }
 }

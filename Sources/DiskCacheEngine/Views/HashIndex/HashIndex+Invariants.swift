@@ -48,7 +48,9 @@ extension HashIndex {
                 (buckets + bucket * IndexLayout.bucketSize + index * 8).load(as: UInt64.self)
             }
             for bucket in 0..<IndexLayout.buckets {
-                for index in 0..<IndexLayout.slotsPerBucket {
+                var index = -1
+                while index + 1 < IndexLayout.slotsPerBucket {
+                    index += 1
                     let found = Slot(raw: slot(bucket, index))
                     if found.isFree { continue }
                     if found.low < PackedPosition.firstUsable {
