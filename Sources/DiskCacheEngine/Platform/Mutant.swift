@@ -45,6 +45,8 @@ package enum Mutant: String, CaseIterable, Sendable {
     case slotBeforeRecord
     /// An owner doesn't settle what the last one left.
     case noSettle
+    /// A segment that a killed writer made and never named stays.
+    case keepUnused
 
     #if FAILPOINTS
         /// The one that is planted.

@@ -20,7 +20,7 @@ extension Store {
         _ = try currentIndex()
         try index.repair()
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
-        if block.rolling.relaxed() != 0 { try log.removeUnused() }
+        if block.rolling.relaxed() != 0 && !Mutant.isPlanted(.keepUnused) { try log.removeUnused() }
         FaultPoint.reach(.settleBegun)
         if !Mutant.isPlanted(.noSettle) { try settle(tail) }
         block.owner.store(lock.identity)

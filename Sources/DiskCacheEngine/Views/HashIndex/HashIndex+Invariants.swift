@@ -62,7 +62,7 @@ extension HashIndex {
                     for displacement in 0..<found.displacement {
                         let passed = HashBits.bucket(home, step, displacement)
                         if (0..<IndexLayout.slotsPerBucket).contains(where: { slot(passed, $0) == Slot.neverUsed }) {
-                            broken.append("I4: slot \(page)/\(bucket)/\(index) stands behind bucket \(passed), which ends a scan")
+                            broken.append("I4: slot \(page)/\(bucket)/\(index) stands behind the free bucket \(passed)")
                         }
                     }
                     let position = PackedPosition.complete(found.low, around: anchor)
