@@ -7,6 +7,7 @@
     reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
     reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
     reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
+    reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
 """
 
 import json
@@ -564,6 +565,11 @@ def report(store):
 
 
 def main(arguments):
+    if arguments[0] == "--batch":
+        for line in sys.stdin:
+            main(line.rstrip("\n").split("\t"))
+            print(end="\0")
+        return
     if arguments[0] == "--hash":
         print("%016x" % KeyHash(bytes.fromhex(arguments[1]))(int(arguments[2]), bytes.fromhex(arguments[3])))
         return
