@@ -20,6 +20,7 @@ enum TestChild {
             switch arguments.verb {
             case "write": try WriterCommand.run(arguments)
             case "open": try OpenCommand.run(arguments)
+            case "damage": try DamageCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

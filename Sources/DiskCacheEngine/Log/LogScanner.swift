@@ -125,6 +125,22 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
+    /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.
+    private static func isZero(_ buffer: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        guard let base = buffer.baseAddress else { return true }
+        var offset = start
+        var found: UInt32 = 0
+        while offset + 4 <= buffer.count {
+            found |= base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            offset += 4
+        }
+        while offset < buffer.count {
+            found |= UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 1
+        }
+        return found == 0
+    }
+
     /// One segment. True if `end` was told.
     private func scan(
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
@@ -152,8 +168,8 @@ struct LogScanner {
             }
             if position >= believedEnd {
                 // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
-                let rest = buffer[min(Int(position - segment.first), buffer.count)...]
-                try visit(.end(position, isClean: isLast && rest.allSatisfy { $0 == 0 }))
+                let isClean = isLast && Self.isZero(buffer, from: min(Int(position - segment.first), buffer.count))
+                try visit(.end(position, isClean: isClean))
                 return true
             }
             if !isLast && namedEnd == nil {
