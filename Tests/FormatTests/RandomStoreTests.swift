@@ -63,6 +63,16 @@ import Testing
         }
     }
 
+    /// A transaction inside another, taken back or not.
+    private mutating func nested(_ store: TestStore, now: Int64) throws {
+        let undone = Bool.random(using: &random)
+        let before = expected
+        try store.transact(undone: undone) { store in
+            for _ in 0..<Int.random(in: 0..<4, using: &random) { try step(store, now: now) }
+        }
+        if undone { expected = before }
+    }
+
     @Test mutating func randomStores() throws {
         for number in 0..<24 {
             expected = [:]
@@ -91,6 +101,8 @@ import Testing
                     let before = expected
                     let steps = Int.random(in: 0..<6, using: &random)
                     try store.transact(undone: undone) { store in
+                        for _ in 0..<steps { try step(store, now: now) }
+                        try nested(store, now: now)
                         for _ in 0..<steps { try step(store, now: now) }
                     }
                     if undone { expected = before }
