@@ -310,7 +310,6 @@ class Store:
             raise Refused("damaged headers")
         self.links = chain(believed, self.gaps)
         self.quarantined = []
-        self.damaged = []
         self.cut = None
         self.versions = {}
         self.system = {}
@@ -336,9 +335,10 @@ class Store:
                 continue
             is_newest = index == len(self.links) - 1
             position = max(position, segment.first_record)
-            stop = segment.limit if segment.end is None else segment.end
-            stop = min(stop, segment.first + len(segment.data))
-            named = segment.end if segment.end is not None and not is_newest else stop
+            # Where the records end, and how far there are bytes to read.
+            file_end = min(segment.first + len(segment.data), segment.limit)
+            named = file_end if segment.end is None else min(segment.end, segment.limit)
+            stop = min(named, file_end)
             while position < named:
                 record = self.record_in(segment, position, stop)
                 if record and record.is_intact:
@@ -402,7 +402,10 @@ class Store:
     def damage(self, record):
         if record.identity() in self.versions:
             self.versions[record.identity()] = record
-            self.damaged.append(record.identity())
+
+    def damaged(self):
+        found = (key for key, record in self.versions.items() if not record.is_intact)
+        return sorted(key for key in found if self.versions[key].position >= self.head)
 
     def rows(self):
         found = [r for r in self.versions.values() if r.kind == PUT and r.position >= self.head and r.is_intact]
@@ -518,7 +521,8 @@ class Index:
                 record = self.record(position)
                 # A record that nobody committed: the version before it counts.
                 while record and record.position >= self.store.meta.tail:
-                    record = self.record(record.previous) if record.previous else None
+                    older = record.previous
+                    record = self.record(older) if 0 < older < record.position else None
                 if record and record.identity() == (identity, key):
                     if record.position < self.store.meta.head:
                         return None
@@ -553,7 +557,7 @@ def report(store):
     print(' "cut":%s,' % show(store.cut))
     print(' "quarantined":%s,' % show(store.quarantined))
     print(' "gaps":%s,' % show(len(store.gaps)))
-    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in sorted(store.damaged)]))
+    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in store.damaged()]))
     print(' "settings":%s,' % show(settings and settings.value.hex()))
     print(' "rows":%s' % show_rows(store.rows()))
     print("}")

@@ -265,10 +265,11 @@ final class Log: @unchecked Sendable {
                 try mapNewSegments(upTo: block.active.acquire())
                 segments = self.segments
             }
+            // Beyond the newest one that was made known lies at most what a killed process had begun to make.
             guard
                 let next = segments.last(where: {
                     $0.header.predecessor == current.first && $0.header.predecessorEnd == position
-                })
+                }), next.first <= block.active.acquire()
             else { return position }
             current = next
             position = current.firstRecord
@@ -369,40 +370,6 @@ final class Log: @unchecked Sendable {
         try roll(RecordLayout.voidSize, head: head, settings: settings, beyond: Self.firsts(files, directory).last ?? 0)
     }
 
-    /// The segment that a killed writer made behind the one at `activeFirst` without entering it in `meta`; nil: none. Its
-    /// header says where the other one ends, so nothing more may be appended there, or a rebuild would pass it over.
-    ///
-    /// Costs one look at a name, two near a multiple of the greatest length: where one of them isn't free there may be more.
-    func successor(of activeFirst: Position, tail: Position) throws(EngineError) -> Position? {
-        guard let limit = segments.last(where: { $0.first == activeFirst })?.limit else { return nil }
-        let multiple = UInt64(SegmentHeader.maximumLength)
-        let next = limit & (multiple - 1) == 0 ? limit : (limit | (multiple - 1)) + 1
-        do throws(SystemError) {
-            var isTaken = try files.status(of: SegmentHeader.name(limit), in: directory) != nil
-            if !isTaken, next != limit {
-                isTaken = try files.status(of: SegmentHeader.name(next), in: directory) != nil
-            }
-            if !isTaken { return nil }
-        } catch {
-            throw EngineError(error)
-        }
-        for first in try Self.firsts(files, directory).reversed() where first > activeFirst {
-            let opened: Segment.Opened
-            do throws(SystemError) {
-                opened = try Segment.open(
-                    first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)
-            } catch {
-                throw EngineError(error)
-            }
-            if case .segment(let found) = opened, found.header.predecessor == activeFirst,
-                found.header.predecessorEnd >= tail
-            {
-                return first
-            }
-        }
-        return nil
-    }
-
     /// Begins a new segment behind everything that has a name.
     private func roll(
         _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
@@ -414,7 +381,7 @@ final class Log: @unchecked Sendable {
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = active?.limit ?? firstPosition
+        var first = max(active?.limit ?? firstPosition, block.beyond.relaxed())
         if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
@@ -443,6 +410,7 @@ final class Log: @unchecked Sendable {
     }
 
     private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+        block.making.release(first)
         let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
@@ -476,10 +444,12 @@ final class Log: @unchecked Sendable {
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)
+            block.making.store(0)
             FaultPoint.reach(.segmentMapped)
         } catch {
             // Nothing was written into it: the name is free again.
             try? files.unlink(SegmentHeader.name(first), in: directory, isDirectory: false)
+            block.making.store(0)
             throw error
         }
     }
@@ -515,6 +485,34 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Deals with the segment that a killed process was making. If its header is whole it becomes the active one: it names an end of
+    /// the one before, and what were appended there would be passed over by a rebuild, even if the file were unlinked now, since
+    /// an unlink can come back undone after a power loss. If not, it is taken away; its positions are not used again.
+    func finishHalfMade(tail: Position) throws(EngineError) {
+        let first = block.making.acquire()
+        if first == 0 { return }
+        let active = block.active.acquire()
+        if first > active {
+            do throws(SystemError) {
+                let opened = try Segment.open(
+                    first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)
+                if case .segment(let made) = opened, made.header.predecessor == active,
+                    active == 0 || made.header.predecessorEnd >= tail
+                {
+                    block.active.release(first)
+                } else if let status = try files.status(of: SegmentHeader.name(first), in: directory) {
+                    let granule = SegmentHeader.granule
+                    let length = (max(status.size, granule) + granule - 1) / granule * granule
+                    block.beyond.store(first + UInt64(min(length, SegmentHeader.maximumLength)))
+                    try files.unlinkIfPresent(SegmentHeader.name(first), in: directory)
+                }
+            } catch {
+                throw EngineError(error)
+            }
+        }
+        block.making.store(0)
     }
 
     /// Steps over whole records that somebody else appended, and goes on behind them.

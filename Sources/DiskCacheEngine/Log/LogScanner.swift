@@ -41,7 +41,7 @@ struct LogScanner {
         do throws(SystemError) {
             let names = try files.list(directory)
             let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
-            for (index, first) in firsts.enumerated() {
+            for first in firsts {
                 switch try Segment.open(
                     first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
                 {
@@ -54,8 +54,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append(
-                            Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: index == 0 ? .max : firsts[index - 1]))
+                        let end = first + UInt64(status?.size ?? 0)
+                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
                     }
                 }
             }
@@ -125,6 +125,22 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
+    /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.
+    private static func isZero(_ buffer: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        guard let base = buffer.baseAddress else { return true }
+        var offset = start
+        var found: UInt32 = 0
+        while offset + 4 <= buffer.count {
+            found |= base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            offset += 4
+        }
+        while offset < buffer.count {
+            found |= UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 1
+        }
+        return found == 0
+    }
+
     /// One segment. True if `end` was told.
     private func scan(
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
@@ -152,8 +168,8 @@ struct LogScanner {
             }
             if position >= believedEnd {
                 // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
-                let rest = buffer[min(Int(position - segment.first), buffer.count)...]
-                try visit(.end(position, isClean: isLast && rest.allSatisfy { $0 == 0 }))
+                let isClean = isLast && Self.isZero(buffer, from: min(Int(position - segment.first), buffer.count))
+                try visit(.end(position, isClean: isClean))
                 return true
             }
             if !isLast && namedEnd == nil {

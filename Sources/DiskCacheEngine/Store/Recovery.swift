@@ -19,14 +19,12 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
+        try log.finishHalfMade(tail: tail)
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
-        if let abandoned = try log.successor(of: log.activeFirst, tail: tail) {
-            block.active.release(abandoned)
-            try log.position(at: tail, active: abandoned, last: counters.lastRecord)
-        }
         FaultPoint.reach(.settleBegun)
         try settle(tail)
         block.owner.store(lock.identity)
+        wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         FaultPoint.reach(.settleFinished)
     }
@@ -58,12 +56,23 @@ extension Store {
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
+        var replacedFile = false
         for record in Self.withoutVoided(records) {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
                 let key = RecordKey(record)
                 let before: Record?
-                if let own = newest[key] { before = own } else { before = try version(at: record.previous) }
+                if let own = newest[key] {
+                    before = own
+                    if ValueFormCode.isFile(own.form), let file = ValueFileReference(own.value)?.name,
+                        !(ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file)
+                    {
+                        try? valueFiles.unlink(file)
+                    }
+                } else {
+                    before = try version(at: record.previous)
+                    if let before, ValueFormCode.isFile(before.form) { replacedFile = true }
+                }
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
@@ -76,6 +85,7 @@ extension Store {
         for record in newest.values { try redo(record) }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
+        if replacedFile { block.deadFiles.store(end) }
         Seal.clear(metaBase)
         // They may have replaced files; whether they have is found out by who unlinks.
         block.deadFiles.store(end)

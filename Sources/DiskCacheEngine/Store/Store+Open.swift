@@ -316,6 +316,7 @@ extension Store {
         let tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
         if let newest = chain.links.last?.segment {
+            block.making.store(0)
             if sameBoot && rebuild.endIsClean {
                 block.active.store(newest.first)
                 try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)

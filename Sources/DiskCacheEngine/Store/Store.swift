@@ -41,6 +41,9 @@ public final class Store: @unchecked Sendable {
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
+    let wantsSweep = Atomic<Bool>(true)
+    let hasSweptAll = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(

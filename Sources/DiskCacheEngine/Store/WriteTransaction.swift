@@ -18,7 +18,7 @@ struct TransactionState {
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; and how many files of others it replaced.
+    /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
     var newFiles: [ValueFileName] = []
     var replacedFiles: UInt64 = 0
     /// Of the new files, those that a later record of the same transaction replaced: nobody else ever sees them.
@@ -296,7 +296,6 @@ extension Store {
         }
         transaction.operations &+= 1
         head = position
-        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
         counters.dead = UInt64(draft.size)
         counters.live = 0
         counters.count = 0

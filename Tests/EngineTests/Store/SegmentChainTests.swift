@@ -62,7 +62,11 @@ import Testing
         let (block, active, identity) = try first.withStore { store in
             (store.block.read(), store.block.active.acquire(), store.identity)
         }
+        let limit = try #require(try first.withStore { store in store.log.segments.last?.limit })
         first.close()
+        // As it stands in `meta` while the segment is made.
+        let meta = try scratch.files.open(scratch.path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, (0..<8).map { UInt8(truncatingIfNeeded: limit >> (8 * $0)) }, at: 128)
         let log = try scratch.files.open(scratch.path + "/log", in: nil, [.directory])
         guard
             case .segment(let newest) = try Segment.open(
