@@ -100,7 +100,7 @@ struct CommitBlock: @unchecked Sendable {
             let (counters, check) = load(slot)
             let head = self.head(slot).relaxed()
             SharedMemory.acquireFence()
-            if word.relaxed() == before {
+            if word.relaxed() == before || Mutant.isPlanted(.noReload) {
                 return (before, head, counters, check == counters.check(Self.tail(before), head: head))
             }
         }
@@ -124,6 +124,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always)
     func publish(tail: Position, head newHead: Position, _ c: Counters) {
         let slot = 1 &- Self.slot(word.relaxed())
+        if Mutant.isPlanted(.wordFirst) { word.release(tail | slot) }
         counter(slot, 0).store(c.count)
         counter(slot, 1).store(c.live)
         counter(slot, 2).store(c.dead)

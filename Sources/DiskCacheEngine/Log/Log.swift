@@ -261,15 +261,16 @@ final class Log: @unchecked Sendable {
                 position = record.end
                 continue
             }
-            if current.first < block.active.acquire() {
-                try mapNewSegments(upTo: block.active.acquire())
+            let newest = block.active.acquire()
+            if current.first < newest {
+                try mapNewSegments(upTo: newest)
                 segments = self.segments
             }
             // Beyond the newest one that was made known lies at most what a killed process had begun to make.
             guard
                 let next = segments.last(where: {
-                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position
-                }), next.first <= block.active.acquire()
+                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position && $0.first <= newest
+                })
             else { return position }
             current = next
             position = current.firstRecord
@@ -461,7 +462,7 @@ final class Log: @unchecked Sendable {
         let size = draft.size
         if isMappedForWriting {
             let target = window.address(position)
-            if StepPoint.access(.store, target) { draft.write(to: target, position: position, salt: salt) }
+            if StepPoint.access(.store, target, size) { draft.write(to: target, position: position, salt: salt) }
         } else {
             try appendByWriting(draft, size, position)
         }

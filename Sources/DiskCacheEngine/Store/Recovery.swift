@@ -19,10 +19,10 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
-        try log.finishHalfMade(tail: tail)
+        if !Mutant.isPlanted(.keepUnused) { try log.finishHalfMade(tail: tail) }
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
-        try settle(tail)
+        if !Mutant.isPlanted(.noSettle) { try settle(tail) }
         block.owner.store(lock.identity)
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
@@ -82,7 +82,9 @@ extension Store {
                 counters.apply(record, replacing: nil)
             }
         }
-        for record in newest.values { try redo(record) }
+        if !Mutant.isPlanted(.noReput) {
+            for record in newest.values { try redo(record) }
+        }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
         if replacedFile { block.deadFiles.store(end) }
@@ -118,6 +120,7 @@ extension Store {
     /// Slots back, newest first; the files that the records name away; a void record; T.
     private func giveUp(_ records: [Record]) throws(EngineError) {
         let first = records[0].position
+        if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else { continue }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
@@ -133,6 +136,7 @@ extension Store {
             }
         }
         FaultPoint.reach(.undoSlots)
+        if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         appendVoid(from: first)
     }

@@ -283,7 +283,9 @@ extension Store {
     /// Maps every live segment: from the one in which the head lies to the newest.
     private static func mapLive(_ log: Log, _ block: CommitBlock) throws(EngineError) {
         let state = block.read()
-        let firsts = try Log.firsts(log.files, log.directory)
+        // What lies beyond the active one was never used: whoever made it was killed.
+        let active = block.active.acquire()
+        let firsts = try Log.firsts(log.files, log.directory).filter { $0 <= active }
         // The segment that the head lies in begins at or below it.
         let lowest = firsts.last { $0 <= state.head } ?? firsts.first ?? 0
         try log.adopt(firsts.filter { $0 >= lowest })

@@ -130,6 +130,7 @@ public final class Store: @unchecked Sendable {
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
     func switchIndex(to generation: UInt64) throws(EngineError) {
+        var replaced: HashIndex?
         let result = indexes.withLock { known -> Result<Void, EngineError> in
             if index.generation == generation { return .success(()) }
             do throws(EngineError) {
@@ -143,12 +144,13 @@ public final class Store: @unchecked Sendable {
                         .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
-                install(opened.index, &known)
+                replaced = install(opened.index, &known)
                 return .success(())
             } catch {
                 return .failure(error)
             }
         }
+        if let replaced { retire(replaced) }
         try result.get()
     }
 
@@ -157,15 +159,21 @@ public final class Store: @unchecked Sendable {
         let old = index
         block.indexGeneration.release(new.generation)
         FaultPoint.reach(.indexPublished)
-        indexes.withLock { install(new, &$0) }
+        retire(indexes.withLock { install(new, &$0) })
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
     }
 
-    private func install(_ new: HashIndex, _ known: inout [HashIndex]) {
+    /// The one that was current before; the caller retires it.
+    private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
         indexPointer.store(
             UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        return old
+    }
+
+    /// Never under the lock of `indexes`: this may free at once what was retired before, and that takes the lock.
+    private func retire(_ old: HashIndex) {
         ReaderPins.retire { [weak self] in
             self?.indexes.withLock { list in list.removeAll { $0 === old } }
         }

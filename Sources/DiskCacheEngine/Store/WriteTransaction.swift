@@ -133,7 +133,13 @@ extension Store {
 
     @inline(__always)
     private func publish() throws(EngineError) {
-        guard transaction.operations != 0 else { return }
+        guard transaction.operations != 0 else {
+            if Mutant.isPlanted(.sameTail) {
+                counters.earliestExpiry &-= 1
+                block.publish(tail: log.tail, head: head, counters)
+            }
+            return
+        }
         if !transaction.isClosed { try appendCommitRecord() }
         if !transaction.droppedFiles.isEmpty {
             for name in transaction.droppedFiles { try? valueFiles.unlink(name) }
@@ -390,6 +396,7 @@ extension Store {
         case .full:
             throw index.damaged()
         }
+        if Mutant.isPlanted(.slotBeforeRecord) { place.slot.release(place.value.pointing(to: log.tail).raw) }
         let position = try log.append(draft)
         transaction.changes.append(.init(record: position, hash: hash, before: before))
         transaction.operations &+= 1
@@ -431,13 +438,14 @@ extension Store {
             transaction.operations = 0
             transaction.replacedFiles = 0
         }
-        putSlotsBack(downTo: 0)
+        if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
         let first = transaction.first
         let wrote = transaction.operations != 0
         putBack(transaction.countersBefore, transaction.headBefore)
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
         guard wrote else { return }
         appendVoid(from: first)
+        if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
     }
 
     /// Takes back what a nested level wrote, while the outer ones go on: as `undo`, with a void record inside the transaction.
@@ -506,7 +514,7 @@ extension Store {
         var body = first.littleEndian
         let done: Bool = withUnsafeBytes(of: &body) { bytes in
             draft.value = bytes
-            return (try? log.append(draft)) != nil
+            return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
         }
         // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
         guard done else {
