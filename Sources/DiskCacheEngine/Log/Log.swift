@@ -301,8 +301,9 @@ final class Log: @unchecked Sendable {
     var activeFirst: Position { active?.first ?? 0 }
 
     /// Makes `segment` the one that appends go to, and the one before it read-only again.
-    private func activate(_ segment: Segment) throws(EngineError) {
+    private func activate(_ found: Segment) throws(EngineError) {
         do {
+            let segment = try wholeLength(found)
             if isMappedForWriting {
                 if let sealed = active, sealed.first != segment.first, sealed.first >= window.start {
                     _ = try files.map(
@@ -319,6 +320,20 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// A segment whose file reaches to the end that its header names, as every one does when it is made: one that was cut gets its
+    /// zeros back before anything is stored there.
+    private func wholeLength(_ segment: Segment) throws(SystemError) -> Segment {
+        let length = Int(segment.header.length)
+        guard segment.mappable < length else { return segment }
+        try files.truncate(segment.file, to: length)
+        let whole = Segment(header: segment.header, file: segment.file, status: try files.status(segment.file))
+        _ = try files.map(segment.file, offset: 0, count: length, writable: false, at: window.address(segment.first))
+        mutex.withLock { segments in
+            if let index = segments.firstIndex(where: { $0.first == whole.first }) { segments[index] = whole }
+        }
+        return whole
     }
 
     /// Makes sure that `count` bytes of records can be appended, one after the other, without any failure: room in the
