@@ -139,9 +139,7 @@ extension Store {
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
             if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
-                for segment in log.segments where segment.first < record.position {
-                    try unlinkFiles(in: segment, below: record.position)
-                }
+                try unlinkFiles(below: record.position)
             }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
@@ -189,7 +187,7 @@ extension Store {
         try log.mapNewSegments(upTo: CommitBlock.tail(block.word.acquire()))
         let segments = log.segments
         guard let lowest = segments.first, lowest.limit <= head else {
-            return try unlinkBelow(head)
+            return try unlinkBelow(head, isSynced: false)
         }
         try sync()
         let pin = ReaderPins.enter(ReaderPins.base)
@@ -203,16 +201,21 @@ extension Store {
         }
         if block.floor.relaxed() < now { block.floor.release(now) }
         log.dropBelow(now)
-        try unlinkBelow(now)
+        try unlinkBelow(now, isSynced: true)
         FaultPoint.reach(.segmentsUnlinked)
     }
 
     /// Unlinks segment files that lie below `head` altogether: those that this process has mapped no more.
-    private func unlinkBelow(_ head: Position) throws(EngineError) {
+    private func unlinkBelow(_ head: Position, isSynced: Bool) throws(EngineError) {
         let mapped = Set(log.segments.map(\.first))
         guard let lowest = mapped.min() else { return }
-        let firsts = try Log.firsts(files, log.directory)
-        for first in firsts where first < min(lowest, head) && !mapped.contains(first) && first != block.active.acquire() {
+        let dead = try Log.firsts(files, log.directory).filter {
+            $0 < min(lowest, head) && !mapped.contains($0) && $0 != block.active.acquire()
+        }
+        if dead.isEmpty { return }
+        // Past the head record, or a power loss could take that back but not the unlinks.
+        if !isSynced { try sync() }
+        for first in dead {
             do throws(SystemError) {
                 try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
             } catch {
@@ -221,14 +224,51 @@ extension Store {
         }
     }
 
+    /// Unlinks every file that a record below `head` names: of what `clear` removed. Segments below may be mapped no more, or not
+    /// yet after a reopening.
+    private func unlinkFiles(below head: Position) throws(EngineError) {
+        let mapped = log.segments
+        for segment in mapped where segment.first < head { try unlinkFiles(in: segment, below: head) }
+        let lowest = min(mapped.first?.first ?? head, head)
+        for first in try Log.firsts(files, log.directory) where first < lowest { try unlinkFiles(inUnmapped: first) }
+    }
+
+    private func unlinkFiles(inUnmapped first: Position) throws(EngineError) {
+        let bytes: [UInt8]
+        var position: Position
+        do throws(SystemError) {
+            guard
+                case .segment(let segment) = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: true)
+            else { return }
+            bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+            position = segment.firstRecord
+        } catch {
+            throw EngineError(error)
+        }
+        bytes.withUnsafeBytes { buffer in
+            while position < first + UInt64(buffer.count), let base = buffer.baseAddress {
+                let offset = Int(position - first)
+                guard let record = Record(at: base + offset, position: position, available: buffer.count - offset),
+                    record.isIntact(salt: identity.salt)
+                else { return }
+                unlinkFile(of: record)
+                position = record.end
+            }
+        }
+    }
+
+    private func unlinkFile(of record: Record) {
+        guard record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
+            let file = ValueFileReference(record.value)
+        else { return }
+        unlink(file.name)
+    }
+
     private func unlinkFiles(in segment: Segment, below head: Position) throws(EngineError) {
         var position = segment.firstRecord
         while position < min(segment.limit, head), case .record(let record) = try log.record(at: position) {
-            if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
-                let file = ValueFileReference(record.value)
-            {
-                unlink(file.name)
-            }
+            unlinkFile(of: record)
             position = record.end
         }
     }

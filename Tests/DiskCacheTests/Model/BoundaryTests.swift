@@ -119,6 +119,9 @@ import Testing
         }
         expectError(.limitReached) { try cache.set("k", 1, tag: .string(longest + "t")) }
         expectError(.keyInvalid) { try cache.set("k", 1, tag: .double(.nan)) }
+        expectError(.limitReached) {
+            try cache.set("k", reading: ChunkSource([[UInt8]()]), tag: .string(longest + "t"))
+        }
         #expect(try cache.get("k", as: String.self) == "v")
     }
 
