@@ -21,7 +21,6 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: ["Workloads", "Compare", .product(name: "DiskCache", package: "DiskCache")],
-            exclude: ["DiskCacheEngine.swift"],
             swiftSettings: common),
         .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: common),
     ]

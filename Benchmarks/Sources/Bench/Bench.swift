@@ -12,6 +12,10 @@ import Workloads
 enum Bench {
     static func main() {
         do {
+            let arguments = CommandLine.arguments
+            if arguments.count == 4, arguments[1] == Recovery.childArgument, let keys = Int(arguments[3]) {
+                try Recovery.fill(arguments[2], keys: keys)
+            }
             let options = try Options(CommandLine.arguments.dropFirst())
             if options.help {
                 print(Options.usage, terminator: "")
@@ -31,6 +35,10 @@ enum Bench {
         let (contestants, reference) = try options.selection()
         let directory = try Files.makeTemporaryDirectory(in: options.directory)
         defer { try? Files.remove(directory) }
+        if options.recovery {
+            print(try Recovery.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
         let race = Race(contestants, keyCount: options.keys, rounds: options.rounds, directory: directory)
         let results = try race.run { Files.log("\($0)\n") }
         let machine = Machine()

@@ -25,7 +25,14 @@ final class DiskCacheEngine: Engine {
         self.path = path
         self.form = form
         value = [UInt8](repeating: 0, count: workload.valueSize)
-        cache = try Cache(directory: path)
+        cache = try Self.open(path)
+    }
+
+    /// Nothing is synced, as in the peers.
+    private static func open(_ path: String) throws -> Cache {
+        var configuration = Cache.Configuration()
+        configuration.durability = Durability.none
+        return try Cache(directory: path, configuration: configuration)
     }
 
     func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws {
@@ -64,7 +71,7 @@ final class DiskCacheEngine: Engine {
 
     func close() throws { try cache.close() }
 
-    func reopen() throws { cache = try Cache(directory: path) }
+    func reopen() throws { cache = try Self.open(path) }
 
     @inline(__always)
     private func load(_ bytes: UnsafeRawBufferPointer) {

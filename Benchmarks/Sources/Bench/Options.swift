@@ -8,11 +8,12 @@ struct Options {
     var json: String?
     var only: [String] = []
     var reference: String?
+    var recovery = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--smoke]
+                     [--recovery] [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -20,6 +21,7 @@ struct Options {
           --reference ENGINE  the engine that the others are divided by (the first)
           --directory DIR     where the stores are made and removed (the working directory)
           --json FILE         writes all figures of all rounds
+          --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
           --smoke             20000 keys, 2 rounds: shows that everything runs; the figures mean little
 
         engines: \(contestants.map(\.name).joined(separator: ", "))
@@ -36,6 +38,7 @@ struct Options {
             case "--reference": reference = try Self.text(rest.next(), after: argument)
             case "--directory": directory = try Self.text(rest.next(), after: argument)
             case "--json": json = try Self.text(rest.next(), after: argument)
+            case "--recovery": recovery = true
             case "--smoke": (keys, rounds) = (20_000, 2)
             case "--help", "-h": help = true
             default: throw UsageError("unknown argument \(argument)")

@@ -37,6 +37,8 @@ extension Cache {
         public var timeout: Duration = .seconds(60)
         /// Whether network file systems are believed to have common memory and dependable locks. They haven't.
         public var anyFileSystem = false
+        /// Whether a cache is opened whatever serialiser it was made with: for tools that don't read such values.
+        package var anySerializer = false
 
         /// Everything as it is stored, or by default.
         public init() {}
@@ -117,18 +119,18 @@ extension Cache.Configuration {
             guard settings.kind == .cache else {
                 throw EngineError(.wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
             }
-            guard settings.serializer == wanted.serializer.name || isNew else {
+            guard settings.serializer == wanted.serializer.name || isNew || wanted.anySerializer else {
                 throw EngineError(
                     .serializerMismatch,
                     "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that")
             }
-            wanted.apply(to: &settings)
+            wanted.apply(to: &settings, isNew: isNew)
         }
         return options
     }
 
-    private func apply(to settings: inout DiskCacheEngine.Settings) {
-        settings.serializer = serializer.name
+    private func apply(to settings: inout DiskCacheEngine.Settings, isNew: Bool) {
+        if isNew || !anySerializer { settings.serializer = serializer.name }
         if let sizeLimit { settings.sizeLimit = sizeLimit }
         if let evictionPolicy { settings.evictionPolicy = Eviction(evictionPolicy) }
         if let cullLimit { settings.cullLimit = cullLimit }

@@ -39,15 +39,31 @@ extension Cache {
     public func set(
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil
     ) throws {
+        _ = try stream(key, source, expire, tag, onlyIfMissing: false)
+    }
+
+    /// Stores bytes that come in pieces, as `set(_:reading:)`, if the key is missing or expired. False: it was there at the end, and
+    /// nothing has changed, though `source` was read.
+    @discardableResult
+    public func add(
+        _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil
+    ) throws -> Bool {
+        try stream(key, source, expire, tag, onlyIfMissing: true)
+    }
+
+    private func stream(
+        _ key: some CacheKey, _ source: some ByteSource, _ expire: Expiration?, _ tag: Tag?, onlyIfMissing: Bool
+    ) throws -> Bool {
         var source = source
-        try withKeyBytes(key) { keyClass, bytes in
+        return try withKeyBytes(key) { keyClass, bytes in
             try withAttributes(expire, tag) { attributes in
                 let access = try handle.open()
                 defer { handle.end(access) }
-                try handle.withStoreOf(access) { store in
+                return try handle.withStoreOf(access) { store in
                     do {
-                        _ = try store.putStream(
-                            timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes
+                        return try store.putStream(
+                            timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes,
+                            condition: onlyIfMissing ? .onlyIfMissing : .always
                         ) { try source.next(maximum: 1 << 20) }
                     } catch let error as EngineError {
                         throw CacheError(error)

@@ -2,7 +2,7 @@ internal import DiskCacheEngine
 
 /// A path with `~` at its beginning and `$NAME` or `${NAME}` anywhere replaced by what the environment says; names that it
 /// doesn't know stay as they stand.
-func expandPath(_ path: String) -> String {
+package func expandPath(_ path: String) -> String {
     var bytes = Array(path.utf8)
     if bytes.first == UInt8(ascii: "~"), bytes.count == 1 || bytes[1] == UInt8(ascii: "/"), let home = environmentVariable("HOME") {
         bytes.replaceSubrange(0..<1, with: Array(home.utf8))

@@ -15,7 +15,9 @@
 ///   96  signal 4, sleepers 4   for blocking pulls
 ///  104  signal 4, sleepers 4   for the change feed
 ///  112  active 8          first position of the newest segment whose header is whole
-///  120  dead files 8      at least as many as there are value files that no row names any more
+///  120  dead files 8      T of the last commit that replaced a record with a value file
+///  128  making 8          first position of a segment that is being made; 0: none
+///  136  beyond 8          no segment that is made from now on begins below this
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
 ///  384  counters 10 × 8   slot 1
@@ -46,6 +48,8 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
     /// Value files may be waiting to be unlinked if this is beyond `synced`: the tail of the last transaction that replaced one.
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
+    @inline(__always) var making: SharedWord { SharedWord(base, 128) }
+    @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
     static let identityOffset = 512
     static let sealOffset = 640
     static let statisticsOffset = 1024
@@ -96,7 +100,7 @@ struct CommitBlock: @unchecked Sendable {
             let (counters, check) = load(slot)
             let head = self.head(slot).relaxed()
             SharedMemory.acquireFence()
-            if word.relaxed() == before {
+            if word.relaxed() == before || Mutant.isPlanted(.noReload) {
                 return (before, head, counters, check == counters.check(Self.tail(before), head: head))
             }
         }
@@ -120,6 +124,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always)
     func publish(tail: Position, head newHead: Position, _ c: Counters) {
         let slot = 1 &- Self.slot(word.relaxed())
+        if Mutant.isPlanted(.wordFirst) { word.release(tail | slot) }
         counter(slot, 0).store(c.count)
         counter(slot, 1).store(c.live)
         counter(slot, 2).store(c.dead)

@@ -85,10 +85,21 @@ final class Log: @unchecked Sendable {
         // A position in a window isn't nearer to its end of addresses than to the end of positions: segments don't
         // straddle a multiple of their greatest length, so the room up to that multiple is mapped, by zeros at least.
         let room = Int(SegmentHeader.maximumLength) &- Int(position & UInt64(SegmentHeader.maximumLength &- 1))
-        guard let record = Record(at: UnsafeRawPointer(window.address(position)), position: position, available: room),
+        let address = window.address(position)
+        // How long the record is stands in its first cache line; its second and third are asked for now, not after that has come.
+        if room >= 256 { Self.touch(address) }
+        guard let record = Record(at: UnsafeRawPointer(address), position: position, available: room),
             record.isIntact(salt: salt)
         else { return .damaged }
         return .record(record)
+    }
+
+    /// Loads a word of each of the two cache lines behind an address, and forgets it: an atomic load isn't left out.
+    @inline(__always)
+    private static func touch(_ address: UnsafeMutableRawPointer) {
+        let aligned = UnsafeMutableRawPointer(bitPattern: UInt(bitPattern: address) & ~7).unsafelyUnwrapped
+        _ = (aligned + 64).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+        _ = (aligned + 128).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
     }
 
     @inline(never)
@@ -250,13 +261,15 @@ final class Log: @unchecked Sendable {
                 position = record.end
                 continue
             }
-            if current.first < block.active.acquire() {
-                try mapNewSegments(upTo: block.active.acquire())
+            let newest = block.active.acquire()
+            if current.first < newest {
+                try mapNewSegments(upTo: newest)
                 segments = self.segments
             }
+            // Beyond the newest one that was made known lies at most what a killed process had begun to make.
             guard
                 let next = segments.last(where: {
-                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position
+                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position && $0.first <= newest
                 })
             else { return position }
             current = next
@@ -352,13 +365,16 @@ final class Log: @unchecked Sendable {
         }
     }
 
-    /// Begins a new segment, whose header says that the one before it ends at `tail`.
+    /// Begins a new segment, whose header says that the one before it ends at `tail`. It lies beyond every name, since the
+    /// highest of several successors counts and what was cut off may have been one.
     func beginSegment(head: Position, settings: Position) throws(EngineError) {
-        try roll(RecordLayout.voidSize, head: head, settings: settings)
+        try roll(RecordLayout.voidSize, head: head, settings: settings, beyond: Self.firsts(files, directory).last ?? 0)
     }
 
     /// Begins a new segment behind everything that has a name.
-    private func roll(_ room: Int, head: Position, settings: Position) throws(EngineError) {
+    private func roll(
+        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
+    ) throws(EngineError) {
         let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
         let granule = SegmentHeader.granule
         let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
@@ -366,7 +382,8 @@ final class Log: @unchecked Sendable {
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = active?.limit ?? firstPosition
+        var first = max(active?.limit ?? firstPosition, block.beyond.relaxed())
+        if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
@@ -394,6 +411,7 @@ final class Log: @unchecked Sendable {
     }
 
     private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+        block.making.release(first)
         let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
@@ -427,10 +445,12 @@ final class Log: @unchecked Sendable {
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)
+            block.making.store(0)
             FaultPoint.reach(.segmentMapped)
         } catch {
             // Nothing was written into it: the name is free again.
             try? files.unlink(SegmentHeader.name(first), in: directory, isDirectory: false)
+            block.making.store(0)
             throw error
         }
     }
@@ -442,7 +462,7 @@ final class Log: @unchecked Sendable {
         let size = draft.size
         if isMappedForWriting {
             let target = window.address(position)
-            if StepPoint.access(.store, target) { draft.write(to: target, position: position, salt: salt) }
+            if StepPoint.access(.store, target, size) { draft.write(to: target, position: position, salt: salt) }
         } else {
             try appendByWriting(draft, size, position)
         }
@@ -466,6 +486,34 @@ final class Log: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Deals with the segment that a killed process was making. If its header is whole it becomes the active one: it names an end of
+    /// the one before, and what were appended there would be passed over by a rebuild, even if the file were unlinked now, since
+    /// an unlink can come back undone after a power loss. If not, it is taken away; its positions are not used again.
+    func finishHalfMade(tail: Position) throws(EngineError) {
+        let first = block.making.acquire()
+        if first == 0 { return }
+        let active = block.active.acquire()
+        if first > active {
+            do throws(SystemError) {
+                let opened = try Segment.open(
+                    first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)
+                if case .segment(let made) = opened, made.header.predecessor == active,
+                    active == 0 || made.header.predecessorEnd >= tail
+                {
+                    block.active.release(first)
+                } else if let status = try files.status(of: SegmentHeader.name(first), in: directory) {
+                    let granule = SegmentHeader.granule
+                    let length = (max(status.size, granule) + granule - 1) / granule * granule
+                    block.beyond.store(first + UInt64(min(length, SegmentHeader.maximumLength)))
+                    try files.unlinkIfPresent(SegmentHeader.name(first), in: directory)
+                }
+            } catch {
+                throw EngineError(error)
+            }
+        }
+        block.making.store(0)
     }
 
     /// Steps over whole records that somebody else appended, and goes on behind them.

@@ -28,7 +28,7 @@ struct LogScanner {
     let files: any FileSystem
     let salt: UInt64
     let links: [Link]
-    /// Bad records below this are damage in the middle; from here on the first one is the end.
+    /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
 
     /// The live chain that ends in the highest whole segment, and what is missing in it.
@@ -41,7 +41,7 @@ struct LogScanner {
         do throws(SystemError) {
             let names = try files.list(directory)
             let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
-            for (index, first) in firsts.enumerated() {
+            for first in firsts {
                 switch try Segment.open(
                     first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
                 {
@@ -54,8 +54,8 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append(
-                            Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: index == 0 ? .max : firsts[index - 1]))
+                        let end = first + UInt64(status?.size ?? 0)
+                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
                     }
                 }
             }
@@ -125,17 +125,37 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
+    /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.
+    private static func isZero(_ buffer: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        guard let base = buffer.baseAddress else { return true }
+        var offset = start
+        var found: UInt32 = 0
+        while offset + 4 <= buffer.count {
+            found |= base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            offset += 4
+        }
+        while offset < buffer.count {
+            found |= UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 1
+        }
+        return found == 0
+    }
+
     /// One segment. True if `end` was told.
     private func scan(
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
         _ position: inout Position, _ visit: (Outcome) throws(EngineError) -> Void
     ) throws(EngineError) -> Bool {
-        let end = min(namedEnd ?? segment.limit, segment.first + UInt64(buffer.count))
+        // Where a successor names the end, a file that is shorter lacks records; else it just hasn't grown.
+        let end = min(namedEnd ?? segment.first + UInt64(buffer.count), segment.limit)
+        let readable = min(end, segment.first + UInt64(buffer.count))
         func record(at position: Position) -> Record? {
-            guard position >= segment.firstRecord, position < end, let base = buffer.baseAddress else { return nil }
+            guard position >= segment.firstRecord, position < readable, let base = buffer.baseAddress else {
+                return nil
+            }
             let offset = Int(position - segment.first)
             guard
-                let record = Record(at: base + offset, position: position, available: Int(end - position)),
+                let record = Record(at: base + offset, position: position, available: Int(readable - position)),
                 record.isIntact(salt: salt)
             else { return nil }
             return record
@@ -146,28 +166,25 @@ struct LogScanner {
                 position = found.end
                 continue
             }
-            if isLast && position >= believedEnd {
-                let rest = buffer[Int(position - segment.first)...]
-                try visit(.end(position, isClean: rest.allSatisfy { $0 == 0 }))
+            if position >= believedEnd {
+                // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
+                let isClean = isLast && Self.isZero(buffer, from: min(Int(position - segment.first), buffer.count))
+                try visit(.end(position, isClean: isClean))
                 return true
             }
             if !isLast && namedEnd == nil {
                 // The successor is missing: what follows can't be told from what never was.
                 break
             }
-            let limit = isLast ? min(end, believedEnd) : end
+            let limit = min(end, believedEnd)
             var next = position + 4
-            while next < limit, record(at: next) == nil { next += 4 }
+            while next < limit, record(at: next) == nil { next = next < readable ? next + 4 : limit }
             try visit(.damaged(position, min(next, limit)))
             position = min(next, limit)
         }
         if isLast {
             try visit(.end(position, isClean: position >= segment.limit))
             return true
-        }
-        if let namedEnd, position < namedEnd {
-            try visit(.damaged(position, namedEnd))
-            position = namedEnd
         }
         return false
     }

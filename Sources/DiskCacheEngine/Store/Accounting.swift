@@ -62,6 +62,10 @@ extension CommitBlock.Counters {
                 earliestExpiry = UInt64(Int64.max)
             }
             dead &+= UInt64(record.size)
+        case RecordKind.void.rawValue:
+            // As when it was written: it and all that it takes back.
+            let from = record.valueWord
+            dead &+= from < record.position ? record.end &- from : UInt64(record.size)
         default:
             dead &+= UInt64(record.size)
         }

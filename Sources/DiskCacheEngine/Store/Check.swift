@@ -25,12 +25,12 @@ extension Store {
         if lock.isHeldByThisThread {
             throw EngineError(.inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
         }
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try lock.acquire(timeout: timeout)
         defer { lock.release() }
         try takeOver()
         var findings: [Finding] = []
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        findings += chain.gaps.filter { $0.end > head }.map { Finding(kind: .missingSegment, message: $0.text) }
+        for gap in chain.gaps where gap.end > head { findings.append(Finding(kind: .missingSegment, message: gap.text)) }
         var rows: [UInt64: LogRow] = [:]
         var expected = CommitBlock.Counters()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: log.tail)
@@ -133,8 +133,15 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() <= block.synced.acquire() else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
+            // What `clear` left below the head goes with its segment.
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                if case .segment(let segment) = opened { known.formUnion(try valueFilesNamed(in: segment, below: head)) }
+            }
             for name in try valueFiles.list() where !known.contains(name) {
                 findings.append(Finding(kind: .unknownFile, message: "no item names the file \(name.path)"))
             }

@@ -32,6 +32,7 @@ extension Store {
         isDirty.store(0, ordering: .releasing)
         do throws(EngineError) {
             try dropDead()
+            try sweep()
             if durability != .none { try sync() }
         } catch {
             // Told to the next writer by the poison, or tried again at the next write.
@@ -107,7 +108,7 @@ extension Store {
         }
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
-        if block.deadFiles.relaxed() > from { try unlinkReplaced(from: from, to: tail) }
+        if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.synced.release(tail)
         block.syncing.store(0)
     }
@@ -181,95 +182,134 @@ extension Store {
     // MARK: Behind the head
 
     /// Takes away what lies below the head (after `clear`): value files, then segments; after a sync past the head record, since
-    /// unlinks come back in any subset after a power loss (DESIGN 9).
+    /// unlinks come back in any subset after a power loss (DESIGN 9). Whoever did the `clear` may have died before this, so the
+    /// files decide, not what this process has mapped.
     func dropDead() throws(EngineError) {
         let head = block.read().head
-        try log.mapNewSegments(upTo: CommitBlock.tail(block.word.acquire()))
-        let segments = log.segments
-        guard let lowest = segments.first, lowest.limit <= head else {
-            return try unlinkBelow(head, isSynced: false)
-        }
+        let below = try segmentsBelow(head)
+        if below.isEmpty { return }
         try sync()
-        let pin = ReaderPins.enter(ReaderPins.base)
-        defer { ReaderPins.leave(pin) }
-        try lock.acquire(deadline: SystemCalls.monotonicClock() &+ 10_000_000_000)
-        defer { lock.release() }
-        if block.owner.relaxed() != lock.identity { try takeOver() }
-        let now = self.head
-        for segment in segments where segment.limit <= now {
-            if block.deadFiles.relaxed() != 0 { try unlinkFiles(in: segment, below: now) }
-        }
-        if block.floor.relaxed() < now { block.floor.release(now) }
-        log.dropBelow(now)
-        try unlinkBelow(now, isSynced: true)
-        FaultPoint.reach(.segmentsUnlinked)
-    }
-
-    /// Unlinks segment files that lie below `head` altogether: those that this process has mapped no more.
-    private func unlinkBelow(_ head: Position, isSynced: Bool) throws(EngineError) {
-        let mapped = Set(log.segments.map(\.first))
-        guard let lowest = mapped.min() else { return }
-        let dead = try Log.firsts(files, log.directory).filter {
-            $0 < min(lowest, head) && !mapped.contains($0) && $0 != block.active.acquire()
-        }
-        if dead.isEmpty { return }
-        // Past the head record, or a power loss could take that back but not the unlinks.
-        if !isSynced { try sync() }
-        for first in dead {
-            do throws(SystemError) {
-                try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
-            } catch {
-                throw EngineError(error)
-            }
-        }
-    }
-
-    /// Unlinks every file that a record below `head` names: of what `clear` removed. Segments below may be mapped no more, or not
-    /// yet after a reopening.
-    private func unlinkFiles(below head: Position) throws(EngineError) {
-        let mapped = log.segments
-        for segment in mapped where segment.first < head { try unlinkFiles(in: segment, below: head) }
-        let lowest = min(mapped.first?.first ?? head, head)
-        for first in try Log.firsts(files, log.directory) where first < lowest { try unlinkFiles(inUnmapped: first) }
-    }
-
-    private func unlinkFiles(inUnmapped first: Position) throws(EngineError) {
-        let bytes: [UInt8]
-        var position: Position
+        try raiseFloor(to: head)
+        // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         do throws(SystemError) {
-            guard
-                case .segment(let segment) = try Segment.open(
-                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: true)
-            else { return }
-            bytes = try files.read(segment.file, count: segment.mappable, at: 0)
-            position = segment.firstRecord
+            if try files.status(of: ValueFiles.root, in: directory) != nil {
+                for first in below {
+                    let opened = try Segment.open(
+                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                    if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
+                }
+            }
+            log.dropBelow(head)
+            for first in below { try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory) }
         } catch {
             throw EngineError(error)
         }
-        bytes.withUnsafeBytes { buffer in
-            while position < first + UInt64(buffer.count), let base = buffer.baseAddress {
-                let offset = Int(position - first)
-                guard let record = Record(at: base + offset, position: position, available: buffer.count - offset),
-                    record.isIntact(salt: identity.salt)
-                else { return }
-                unlinkFile(of: record)
-                position = record.end
+        FaultPoint.reach(.segmentsUnlinked)
+    }
+
+    /// First positions of the segments that lie below the head altogether.
+    private func segmentsBelow(_ head: Position) throws(EngineError) -> [Position] {
+        if head == 0 { return [] }
+        let firsts = try Log.firsts(files, log.directory)
+        guard let holding = firsts.last(where: { $0 <= head }) else { return [] }
+        return firsts.filter { $0 < holding }
+    }
+
+    private func raiseFloor(to head: Position) throws(EngineError) {
+        try lock.acquire(timeout: 10_000_000_000)
+        defer { lock.release() }
+        if block.owner.relaxed() != lock.identity { try takeOver() }
+        if block.floor.relaxed() < head { block.floor.release(head) }
+    }
+
+    /// Unlinks every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
+    private func unlinkFiles(below head: Position) throws(EngineError) {
+        let firsts = try Log.firsts(files, log.directory)
+        do throws(SystemError) {
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                guard case .segment(let segment) = opened else { continue }
+                for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
+            }
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    private func unlinkFiles(in segment: Segment) throws(SystemError) {
+        for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
+    }
+
+    /// The value files that a segment's records below a position name. Read with `pread`.
+    func valueFilesNamed(in segment: Segment, below end: Position) throws(SystemError) -> [ValueFileName] {
+        let bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+        return bytes.withUnsafeBytes { buffer in
+            var names: [ValueFileName] = []
+            var offset = SegmentHeader.size
+            while offset < buffer.count, segment.first + UInt64(offset) < end,
+                let record = Record(
+                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset), available: buffer.count - offset),
+                record.isIntact(salt: identity.salt)
+            {
+                if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
+                    let file = ValueFileReference(record.value)
+                {
+                    names.append(file.name)
+                }
+                offset += record.size
+            }
+            return names
+        }
+    }
+
+    // MARK: What killed processes left
+
+    /// Unlinks temporary files that nobody writes any more and, after a rebuild, files that no record names: once after an
+    /// opening, and whenever the write lock came from another owner.
+    private func sweep() throws(EngineError) {
+        guard wantsSweep.exchange(false, ordering: .relaxed) else { return }
+        do throws(SystemError) {
+            try valueFiles.sweepTemporary()
+        } catch {
+            throw EngineError(error)
+        }
+        guard recovery != nil, !hasSweptAll.exchange(true, ordering: .relaxed) else { return }
+        try sweepUnnamed()
+    }
+
+    /// A file in place has a record in the log before it has its name: so whatever is listed first, and then not met up to a tail
+    /// that is looked up under the lock afterwards, belongs to nobody.
+    private func sweepUnnamed() throws(EngineError) {
+        var names: Set<ValueFileName>
+        do throws(SystemError) {
+            names = Set(try valueFiles.list())
+        } catch {
+            throw EngineError(error)
+        }
+        if names.isEmpty { return }
+        let (begin, tail) = try settledBounds()
+        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        var isWhole = chain.gaps.allSatisfy { $0.end <= begin }
+        let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: tail)
+        try scanner.scan(from: begin) { (outcome) throws(EngineError) in
+            switch outcome {
+            case .record(let record):
+                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) { names.remove(file.name) }
+            case .damaged: isWhole = false
+            case .end: break
             }
         }
+        // What a damaged record names may still be wanted by who repairs it.
+        guard isWhole else { return }
+        for name in names { unlink(name) }
     }
 
-    private func unlinkFile(of record: Record) {
-        guard record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
-            let file = ValueFileReference(record.value)
-        else { return }
-        unlink(file.name)
-    }
-
-    private func unlinkFiles(in segment: Segment, below head: Position) throws(EngineError) {
-        var position = segment.firstRecord
-        while position < min(segment.limit, head), case .record(let record) = try log.record(at: position) {
-            unlinkFile(of: record)
-            position = record.end
-        }
+    /// Head and tail when nothing is under way.
+    private func settledBounds() throws(EngineError) -> (head: Position, tail: Position) {
+        try lock.acquire(timeout: 10_000_000_000)
+        defer { lock.release() }
+        if block.owner.relaxed() != lock.identity { try takeOver() }
+        return (head, log.tail)
     }
 }

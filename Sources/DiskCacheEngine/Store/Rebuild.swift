@@ -78,7 +78,7 @@ struct Rebuild {
         _ = pendingEnd
         self = state
         report.keys = Int(clamping: counters.count)
-        // What `clear` made dead may be gone without loss.
+        // What `clear` had left behind may be gone rightly.
         report.gaps = gaps.filter { $0.end > head }.map(\.text)
         FaultPoint.reach(.rebuildScanned)
     }

@@ -19,10 +19,12 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
+        if !Mutant.isPlanted(.keepUnused) { try log.finishHalfMade(tail: tail) }
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
-        try settle(tail)
+        if !Mutant.isPlanted(.noSettle) { try settle(tail) }
         block.owner.store(lock.identity)
+        wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         FaultPoint.reach(.settleFinished)
     }
@@ -54,12 +56,23 @@ extension Store {
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
+        var replacedFile = false
         for record in Self.withoutVoided(records) {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
                 let key = RecordKey(record)
                 let before: Record?
-                if let own = newest[key] { before = own } else { before = try version(at: record.previous) }
+                if let own = newest[key] {
+                    before = own
+                    if ValueFormCode.isFile(own.form), let file = ValueFileReference(own.value)?.name,
+                        !(ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file)
+                    {
+                        try? valueFiles.unlink(file)
+                    }
+                } else {
+                    before = try version(at: record.previous)
+                    if let before, ValueFormCode.isFile(before.form) { replacedFile = true }
+                }
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
@@ -69,9 +82,12 @@ extension Store {
                 counters.apply(record, replacing: nil)
             }
         }
-        for record in newest.values { try redo(record) }
+        if !Mutant.isPlanted(.noReput) {
+            for record in newest.values { try redo(record) }
+        }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
+        if replacedFile { block.deadFiles.store(end) }
         Seal.clear(metaBase)
         // They may have replaced files; whether they have is found out by who unlinks.
         block.deadFiles.store(end)
@@ -104,6 +120,7 @@ extension Store {
     /// Slots back, newest first; the files that the records name away; a void record; T.
     private func giveUp(_ records: [Record]) throws(EngineError) {
         let first = records[0].position
+        if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else { continue }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
@@ -119,6 +136,7 @@ extension Store {
             }
         }
         FaultPoint.reach(.undoSlots)
+        if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         appendVoid(from: first)
     }

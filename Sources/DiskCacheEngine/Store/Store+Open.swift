@@ -33,10 +33,9 @@ extension Store {
             ForkGuard.register(directory)
             let lockFile = try Self.lockFile("lock", in: directory, files)
             let ownerWord = (environment.random() << 32) | UInt64(environment.processID())
-            let deadline = SystemCalls.monotonicClock() &+ options.timeout
             // Until `meta` is mapped there is nobody to knock at.
             let first = WriteLock(files: files, file: lockFile, block: nil, identity: ownerWord)
-            try first.acquire(deadline: deadline)
+            try first.acquire(timeout: options.timeout)
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
@@ -288,7 +287,9 @@ extension Store {
     /// Maps every live segment: from the one in which the head lies to the newest.
     private static func mapLive(_ log: Log, _ block: CommitBlock) throws(EngineError) {
         let state = block.read()
-        let firsts = try Log.firsts(log.files, log.directory)
+        // What lies beyond the active one was never used: whoever made it was killed.
+        let active = block.active.acquire()
+        let firsts = try Log.firsts(log.files, log.directory).filter { $0 <= active }
         // The segment that the head lies in begins at or below it.
         let lowest = firsts.last { $0 <= state.head } ?? firsts.first ?? 0
         try log.adopt(firsts.filter { $0 >= lowest })
@@ -317,20 +318,27 @@ extension Store {
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
 
-        var tail = rebuild.end
+        // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
+        let tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
         if let newest = chain.links.last?.segment {
-            tail = max(tail, newest.firstRecord)
-            block.active.store(newest.first)
-            try log.position(at: tail, active: newest.first, last: last)
-            if !(sameBoot && rebuild.endIsClean) {
-                // What lies behind the cut must never be met again: the next segment's header says so.
+            block.making.store(0)
+            if sameBoot && rebuild.endIsClean {
+                block.active.store(newest.first)
+                try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
+            } else {
+                // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
+                // follows this one, with a header that says where it was cut.
+                let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
+                block.active.store(torn.first)
+                try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
                 try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-                tail = rebuild.end
             }
             FaultPoint.reach(.rebuildSegmentWritten)
         } else {
-            tail = 0
+            // Nothing is left of the log: it begins anew.
+            block.active.store(0)
+            rebuild.head = 0
         }
         index.cover(tail)
         Seal.clear(base)

@@ -22,7 +22,7 @@ extension Store {
     /// Runs `body` as one transaction: all of its writes are visible at one instant, or none if it throws.
     /// Inside another transaction of this thread it is a part of that.
     public func write<R>(timeout: UInt64, _ body: () throws(EngineError) -> R) throws(EngineError) -> R {
-        try begin(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
         let result: R
         do throws(EngineError) {
             result = try body()
@@ -36,7 +36,7 @@ extension Store {
 
     /// As `write`, for a body that throws anything.
     public func transact<R>(timeout: UInt64, _ body: () throws -> R) throws -> R {
-        try begin(deadline: SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
         let isOutermost = transaction.depth == 1
         if isOutermost { isTransacting.store(1, ordering: .relaxed) }
         let result: R
@@ -72,7 +72,7 @@ extension Store {
         timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, value: UnsafeRawBufferPointer,
         _ attributes: RecordAttributes, _ condition: PutCondition
     ) throws(EngineError) -> Bool {
-        try begin(deadline: timeout == .max ? .max : SystemCalls.monotonicClock() &+ timeout)
+        try begin(timeout: timeout)
         let done: Bool
         do throws(EngineError) {
             if let expiry = expiry(attributes), expiry <= now {
@@ -237,7 +237,7 @@ extension Store {
     /// A fresh index in place of one whose slots all name what `clear` removed. If it can't be made, the old one serves.
     private func renewIndex(timeout: UInt64) {
         do throws(EngineError) {
-            try lock.acquire(deadline: SystemCalls.monotonicClock() &+ timeout)
+            try lock.acquire(timeout: timeout)
             defer { lock.release() }
             if block.owner.relaxed() != lock.identity { try takeOver() }
             // Only while nothing was written since.

@@ -28,15 +28,8 @@ public final class Store: @unchecked Sendable {
     private let indexPointer: Atomic<UnsafeRawPointer>
     private let indexes: Mutex<[HashIndex]>
 
-    // Writer.
-    var counters = CommitBlock.Counters()
-    var head: Position = 0
-    var transaction = TransactionState()
-    /// Settings as of `settingsPosition`.
-    var settingsPosition: Position = .max
-    var settings = Settings()
-    /// The clock as of the transaction's beginning, microseconds since 1970.
-    var now: Int64 = 0
+    /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
+    private let writer: UnsafeMutablePointer<WriterState>
 
     /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
     let isTransacting = Atomic<UInt32>(0)
@@ -48,6 +41,9 @@ public final class Store: @unchecked Sendable {
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
+    let wantsSweep = Atomic<Bool>(true)
+    let hasSweptAll = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(
@@ -72,9 +68,57 @@ public final class Store: @unchecked Sendable {
         indexPointer = Atomic(UnsafeRawPointer(Unmanaged.passUnretained(index).toOpaque()))
         indexes = Mutex([index])
         openedAt = SystemCalls.monotonicClock()
+        writer = .allocate(capacity: 1)
+        writer.initialize(to: WriterState())
     }
 
-    deinit { files.unmap(metaBase, count: CommitBlock.fileSize, leavingZeros: false) }
+    deinit {
+        files.unmap(metaBase, count: CommitBlock.fileSize, leavingZeros: false)
+        writer.deinitialize(count: 1)
+        writer.deallocate()
+    }
+
+    // MARK: Writer
+
+    /// What the holder of the write lock knows; between two holders of other processes it is old (`takeOver`).
+    private struct WriterState {
+        var counters = CommitBlock.Counters()
+        var head: Position = 0
+        var transaction = TransactionState()
+        var settingsPosition: Position = .max
+        var settings = Settings()
+        var now: Int64 = 0
+    }
+
+    /// *Writer.* The counters as the open transaction leaves them.
+    @inline(__always) var counters: CommitBlock.Counters {
+        _read { yield writer.pointee.counters }
+        _modify { yield &writer.pointee.counters }
+    }
+    /// *Writer.* Where the log begins, as the open transaction leaves it.
+    @inline(__always) var head: Position {
+        get { writer.pointee.head }
+        set { writer.pointee.head = newValue }
+    }
+    /// *Writer.* The open transaction.
+    @inline(__always) var transaction: TransactionState {
+        _read { yield writer.pointee.transaction }
+        _modify { yield &writer.pointee.transaction }
+    }
+    /// *Writer.* Settings as of `settingsPosition`.
+    @inline(__always) var settings: Settings {
+        _read { yield writer.pointee.settings }
+        _modify { yield &writer.pointee.settings }
+    }
+    @inline(__always) var settingsPosition: Position {
+        get { writer.pointee.settingsPosition }
+        set { writer.pointee.settingsPosition = newValue }
+    }
+    /// *Writer.* The clock as of the transaction's beginning, microseconds since 1970.
+    @inline(__always) var now: Int64 {
+        get { writer.pointee.now }
+        set { writer.pointee.now = newValue }
+    }
 
     // MARK: Index generations
 
@@ -86,6 +130,7 @@ public final class Store: @unchecked Sendable {
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
     func switchIndex(to generation: UInt64) throws(EngineError) {
+        var replaced: HashIndex?
         let result = indexes.withLock { known -> Result<Void, EngineError> in
             if index.generation == generation { return .success(()) }
             do throws(EngineError) {
@@ -99,12 +144,13 @@ public final class Store: @unchecked Sendable {
                         .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
-                install(opened.index, &known)
+                replaced = install(opened.index, &known)
                 return .success(())
             } catch {
                 return .failure(error)
             }
         }
+        if let replaced { retire(replaced) }
         try result.get()
     }
 
@@ -113,15 +159,21 @@ public final class Store: @unchecked Sendable {
         let old = index
         block.indexGeneration.release(new.generation)
         FaultPoint.reach(.indexPublished)
-        indexes.withLock { install(new, &$0) }
+        retire(indexes.withLock { install(new, &$0) })
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
     }
 
-    private func install(_ new: HashIndex, _ known: inout [HashIndex]) {
+    /// The one that was current before; the caller retires it.
+    private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
         indexPointer.store(
             UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        return old
+    }
+
+    /// Never under the lock of `indexes`: this may free at once what was retired before, and that takes the lock.
+    private func retire(_ old: HashIndex) {
         ReaderPins.retire { [weak self] in
             self?.indexes.withLock { list in list.removeAll { $0 === old } }
         }
@@ -134,10 +186,9 @@ public final class Store: @unchecked Sendable {
     func shutDown() {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
-        let deadline = SystemCalls.monotonicClock() + 2_000_000_000
         do throws(EngineError) {
             if durability != .none { try sync() }
-            try lock.acquire(deadline: deadline)
+            try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             try takeOver()
             sealIfAlone()

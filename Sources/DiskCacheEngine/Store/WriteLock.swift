@@ -17,7 +17,7 @@ final class WriteLock: @unchecked Sendable {
     private var knocksAtAcquisition: UInt64 = 0
     /// Set when the lock was let go while others knocked.
     private var stepsBack = false
-    private var nextLinkCheck: UInt64 = 0
+    private var lastLinkCheck: Int64 = .min / 2
     /// How often the lock had to be waited for, and for how many nanoseconds in all.
     private(set) var waits: (count: UInt64, nanoseconds: UInt64) = (0, 0)
 
@@ -34,20 +34,34 @@ final class WriteLock: @unchecked Sendable {
     /// Whether the calling thread holds it.
     var isHeldByThisThread: Bool { queue.isHeldByThisThread }
 
-    /// Takes the lock before `deadline` (monotonic nanoseconds), or throws `timeout` with the owner's process id.
+    /// Takes the lock within `timeout` nanoseconds, or throws `timeout` with the owner's process id.
+    ///
+    /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while.
     @inline(__always)
-    func acquire(deadline: UInt64) throws(EngineError) {
-        guard queue.tryAcquire() || queue.acquire(deadline: deadline) else { throw timeout() }
+    func acquire(timeout: UInt64, now: Int64) throws(EngineError) {
+        // The clock is read only by who has to wait.
+        guard queue.tryAcquire() || queue.acquire(deadline: Self.deadline(timeout)) else { throw timeoutError() }
         do throws(EngineError) {
             if stepsBack { stepBack() }
-            if try !files.lockOrThrow(file, .exclusive) { try wait(deadline) }
-            try checkLinks()
+            if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(Self.deadline(timeout)) }
+            if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
         } catch {
             queue.release()
             throw error
         }
         if let block { knocksAtAcquisition = block.knocks.relaxed() }
         FaultPoint.reach(.lockTaken)
+    }
+
+    /// As above, for callers that have read no clock.
+    func acquire(timeout: UInt64) throws(EngineError) {
+        try acquire(timeout: timeout, now: SystemCalls.wallClock())
+    }
+
+    @inline(never)
+    private static func deadline(_ timeout: UInt64) -> UInt64 {
+        let sum = SystemCalls.monotonicClock().addingReportingOverflow(timeout)
+        return sum.overflow ? .max : sum.partialValue
     }
 
     /// Lets go of it.
@@ -61,6 +75,10 @@ final class WriteLock: @unchecked Sendable {
     @inline(never)
     private func stepBack() {
         stepsBack = false
+        #if FAILPOINTS
+            // Whose turn it is, a step machine decides, not the clock.
+            if StepPoint.isScheduled() { return }
+        #endif
         guard let block else { return }
         let until = SystemCalls.monotonicClock() + 2_000_000
         while block.owner.relaxed() == identity && SystemCalls.monotonicClock() < until {
@@ -84,7 +102,7 @@ final class WriteLock: @unchecked Sendable {
                 SystemCalls.yieldThread()
             } else {
                 let now = SystemCalls.monotonicClock()
-                if now >= deadline { throw timeout() }
+                if now >= deadline { throw timeoutError() }
                 SystemCalls.sleep(nanoseconds: min(pause, deadline - now))
                 pause = min(pause * 3 / 2, 200_000)
             }
@@ -92,16 +110,10 @@ final class WriteLock: @unchecked Sendable {
         }
     }
 
-    /// A lock on a file that has no name any more excludes nobody: the directory was removed (P25).
-    @inline(__always)
-    private func checkLinks() throws(EngineError) {
-        let now = SystemCalls.monotonicClock()
-        if now < nextLinkCheck { return }
-        try checkLinksNow(now)
-    }
-
+    /// A lock on a file that has no name any more excludes nobody: the directory was removed (P25). Whoever removes a directory
+    /// while others write there can't tell a write before from one a millisecond after, so that is how often it is looked at.
     @inline(never)
-    private func checkLinksNow(_ now: UInt64) throws(EngineError) {
+    private func checkLinks(_ now: Int64) throws(EngineError) {
         do throws(SystemError) {
             if try files.status(file).links == 0 {
                 _ = try? files.lock(file, .unlock)
@@ -114,11 +126,10 @@ final class WriteLock: @unchecked Sendable {
             }
             throw EngineError(error)
         }
-        // Whoever removes a directory while others write there can't tell a write before from one a millisecond after.
-        nextLinkCheck = now + 1_000_000
+        lastLinkCheck = now
     }
 
-    private func timeout() -> EngineError {
+    private func timeoutError() -> EngineError {
         let owner = block.map { UInt32(truncatingIfNeeded: $0.owner.relaxed()) } ?? 0
         return EngineError(
             .timeout,

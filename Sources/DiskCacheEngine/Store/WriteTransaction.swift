@@ -18,7 +18,7 @@ struct TransactionState {
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; and how many files of others it replaced.
+    /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
     var newFiles: [ValueFileName] = []
     var replacedFiles: UInt64 = 0
     /// Of the new files, those that a later record of the same transaction replaced: nobody else ever sees them.
@@ -64,12 +64,13 @@ extension Store {
 
     /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
     @inline(__always)
-    func begin(deadline: UInt64) throws(EngineError) {
+    func begin(timeout: UInt64) throws(EngineError) {
         if lock.isHeldByThisThread {
             beginNested()
             return
         }
-        try lock.acquire(deadline: deadline)
+        let clock = environment.wallClock()
+        try lock.acquire(timeout: timeout, now: clock)
         do throws(EngineError) {
             if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }
             if block.poison.relaxed() != 0 { throw poisoned() }
@@ -83,7 +84,7 @@ extension Store {
         transaction.operations = 0
         transaction.countersBefore = counters
         transaction.headBefore = head
-        now = environment.wallClock()
+        now = clock
     }
 
     @inline(never)
@@ -132,7 +133,13 @@ extension Store {
 
     @inline(__always)
     private func publish() throws(EngineError) {
-        guard transaction.operations != 0 else { return }
+        guard transaction.operations != 0 else {
+            if Mutant.isPlanted(.sameTail) {
+                counters.earliestExpiry &-= 1
+                block.publish(tail: log.tail, head: head, counters)
+            }
+            return
+        }
         if !transaction.isClosed { try appendCommitRecord() }
         if !transaction.droppedFiles.isEmpty {
             for name in transaction.droppedFiles { try? valueFiles.unlink(name) }
@@ -295,7 +302,6 @@ extension Store {
         }
         transaction.operations &+= 1
         head = position
-        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
         counters.dead = UInt64(draft.size)
         counters.live = 0
         counters.count = 0
@@ -390,6 +396,7 @@ extension Store {
         case .full:
             throw index.damaged()
         }
+        if Mutant.isPlanted(.slotBeforeRecord) { place.slot.release(place.value.pointing(to: log.tail).raw) }
         let position = try log.append(draft)
         transaction.changes.append(.init(record: position, hash: hash, before: before))
         transaction.operations &+= 1
@@ -431,13 +438,14 @@ extension Store {
             transaction.operations = 0
             transaction.replacedFiles = 0
         }
-        putSlotsBack(downTo: 0)
+        if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
         let first = transaction.first
         let wrote = transaction.operations != 0
         putBack(transaction.countersBefore, transaction.headBefore)
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
         guard wrote else { return }
         appendVoid(from: first)
+        if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
     }
 
     /// Takes back what a nested level wrote, while the outer ones go on: as `undo`, with a void record inside the transaction.
@@ -506,7 +514,7 @@ extension Store {
         var body = first.littleEndian
         let done: Bool = withUnsafeBytes(of: &body) { bytes in
             draft.value = bytes
-            return (try? log.append(draft)) != nil
+            return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
         }
         // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
         guard done else {

@@ -73,4 +73,17 @@ import Testing
         try Self.set(second, "more", "m")
         #expect(try second.withStore { $0.count } == 3001)
     }
+
+    /// The second frees what the first retired, while it installs its own.
+    @Test func clearByOneThreadAfterAnother() throws {
+        let scratch = try ScratchDirectory()
+        let handle = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: .system)
+        for round in 0..<20 {
+            TestThreads.run(1) { _ in
+                try? Self.set(handle, "\(round)", "x")
+                _ = try? handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+            }
+        }
+        #expect(try handle.withStore { $0.count } == 0)
+    }
 }

@@ -348,15 +348,24 @@ final class HashIndex: @unchecked Sendable {
         let lowPage = spare != 0 ? spare : unused
         let highPage = spare != 0 ? unused : unused + 1
         try ensurePages(highPage + 1)
-        low.write(to: base + lowPage * IndexLayout.pageSize)
-        high.write(to: base + highPage * IndexLayout.pageSize)
+        if !Mutant.isPlanted(.fillAfter) {
+            low.write(to: base + lowPage * IndexLayout.pageSize)
+            high.write(to: base + highPage * IndexLayout.pageSize)
+        }
         FaultPoint.reach(.splitFilled)
         SharedWord(base, IndexLayout.splitPage).store(UInt64(entry.raw))
         SharedWord(base, IndexLayout.lowPage).store(UInt64(lowPage))
         SharedWord(base, IndexLayout.highPage).store(UInt64(highPage))
         intent.release(1)
         FaultPoint.reach(.splitIntentStored)
+        if Mutant.isPlanted(.zeroEarly) {
+            SharedMemory.zero(base + entry.page * IndexLayout.pageSize, count: IndexLayout.pageSize)
+        }
         publish(entry, lowPage: lowPage, highPage: highPage, root: root, from: Int(prefix), by: 1 << entry.depth)
+        if Mutant.isPlanted(.fillAfter) {
+            low.write(to: base + lowPage * IndexLayout.pageSize)
+            high.write(to: base + highPage * IndexLayout.pageSize)
+        }
     }
 
     /// Sets the entries that still name the old page, retires it and clears the intent. Doing it again changes nothing.
@@ -400,6 +409,17 @@ final class HashIndex: @unchecked Sendable {
             lowPage < 1 << 26, highPage < 1 << 26,
             isValid(DirectoryEntry(page: Int(lowPage), depth: 0)), isValid(DirectoryEntry(page: Int(highPage), depth: 0))
         else { throw damaged() }
+        if Mutant.isPlanted(.noIntent) { return intent.release(0) }
+        if Mutant.isPlanted(.recopy) {
+            var low = IndexPageImage(depth: entry.depth + 1, prefix: 0)
+            var high = IndexPageImage(depth: entry.depth + 1, prefix: 0)
+            distribute(entry, &low, &high)
+            for page in [Int(lowPage), Int(highPage)] {
+                SharedMemory.zero(base + page * IndexLayout.pageSize, count: IndexLayout.pageSize)
+            }
+            low.write(to: base + Int(lowPage) * IndexLayout.pageSize)
+            high.write(to: base + Int(highPage) * IndexLayout.pageSize)
+        }
         publish(entry, lowPage: Int(lowPage), highPage: Int(highPage), root: root, from: 0, by: 1)
     }
 
