@@ -155,7 +155,8 @@ extension Cache {
     }
 
     /// Adds to the number that a key holds, as a floating-point number; otherwise as the other `incr`.
-    @discardableResult
+    // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
+    @_disfavoredOverload @discardableResult
     public func incr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         let sum = try increment(key, .double(delta), start.map { .double($0) })
         switch sum {
@@ -173,7 +174,8 @@ extension Cache {
     }
 
     /// Subtracts from the number that a key holds; as `incr`.
-    @discardableResult
+    // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
+    @_disfavoredOverload @discardableResult
     public func decr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         try incr(key, by: -delta, default: start)
     }

@@ -140,14 +140,7 @@ extension Store {
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
             if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
-                let head = record.position
-                for segment in log.segments where segment.first < head {
-                    do throws(SystemError) {
-                        for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
-                    } catch {
-                        throw EngineError(error)
-                    }
-                }
+                try unlinkFiles(below: record.position)
             }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
@@ -227,6 +220,21 @@ extension Store {
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
         if block.floor.relaxed() < head { block.floor.release(head) }
+    }
+
+    /// Unlinks every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
+    private func unlinkFiles(below head: Position) throws(EngineError) {
+        let firsts = try Log.firsts(files, log.directory)
+        do throws(SystemError) {
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                guard case .segment(let segment) = opened else { continue }
+                for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
+            }
+        } catch {
+            throw EngineError(error)
+        }
     }
 
     private func unlinkFiles(in segment: Segment) throws(SystemError) {

@@ -5,6 +5,7 @@ extension Store {
         timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, _ attributes: RecordAttributes,
         condition: PutCondition = .always, _ next: () throws -> [UInt8]?
     ) throws -> Bool {
+        try check(key, attributes)
         let writer = try beginFile(expected: 0)
         do {
             while let piece = try next() {

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// How a store is to be opened.
 public struct StoreOptions: Sendable {
     /// Nanoseconds that opening and writing may wait for the write lock.
@@ -64,6 +66,8 @@ extension Store {
                 metaBase: opened.base, lock: WriteLock(files: files, file: lockFile, block: block, identity: ownerWord),
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
+            // Before the first write asks where its value should lie; damaged settings are told by the write itself.
+            if let settings = try? store.currentSettings() { store.minFileSize.store(settings.minFileSize, ordering: .relaxed) }
             return store
         } catch let error as SystemError {
             ForkGuard.unregister(directory)

@@ -102,7 +102,7 @@ extension Store {
     }
 
     @inline(__always)
-    private func check(_ key: UnsafeRawBufferPointer, _ attributes: RecordAttributes) throws(EngineError) {
+    func check(_ key: UnsafeRawBufferPointer, _ attributes: RecordAttributes) throws(EngineError) {
         if key.count > RecordLayout.maximumKey {
             throw EngineError(.keyTooLarge, "a key has at most \(RecordLayout.maximumKey) bytes; this one has \(key.count)")
         }

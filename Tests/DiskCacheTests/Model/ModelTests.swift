@@ -26,9 +26,9 @@ import Testing
             onDisk: true, closeEvery: 50, checkEvery: 100),
         ModelConfiguration(
             name: "positions around 2^42", operations: 6_000, minFileSize: 300, largeEvery: 40,
-            firstPosition: (1 << 42) - (3 << 16)),
+            firstPosition: 4_398_046_511_104 - 196_608),
         ModelConfiguration(
-            name: "positions around 2^44", operations: 6_000, minFileSize: 300, forcesWriting: true, firstPosition: (1 << 44) - (3 << 16)),
+            name: "positions around 2^44", operations: 6_000, minFileSize: 300, forcesWriting: true, firstPosition: 17_592_186_044_416 - 196_608),
     ]
 
     @Test(arguments: configurations)
