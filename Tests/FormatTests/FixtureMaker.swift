@@ -68,6 +68,16 @@ struct Fixture {
                 }
                 try store.set(try TestKey("c"), TestValue("after"))
             },
+            engine("nested-transaction", "a transaction of which a part was taken back") { store in
+                try store.transact { store in
+                    try store.set(try TestKey("a"), TestValue("outer"))
+                    try store.transact(undone: true) { store in
+                        try store.set(try TestKey("a"), TestValue("inner"))
+                        try store.set(try TestKey("b"), TestValue("inner"))
+                    }
+                    try store.set(try TestKey("c"), TestValue("outer"))
+                }
+            },
             engine("cleared", "settings, rows, clear, a row") { store in
                 try store.configure { $0.cullLimit = 3 }
                 for key in ["a", "b"] { try store.set(try TestKey(key), TestValue(key)) }
@@ -145,6 +155,13 @@ struct Fixture {
                 try log.put("b", "passed over")
                 log.roll(predecessor: 0x10000, predecessorEnd: 0x10080 + 28)
                 try log.put("c", "three")
+            },
+            crafted("lost-below-head", "the first of two segments isn't there, and lies below the head") { log in
+                try log.put("a", "one")
+                log.roll()
+                try log.head(log.tail)
+                try log.put("b", "two")
+                log.files["0000000000010000.seg"] = nil
             },
             crafted("empty-leftover", "a segment of no bytes above the newest") { log in
                 try log.put("a", "one")

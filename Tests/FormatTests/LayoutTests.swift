@@ -152,11 +152,13 @@ import Testing
         block.owner.store(17)
         block.active.store(18)
         block.deadFiles.store(19)
+        block.making.store(20)
+        block.beyond.store(21)
         Seal(word: 20, head: 21, generation: 22, indexSum: 23, indexSize: 24).write(to: base)
         func word(_ at: Int) -> UInt64 { base.load(fromByteOffset: at, as: UInt64.self) }
         #expect(
-            stride(from: 0, to: 128, by: 8).map(word)
-                == [0x200, 0x90, 0x80, 10, 11, 12, 13, 0, 14, 15, 16, 17, 0, 0, 18, 19])
+            stride(from: 0, to: 144, by: 8).map(word)
+                == [0x200, 0x90, 0x80, 10, 11, 12, 13, 0, 14, 15, 16, 17, 0, 0, 18, 19, 20, 21])
         #expect(stride(from: 256, to: 328, by: 8).map(word) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
         #expect(stride(from: 384, to: 456, by: 8).map(word) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
         #expect(word(328) == 0x9f137779df6a1f05)

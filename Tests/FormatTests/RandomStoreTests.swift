@@ -63,6 +63,16 @@ import Testing
         }
     }
 
+    /// A transaction inside another, taken back or not.
+    private mutating func nested(_ store: TestStore, now: Int64) throws {
+        let undone = Bool.random(using: &random)
+        let before = expected
+        try store.transact(undone: undone) { store in
+            for _ in 0..<Int.random(in: 0..<4, using: &random) { try step(store, now: now) }
+        }
+        if undone { expected = before }
+    }
+
     @Test mutating func randomStores() throws {
         for number in 0..<24 {
             expected = [:]
@@ -92,6 +102,8 @@ import Testing
                     let steps = Int.random(in: 0..<6, using: &random)
                     try store.transact(undone: undone) { store in
                         for _ in 0..<steps { try step(store, now: now) }
+                        try nested(store, now: now)
+                        for _ in 0..<steps { try step(store, now: now) }
                     }
                     if undone { expected = before }
                 case 3:
@@ -116,13 +128,14 @@ import Testing
         // While it is open, as another process would find it, and closed.
         #expect(try PythonReader.run([store.path, "--same-boot"]) == report, "store \(number)")
         store.close()
-        #expect(try PythonReader.run([store.path]) == report, "store \(number)")
-        #expect(try PythonReader.run([store.path, "--via-index"]) == rows + "\n", "store \(number)")
         let absent = keys.subtracting(expected.keys) + [TestKey(3, Array("nobody".utf8)), TestKey(6, [0])]
         let list = store.path + "/absent"
-        try Disk.write(
-            Array(absent.map { "\($0.keyClass) \(hex($0.bytes))\n" }.joined().utf8), to: list)
-        let found = try PythonReader.run([store.path, "--lookup", list])
-        #expect(found == String(repeating: "null\n", count: absent.count), "store \(number)")
+        try Disk.write(Array(absent.map { "\($0.keyClass) \(hex($0.bytes))\n" }.joined().utf8), to: list)
+        let answers = try PythonReader.run([
+            [store.path], [store.path, "--via-index"], [store.path, "--lookup", list],
+        ])
+        #expect(answers[0] == report, "store \(number)")
+        #expect(answers[1] == rows + "\n", "store \(number)")
+        #expect(answers[2] == String(repeating: "null\n", count: absent.count), "store \(number)")
     }
 }

@@ -7,6 +7,7 @@
     reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
     reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
     reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
+    reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
 """
 
 import json
@@ -145,7 +146,7 @@ def is_regular(path):
 
 
 def read_segments(store, store_id):
-    """All believed segments, the highest first, and the gaps."""
+    """All believed segments, the highest first, and where the gaps end."""
     log = os.path.join(store, "log")
     names = os.listdir(log) if os.path.isdir(log) else []
     names = [name for name in names if re.fullmatch(r"[0-9a-f]{16}\.seg", name)]
@@ -162,7 +163,7 @@ def read_segments(store, store_id):
                     believed.append(segment)
                     continue
         if any(data[:128]):
-            gaps.append(name)
+            gaps.append(int(name[:16], 16) + len(data))
     return believed, gaps
 
 
@@ -179,7 +180,7 @@ def chain(believed, gaps):
             below[0].end = current.predecessor_end
         else:
             if current.predecessor_end > head:
-                gaps.append("%016x.seg" % current.predecessor)
+                gaps.append(current.predecessor_end)
             below = [s for s in believed if s.first < current.predecessor][:1]
             if not below:
                 break
@@ -381,7 +382,8 @@ class Store:
                 self.cut = end
         if pending:
             self.cut = end
-        self.end = end
+        # What lay below the head may be gone rightly.
+        self.gaps = [gap for gap in self.gaps if gap > self.head]
 
     def record_in(self, segment, position, stop):
         return Record.at(segment.data, position - segment.first, position, stop - position, self.salt)
@@ -564,6 +566,11 @@ def report(store):
 
 
 def main(arguments):
+    if arguments[0] == "--batch":
+        for line in sys.stdin:
+            main(line.rstrip("\n").split("\t"))
+            print(end="\0")
+        return
     if arguments[0] == "--hash":
         print("%016x" % KeyHash(bytes.fromhex(arguments[1]))(int(arguments[2]), bytes.fromhex(arguments[3])))
         return

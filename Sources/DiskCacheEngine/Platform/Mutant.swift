@@ -1,6 +1,6 @@
 /// Defects that tests plant, to see that they are found: the mutants of the models of DESIGN 4 and 5, in the real code.
 /// In release builds `isPlanted` is false and nothing is left of them.
-package enum Mutant: String, CaseIterable, Sendable {
+package enum Mutant: CaseIterable, Sendable {
     /// The commit word is loaded after a slot (core.pml, SLOTFIRST).
     case slotFirst
     /// The commit word is loaded after a record (commit-undo-generation.pml, TLATE).

@@ -12,11 +12,15 @@
         /// The thread that has the baton; 0: none, the harness itself is at work.
         private static let running = Atomic<UInt>(0)
         private nonisolated(unsafe) static var machine: StepMachine?
+        /// The thread that settles after the run: it meets a planted mutant too.
+        static let harness = Atomic<UInt>(0)
 
         /// Takes hold of the engine once and for all. The functions capture nothing and stay, so that a thread of another test that
         /// reads them at this very moment reads either none or all of them.
         static let isInstalled: Bool = {
-            Mutant.isMetHere = { StepMachine.isActor }
+            Mutant.isMetHere = {
+                StepMachine.isActor || StepMachine.harness.load(ordering: .relaxed) == SystemCalls.threadID()
+            }
             StepPoint.isScheduled = { StepMachine.isActor }
             StepPoint.scheduler = { kind, address, count in
                 guard StepMachine.isActor, let machine = StepMachine.machine else { return true }

@@ -16,7 +16,7 @@
             (.noRecheck, .twoSplits),
             (.noRoot, .doubling), (.noDepth, .twoSplits), (.early, .twoSplits), (.zeroEarly, .splitUnderReader),
             (.fillAfter, .splitUnderReader), (.recopy, .splitKilled), (.noIntent, .splitKilled),
-            (.keepUnused, .rollOver),
+            (.keepUnused, .rollKilled),
         ]
 
         @Test(arguments: hunts.indices) func finds(_ index: Int) throws {

@@ -105,6 +105,8 @@
             forbidden.removeAll()
             machine.run(mode) { [unowned self] in act($0) }
             if machine.failure == nil {
+                StepMachine.harness.store(SystemCalls.threadID(), ordering: .relaxed)
+                defer { StepMachine.harness.store(0, ordering: .relaxed) }
                 do {
                     try verify()
                 } catch {

@@ -136,7 +136,13 @@
             StepScenario(
                 name: "kills in a split", keys: splitKeys, setup: splittable,
                 actors: [[.transaction([.split(StepKeys.low)])], [.set(StepKeys.low)]], kills: 2, movesPages: true),
+            rollKilled,
         ]
+
+        /// A kill in the making of a segment, and another writer that goes on in the old one.
+        static let rollKilled = StepScenario(
+            name: "kills in a roll", keys: [1, 2, 3], setup: [.set(1), .fill(2, 30_000)],
+            actors: [[.fill(1, 40_000)], [.set(3)]], kills: 1, makesFiles: true)
 
         private static func killing(_ name: String, _ actions: [StepAction]) -> StepScenario {
             StepScenario(
