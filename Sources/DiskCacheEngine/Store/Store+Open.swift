@@ -304,13 +304,19 @@ extension Store {
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
         let known = Set(log.segments.map(\.first))
         try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
-        let generation = block.indexGeneration.acquire() &+ 1
+        let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
         let headerHead = chain.links.last?.segment.header.head ?? 0
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot ? max(state.head, headerHead) : headerHead
-        let believedEnd = sameBoot ? CommitBlock.tail(state.word) : (metaIsNew ? 0 : block.synced.acquire())
+        let stateTail = CommitBlock.tail(state.word)
+        if !sameBoot {
+            // `synced` has no check of its own: it counts while the commit block beside it is whole and agrees. Old is safe.
+            let synced = block.synced.acquire()
+            block.forgetHints(synced: state.isIntact && synced <= stateTail ? synced : 0)
+        }
+        let believedEnd = sameBoot ? stateTail : block.synced.relaxed()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: believedEnd)
         var rebuild = Rebuild(
             files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index, head: head,
@@ -342,7 +348,6 @@ extension Store {
         }
         index.cover(tail)
         Seal.clear(base)
-        let old = block.indexGeneration.relaxed()
         block.publish(tail: tail, head: rebuild.head, rebuild.counters)
         block.indexGeneration.release(generation)
         block.owner.store(0)
@@ -358,11 +363,24 @@ extension Store {
         }
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
-            try files.unlinkIfPresent(IndexLayout.name(old), in: directory)
+            // Not the one that `meta` named alone: after a power loss there may be older ones, or another may be named.
+            for old in try files.list(directory) where IndexLayout.generation(ofName: old).map({ $0 != generation }) ?? false {
+                try files.unlinkIfPresent(old, in: directory)
+            }
         } catch {
             throw EngineError(error)
         }
         // A store that was made just now has nothing to report.
         return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
+    }
+    /// A generation beyond that of every index file: what `meta` says may be anything.
+    private static func nextGeneration(
+        _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(EngineError) -> UInt64 {
+        do throws(SystemError) {
+            return (try files.list(directory).compactMap { IndexLayout.generation(ofName: $0) }.max() ?? 0) + 1
+        } catch {
+            throw EngineError(error)
+        }
     }
 }

@@ -13,6 +13,8 @@ final class PowerLossCampaign {
     private let root: String
     private let system = SystemFiles()
     private var number = 0
+    /// Whether each image is announced: for one that kills the process.
+    var isTalkative = false
     /// Repeat one case alone.
     var only: (instant: Int, damage: Damage)?
 
@@ -84,6 +86,7 @@ final class PowerLossCampaign {
                 let dice = Dice(seed, UInt64(instant), damage.rawValue)
                 let image = DiskImage(damage.isHonest ? honest : lying, damage, dice)
                 images += 1
+                if isTalkative { TestMemory.say("seed \(seed), instant \(instant), \(damage)\(note)") }
                 let directory = try freshDirectory()
                 try write(image, to: directory)
                 let check = PowerLossCheck(
