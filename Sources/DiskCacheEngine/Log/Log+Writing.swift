@@ -211,7 +211,8 @@ extension Log {
     }
 
     @inline(never)
-    private func appendByWriting(_ draft: borrowing RecordDraft, _ size: Int, _ position: Position) throws(EngineError) {
+    private func appendByWriting(_ draft: borrowing RecordDraft, _ size: Int, _ position: Position) throws(EngineError)
+    {
         if scratch.count < size {
             scratch.deallocate()
             scratch = .allocate(byteCount: size * 2, alignment: 16)

@@ -49,7 +49,8 @@ extension Store {
         transaction.depth &+= 1
         transaction.savepoints.append(
             .init(
-                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations, counters: counters,
+                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
+                counters: counters,
                 head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
                 replacedFiles: transaction.replacedFiles))
     }
@@ -156,7 +157,8 @@ extension Store {
     func poisoned() -> EngineError {
         EngineError(
             .poisoned,
-            "an earlier sync failed, so writing was stopped; close the store in every process and open it again", path: path,
+            "an earlier sync failed, so writing was stopped; close the store in every process and open it again",
+            path: path,
             errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
@@ -198,9 +200,12 @@ extension Store {
             }
         }
         if replaced == nil {
-            if identity == KeyClass.queue { throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one") }
+            if identity == KeyClass.queue {
+                throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
+            }
             guard counters.nextRowid < 1 << 40 else {
-                throw EngineError(.limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
+                throw EngineError(
+                    .limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
             }
             draft.rowid = counters.nextRowid
         }
@@ -270,7 +275,8 @@ extension Store {
     /// *Writer.* Writes the settings as a record of the open transaction.
     func appendSettings(_ encoded: [UInt8]) throws(EngineError) {
         let size = RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count)
-        try log.reserve(size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        try log.reserve(
+            size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
         if transaction.operations == 0 { transaction.first = log.tail }
         var draft = RecordDraft(kind: .system)
         draft.keyClass = KeyClass.system

@@ -91,7 +91,8 @@ extension HashIndex {
         let entry = DirectoryEntry(raw: UInt32(truncatingIfNeeded: raw))
         guard raw <= UInt64(UInt32.max), isValid(entry), entry.depth < IndexLayout.maximumDepth,
             lowPage < 1 << 26, highPage < 1 << 26,
-            isValid(DirectoryEntry(page: Int(lowPage), depth: 0)), isValid(DirectoryEntry(page: Int(highPage), depth: 0))
+            isValid(DirectoryEntry(page: Int(lowPage), depth: 0)),
+            isValid(DirectoryEntry(page: Int(highPage), depth: 0))
         else { throw damaged() }
         if Mutant.isPlanted(.noIntent) { return intent.release(0) }
         if Mutant.isPlanted(.recopy) {
@@ -209,7 +210,9 @@ extension HashIndex {
         do {
             let current = try files.status(file).size
             if size > current {
-                let step = min(max(current / 4, 4 * IndexLayout.pageSize), 256 << 10) / IndexLayout.pageSize * IndexLayout.pageSize
+                let step =
+                    min(max(current / 4, 4 * IndexLayout.pageSize), 256 << 10) / IndexLayout.pageSize
+                    * IndexLayout.pageSize
                 let end = min(max(size, current + step), reserved)
                 try files.allocate(file, offset: current, count: end - current)
                 SystemCalls.populate(base + current, count: end - current)
@@ -221,6 +224,7 @@ extension HashIndex {
     }
 
     private func full() -> EngineError {
-        EngineError(.limitReached, "too many keys share the same hash bits for the index to tell them apart", path: file.path)
+        EngineError(
+            .limitReached, "too many keys share the same hash bits for the index to tell them apart", path: file.path)
     }
 }

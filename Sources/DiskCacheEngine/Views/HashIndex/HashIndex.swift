@@ -317,6 +317,8 @@ final class HashIndex: @unchecked Sendable {
     }
 
     @inline(never) func damaged() -> EngineError {
-        EngineError(.corrupted, "the hash index is damaged; close the store everywhere and open it again to rebuild it", path: file.path)
+        EngineError(
+            .corrupted, "the hash index is damaged; close the store everywhere and open it again to rebuild it",
+            path: file.path)
     }
 }
