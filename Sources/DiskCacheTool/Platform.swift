@@ -183,7 +183,7 @@ enum Platform {
 
     /// Makes a folder for this user alone, with a name that nobody else has.
     static func makeTemporaryFolder(in parent: [UInt8], prefix: String) throws -> [UInt8] {
-        var template = parent + Array("/\(prefix)XXXXXX".utf8) + [0]
+        var template = parent + Array("/\(prefix)".utf8) + [UInt8](repeating: UInt8(ascii: "X"), count: 6) + [0]
         let isMade = template.withUnsafeMutableBytes {
             mkdtemp($0.baseAddress!.assumingMemoryBound(to: CChar.self)) != nil
         }

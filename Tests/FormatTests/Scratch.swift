@@ -50,25 +50,32 @@ enum Disk {
 enum PythonReader {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
-    /// What the reader prints.
-    static func run(_ arguments: [String]) throws -> String {
+    /// What the reader prints for each of several lists of arguments.
+    static func run(_ batch: [[String]]) throws -> [String] {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try python())
-        process.arguments = ["-B", Disk.here + "/reader.py"] + arguments
+        process.arguments = ["-B", Disk.here + "/reader.py", "--batch"]
+        let input = Pipe()
         let output = Pipe()
-        let errors = Pipe()
+        process.standardInput = input
         process.standardOutput = output
-        process.standardError = errors
         try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let message = errors.fileHandleForReading.readDataToEndOfFile()
+        let lines = batch.map { $0.joined(separator: "\t") + "\n" }
+        // Less than a pipe holds, so that nobody waits for the other.
+        precondition(lines.joined().utf8.count < 16384)
+        try input.fileHandleForWriting.write(contentsOf: Data(lines.joined().utf8))
+        try input.fileHandleForWriting.close()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(
-                description: "reader.py \(arguments) failed:\n" + String(decoding: message, as: UTF8.self))
+        let answers = text.split(separator: "\0", omittingEmptySubsequences: false).dropLast().map(String.init)
+        guard process.terminationStatus == 0, answers.count == batch.count else {
+            throw Failure(description: "reader.py failed; it printed:\n" + text)
         }
-        return String(decoding: text, as: UTF8.self)
+        return answers
     }
+
+    /// What the reader prints.
+    static func run(_ arguments: [String]) throws -> String { try run([arguments])[0] }
 
     private static func python() throws -> String {
         for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":") {
@@ -80,7 +87,13 @@ enum PythonReader {
 }
 
 func hex(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+        text.append(digits[Int(byte >> 4)])
+        text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
 }
 
 /// Bytes of a string of hexadecimal digits; spaces don't count.

@@ -7,6 +7,7 @@
     reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
     reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
     reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
+    reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
 """
 
 import json
@@ -145,7 +146,7 @@ def is_regular(path):
 
 
 def read_segments(store, store_id):
-    """All believed segments, the highest first, and the gaps."""
+    """All believed segments, the highest first, and where the gaps end."""
     log = os.path.join(store, "log")
     names = os.listdir(log) if os.path.isdir(log) else []
     names = [name for name in names if re.fullmatch(r"[0-9a-f]{16}\.seg", name)]
@@ -162,7 +163,7 @@ def read_segments(store, store_id):
                     believed.append(segment)
                     continue
         if any(data[:128]):
-            gaps.append(name)
+            gaps.append(int(name[:16], 16) + len(data))
     return believed, gaps
 
 
@@ -179,7 +180,7 @@ def chain(believed, gaps):
             below[0].end = current.predecessor_end
         else:
             if current.predecessor_end > head:
-                gaps.append("%016x.seg" % current.predecessor)
+                gaps.append(current.predecessor_end)
             below = [s for s in believed if s.first < current.predecessor][:1]
             if not below:
                 break
@@ -310,7 +311,6 @@ class Store:
             raise Refused("damaged headers")
         self.links = chain(believed, self.gaps)
         self.quarantined = []
-        self.damaged = []
         self.cut = None
         self.versions = {}
         self.system = {}
@@ -336,9 +336,10 @@ class Store:
                 continue
             is_newest = index == len(self.links) - 1
             position = max(position, segment.first_record)
-            stop = segment.limit if segment.end is None else segment.end
-            stop = min(stop, segment.first + len(segment.data))
-            named = segment.end if segment.end is not None and not is_newest else stop
+            # Where the records end, and how far there are bytes to read.
+            file_end = min(segment.first + len(segment.data), segment.limit)
+            named = file_end if segment.end is None else min(segment.end, segment.limit)
+            stop = min(named, file_end)
             while position < named:
                 record = self.record_in(segment, position, stop)
                 if record and record.is_intact:
@@ -381,7 +382,8 @@ class Store:
                 self.cut = end
         if pending:
             self.cut = end
-        self.end = end
+        # What lay below the head may be gone rightly.
+        self.gaps = [gap for gap in self.gaps if gap > self.head]
 
     def record_in(self, segment, position, stop):
         return Record.at(segment.data, position - segment.first, position, stop - position, self.salt)
@@ -402,7 +404,10 @@ class Store:
     def damage(self, record):
         if record.identity() in self.versions:
             self.versions[record.identity()] = record
-            self.damaged.append(record.identity())
+
+    def damaged(self):
+        found = (key for key, record in self.versions.items() if not record.is_intact)
+        return sorted(key for key in found if self.versions[key].position >= self.head)
 
     def rows(self):
         found = [r for r in self.versions.values() if r.kind == PUT and r.position >= self.head and r.is_intact]
@@ -518,7 +523,8 @@ class Index:
                 record = self.record(position)
                 # A record that nobody committed: the version before it counts.
                 while record and record.position >= self.store.meta.tail:
-                    record = self.record(record.previous) if record.previous else None
+                    older = record.previous
+                    record = self.record(older) if 0 < older < record.position else None
                 if record and record.identity() == (identity, key):
                     if record.position < self.store.meta.head:
                         return None
@@ -553,13 +559,18 @@ def report(store):
     print(' "cut":%s,' % show(store.cut))
     print(' "quarantined":%s,' % show(store.quarantined))
     print(' "gaps":%s,' % show(len(store.gaps)))
-    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in sorted(store.damaged)]))
+    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in store.damaged()]))
     print(' "settings":%s,' % show(settings and settings.value.hex()))
     print(' "rows":%s' % show_rows(store.rows()))
     print("}")
 
 
 def main(arguments):
+    if arguments[0] == "--batch":
+        for line in sys.stdin:
+            main(line.rstrip("\n").split("\t"))
+            print(end="\0")
+        return
     if arguments[0] == "--hash":
         print("%016x" % KeyHash(bytes.fromhex(arguments[1]))(int(arguments[2]), bytes.fromhex(arguments[3])))
         return

@@ -8,7 +8,9 @@ extension CommitBlock.Counters {
     static func fileBytes(length: Int) -> UInt64 { (UInt64(max(length, 1)) &+ 4095) & ~4095 }
 
     /// The same for the file that a record's value names.
-    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 { fileBytes(length: ValueFileReference(value)?.length ?? 0) }
+    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
+        fileBytes(length: ValueFileReference(value)?.length ?? 0)
+    }
 
     /// A row whose record takes `size` bytes has come.
     @inline(__always)
@@ -62,6 +64,10 @@ extension CommitBlock.Counters {
                 earliestExpiry = UInt64(Int64.max)
             }
             dead &+= UInt64(record.size)
+        case RecordKind.void.rawValue:
+            // As when it was written: it and all that it takes back.
+            let from = record.valueWord
+            dead &+= from < record.position ? record.end &- from : UInt64(record.size)
         default:
             dead &+= UInt64(record.size)
         }

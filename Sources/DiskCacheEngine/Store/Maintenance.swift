@@ -83,6 +83,14 @@ extension Store {
         try body()
     }
 
+    /// Failures of opening and mapping, before anything was asked of the disk: nothing is in doubt, and the next sync does it all.
+    private static func isHarmless(_ error: SystemError) -> Bool {
+        [
+            ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem, ErrorNumber.noMemory, ErrorNumber.notFound,
+            ErrorNumber.accessDenied, ErrorNumber.notPermitted,
+        ].contains(error.errno)
+    }
+
     private func syncNow() throws(EngineError) {
         FaultPoint.reach(.syncBegun)
         let state = block.read()
@@ -103,6 +111,10 @@ extension Store {
             try files.syncDirectory(log.directory)
             try files.syncDirectory(directory)
         } catch {
+            if Self.isHarmless(error) {
+                block.syncing.store(0)
+                throw EngineError(error)
+            }
             block.poison.store(UInt64(UInt32(bitPattern: error.errno)) << 48 | (from >> 2) & 0xFFFF_FFFF_FFFF)
             throw EngineError(error)
         }
@@ -140,14 +152,7 @@ extension Store {
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
             if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
-                let head = record.position
-                for segment in log.segments where segment.first < head {
-                    do throws(SystemError) {
-                        for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
-                    } catch {
-                        throw EngineError(error)
-                    }
-                }
+                try unlinkFiles(below: record.position)
             }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
@@ -202,7 +207,8 @@ extension Store {
             if try files.status(of: ValueFiles.root, in: directory) != nil {
                 for first in below {
                     let opened = try Segment.open(
-                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                        writable: false)
                     if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
                 }
             }
@@ -229,6 +235,22 @@ extension Store {
         if block.floor.relaxed() < head { block.floor.release(head) }
     }
 
+    /// Unlinks every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
+    private func unlinkFiles(below head: Position) throws(EngineError) {
+        let firsts = try Log.firsts(files, log.directory)
+        do throws(SystemError) {
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                    writable: false)
+                guard case .segment(let segment) = opened else { continue }
+                for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
+            }
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
     private func unlinkFiles(in segment: Segment) throws(SystemError) {
         for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
     }
@@ -241,7 +263,8 @@ extension Store {
             var offset = SegmentHeader.size
             while offset < buffer.count, segment.first + UInt64(offset) < end,
                 let record = Record(
-                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset), available: buffer.count - offset),
+                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset),
+                    available: buffer.count - offset),
                 record.isIntact(salt: identity.salt)
             {
                 if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
@@ -287,7 +310,9 @@ extension Store {
         try scanner.scan(from: begin) { (outcome) throws(EngineError) in
             switch outcome {
             case .record(let record):
-                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) { names.remove(file.name) }
+                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
+                    names.remove(file.name)
+                }
             case .damaged: isWhole = false
             case .end: break
             }

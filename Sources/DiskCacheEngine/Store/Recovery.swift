@@ -10,8 +10,11 @@ extension Store {
         let state = block.read()
         guard state.isIntact else {
             throw EngineError(
-                .corrupted, "the commit block is damaged; close the store in every process and open it again", path: path + "/meta")
+                .corrupted, "the commit block is damaged; close the store in every process and open it again",
+                path: path + "/meta")
         }
+        // Before the first store into log or index: whoever dies in the first transaction must not leave a seal that seems to hold.
+        Seal.clear(metaBase)
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         counters = state.counters
@@ -19,10 +22,10 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
-        try log.finishHalfMade(tail: tail)
+        if !Mutant.isPlanted(.keepUnused) { try log.finishHalfMade(tail: tail) }
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
-        try settle(tail)
+        if !Mutant.isPlanted(.noSettle) { try settle(tail) }
         block.owner.store(lock.identity)
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
@@ -82,7 +85,9 @@ extension Store {
                 counters.apply(record, replacing: nil)
             }
         }
-        for record in newest.values { try redo(record) }
+        if !Mutant.isPlanted(.noReput) {
+            for record in newest.values { try redo(record) }
+        }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
         if replacedFile { block.deadFiles.store(end) }
@@ -118,8 +123,11 @@ extension Store {
     /// Slots back, newest first; the files that the records name away; a void record; T.
     private func giveUp(_ records: [Record]) throws(EngineError) {
         let first = records[0].position
+        if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
-            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else { continue }
+            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else {
+                continue
+            }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
             if let place = try index.slot(naming: record.position, hash: hash) {
                 place.slot.release(
@@ -128,11 +136,14 @@ extension Store {
             }
             if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
                 let older = try version(at: record.previous)
-                let keeps = older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name } ?? false
+                let keeps =
+                    older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name }
+                    ?? false
                 if !keeps { try? valueFiles.unlink(file.name) }
             }
         }
         FaultPoint.reach(.undoSlots)
+        if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         appendVoid(from: first)
     }

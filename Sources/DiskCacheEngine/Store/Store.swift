@@ -130,25 +130,29 @@ public final class Store: @unchecked Sendable {
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
     func switchIndex(to generation: UInt64) throws(EngineError) {
-        let result = indexes.withLock { known -> Result<HashIndex?, EngineError> in
-            if index.generation == generation { return .success(nil) }
+        var replaced: HashIndex?
+        let result = indexes.withLock { known -> Result<Void, EngineError> in
+            if index.generation == generation { return .success(()) }
             do throws(EngineError) {
                 guard
                     let opened = try HashIndex.open(
                         generation: generation, in: directory, files: files, storeID: identity.storeID)
                 else {
                     // A still newer one has replaced it, or it was removed under us.
-                    if block.indexGeneration.acquire() != generation { return .success(nil) }
+                    if block.indexGeneration.acquire() != generation { return .success(()) }
                     throw EngineError(
-                        .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
+                        .corrupted,
+                        "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
-                return .success(install(opened.index, &known))
+                replaced = install(opened.index, &known)
+                return .success(())
             } catch {
                 return .failure(error)
             }
         }
-        if let old = try result.get() { retire(old) }
+        if let replaced { retire(replaced) }
+        try result.get()
     }
 
     /// *Writer.* Makes a fresh index the current one, for this process and, through `meta`, for all.
@@ -160,7 +164,7 @@ public final class Store: @unchecked Sendable {
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
     }
 
-    /// The index that was the current one before.
+    /// The one that was current before; the caller retires it.
     private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
@@ -169,7 +173,7 @@ public final class Store: @unchecked Sendable {
         return old
     }
 
-    /// Lets go of an index when its readers have left. Not with the mutex held: what was retired before may run at once.
+    /// Never under the lock of `indexes`: this may free at once what was retired before, and that takes the lock.
     private func retire(_ old: HashIndex) {
         ReaderPins.retire { [weak self] in
             self?.indexes.withLock { list in list.removeAll { $0 === old } }
@@ -187,8 +191,11 @@ public final class Store: @unchecked Sendable {
             if durability != .none { try sync() }
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
-            try takeOver()
-            sealIfAlone()
+            // Who only read leaves everything as it was, the seal of whoever closed before included.
+            if Seal(metaBase)?.word != block.word.relaxed() {
+                try takeOver()
+                sealIfAlone()
+            }
             _ = try? files.lock(openFile, .unlock)
         } catch {
             // A store that can't be sealed is recovered like one whose process died: nothing is lost.

@@ -10,7 +10,8 @@ import Testing
         environment.bootIdentity = { "first" }
         let handle = try StoreHandle(directory: path, options: StoreOptions(), environment: environment)
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in settings.durability = .none }
+            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in settings.durability = .none
+            }
         }
         let value = String(repeating: "v", count: 1000)
         for i in 0..<200 { try StoreTests.set(handle, "\(i)", value) }
@@ -63,8 +64,10 @@ import Testing
             (store.block.read(), store.block.active.acquire(), store.identity)
         }
         let limit = try #require(try first.withStore { store in store.log.segments.last?.limit })
-        try first.withStore { store in store.block.making.store(limit) }
         first.close()
+        // As it stands in `meta` while the segment is made.
+        let meta = try scratch.files.open(scratch.path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, (0..<8).map { UInt8(truncatingIfNeeded: limit >> (8 * $0)) }, at: 128)
         let log = try scratch.files.open(scratch.path + "/log", in: nil, [.directory])
         guard
             case .segment(let newest) = try Segment.open(
@@ -76,7 +79,8 @@ import Testing
         let header = SegmentHeader(
             salt: identity.salt, storeID: identity.storeID, first: newest.limit, length: 65536, predecessor: active,
             predecessorEnd: CommitBlock.tail(block.word), head: 0, settings: 0, epoch: identity.epoch)
-        let abandoned = try scratch.files.open(SegmentHeader.name(newest.limit), in: log, [.write, .create, .exclusive])
+        let abandoned = try scratch.files.open(
+            SegmentHeader.name(newest.limit), in: log, [.write, .create, .exclusive])
         try scratch.files.truncate(abandoned, to: 65536)
         try scratch.files.write(abandoned, header.encoded(), at: 0)
 
