@@ -23,7 +23,8 @@ import Testing
 
         static func scenarios(_ point: FaultPoint) -> [Scenario] {
             switch point {
-            case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored, .splitDone,
+            case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored,
+                .splitDone,
                 .directoryFilled, .directoryDoubled:
                 return [.growth]
             case .metaWritten, .metaRenamed: return [.creation]
@@ -55,7 +56,8 @@ import Testing
                         if site.kills == before && hit == 1 { missed.append("\(scenario) \(point)") }
                         if !site.problems.isEmpty {
                             Issue.record(
-                                "seed \(seed), \(point) hit \(hit), \(scenario):\n\(site.problems.joined(separator: "\n"))")
+                                "seed \(seed), \(point) hit \(hit), \(scenario):\n\(site.problems.joined(separator: "\n"))"
+                            )
                             return
                         }
                     }
@@ -70,12 +72,15 @@ import Testing
             let seed = ReplayableRandom.seed(for: "second kills")
             var random = ReplayableRandom(seed: seed)
             let firsts: [FaultPoint] = [
-                .recordHalfCopied, .recordCopied, .slotStored, .coveredStored, .countersWritten, .committed, .undoSlot, .undoSlots,
-                .voidWritten, .segmentHeaderWritten, .segmentMapped, .splitFilled, .splitIntentStored, .splitEntryStored,
+                .recordHalfCopied, .recordCopied, .slotStored, .coveredStored, .countersWritten, .committed, .undoSlot,
+                .undoSlots,
+                .voidWritten, .segmentHeaderWritten, .segmentMapped, .splitFilled, .splitIntentStored,
+                .splitEntryStored,
                 .splitEntriesStored, .splitSpareStored, .valueFileRenamed,
             ]
             let seconds: [FaultPoint] = [
-                .lockTaken, .settleBegun, .undoSlot, .undoSlots, .voidWritten, .transactionRedone, .slotStored, .coveredStored,
+                .lockTaken, .settleBegun, .undoSlot, .undoSlots, .voidWritten, .transactionRedone, .slotStored,
+                .coveredStored,
                 .countersWritten, .committed, .settleFinished, .segmentHeaderWritten,
             ]
             var kills = 0
@@ -86,7 +91,9 @@ import Testing
                 site.grows = isSplit
                 for second in seconds {
                     let before = site.kills
-                    try site.killAt(first, hit: Int.random(in: 1...(isSplit ? 2 : 30), using: &random), isSplit ? .growth : .work, second)
+                    try site.killAt(
+                        first, hit: Int.random(in: 1...(isSplit ? 2 : 30), using: &random), isSplit ? .growth : .work,
+                        second)
                     kills += site.kills - before
                     if site.kills - before == 2 { reached.insert("\(second)") }
                     if !site.problems.isEmpty {
@@ -108,7 +115,9 @@ import Testing
             if scenario == .creation { forget() }
             if scenario == .rebuild {
                 try seedIfEmpty()
-                for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") { TestDirectory.remove(path + "/" + name) }
+                for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
+                    TestDirectory.remove(path + "/" + name)
+                }
             }
             let workload = workload(writer: 0, clears: true)
             let count = scenario == .growth ? 700 : scenario == .maintenance ? 2500 : 250

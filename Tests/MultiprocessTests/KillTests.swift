@@ -71,8 +71,10 @@ import Testing
         func start(_ workload: Workload, count: Int, _ more: [String] = []) throws -> ChildProcess {
             try ChildProcess(
                 [
-                    "write", "directory=\(path)", "seed=\(workload.seed)", "writer=\(workload.writer)", "keys=\(workload.keys)",
-                    "clears=\(workload.clears ? 1 : 0)", "grows=\(workload.grows ? 1 : 0)", "first=\(next)", "count=\(count)",
+                    "write", "directory=\(path)", "seed=\(workload.seed)", "writer=\(workload.writer)",
+                    "keys=\(workload.keys)",
+                    "clears=\(workload.clears ? 1 : 0)", "grows=\(workload.grows ? 1 : 0)", "first=\(next)",
+                    "count=\(count)",
                 ] + options + more)
         }
 
@@ -270,7 +272,8 @@ import Testing
                 let expected = model.expected(key)
                 if value != expected {
                     found.append(
-                        "\(key): found \(value.map { "\($0)" } ?? "nothing"), expected \(expected.map { "\($0)" } ?? "nothing")")
+                        "\(key): found \(value.map { "\($0)" } ?? "nothing"), expected \(expected.map { "\($0)" } ?? "nothing")"
+                    )
                     if found.count > 5 { break }
                 }
             }

@@ -178,7 +178,10 @@ import Testing
         #expect(try cache.incr("k") == 1)
         try put()
         advance(1_000_000)
-        #expect(try cache.update("k", default: 100) { $0 += 1; return $0 } == 101)
+        #expect(
+            try cache.update("k", default: 100) {
+                $0 += 1; return $0
+            } == 101)
         try put()
         advance(1_000_000)
         #expect(try cache.add("k", 7))
@@ -492,7 +495,9 @@ import Testing
         try cache.update("sum", default: 0) { sum in
             expectError(.typeMismatch) { try cache.pop("a", as: String.self) }
             expectError(.typeMismatch) { try cache.pop("file", as: String.self) }
-            expectError(.keyInvalid) { try cache.setMany([(AnyCacheKey.string("a"), 5), (.string("new"), 5), (.double(.nan), 5)]) }
+            expectError(.keyInvalid) {
+                try cache.setMany([(AnyCacheKey.string("a"), 5), (.string("new"), 5), (.double(.nan), 5)])
+            }
             expectError(.cancelled) {
                 try cache.update("inner", default: 0) { _ in
                     try cache.set("file", [UInt8](repeating: 2, count: 60_000))

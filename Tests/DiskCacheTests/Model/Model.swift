@@ -91,7 +91,8 @@ struct Model {
 
     /// `set`, `add`, a stream.
     mutating func put(
-        _ key: ModelKey, _ value: ModelValue, _ expiry: Expiry, _ tag: DiskCache.Tag?, add: Bool = false, stream: Bool = false
+        _ key: ModelKey, _ value: ModelValue, _ expiry: Expiry, _ tag: DiskCache.Tag?, add: Bool = false,
+        stream: Bool = false
     ) throws -> Bool {
         if add && live(key) != nil { return false }
         let expires = microseconds(expiry)
@@ -111,7 +112,8 @@ struct Model {
         let order = old?.order ?? nextOrder
         if old == nil { nextOrder += 1 }
         rows[key.identity] = Row(
-            key: key, value: value, storedAt: stamp(), expires: expires, tag: tag, isFile: try stream || isFile(value), order: order)
+            key: key, value: value, storedAt: stamp(), expires: expires, tag: tag, isFile: try stream || isFile(value),
+            order: order)
     }
 
     mutating func delete(_ key: ModelKey) -> Bool {
@@ -129,7 +131,9 @@ struct Model {
     }
 
     /// The sum, or the code of the error; the value stays then.
-    mutating func increment(_ key: ModelKey, by delta: ModelValue, start: ModelValue?) throws -> Result<ModelValue, CodeError> {
+    mutating func increment(_ key: ModelKey, by delta: ModelValue, start: ModelValue?) throws -> Result<
+        ModelValue, CodeError
+    > {
         let row = live(key)
         guard let old = row?.value ?? start else { return .failure(CodeError(.keyNotFound)) }
         let sum: ModelValue

@@ -93,15 +93,31 @@ enum ModelKey: CustomStringConvertible {
         let big = Int64(1) << 53
         var keys: [ModelKey] = [.null, .bool(true), .bool(false)]
         keys += [.int(0), .double(0), .double(-0.0), .int(1), .small(1), .double(1), .float(1), .int(-1), .double(-1)]
-        keys += [.int(big - 1), .int(big), .int(big + 1), .int(big + 2), .double(Double(big)), .double(Double(big) + 2)]
+        keys += [
+            .int(big - 1), .int(big), .int(big + 1), .int(big + 2), .double(Double(big)), .double(Double(big) + 2),
+        ]
         keys += [.int(-big), .int(-big - 1), .double(Double(-big)), .double(Double(-big) - 2)]
-        keys += [.int(.max), .int(.max - 1), .int(.min), .int(.min + 1), .unsigned(1 << 63), .double(0x1p63), .double(-0x1p63)]
-        keys += [.unsigned(.max), .unsigned(.max - 1), .double(0x1p64), .unsigned(1), .double(.infinity), .double(-.infinity)]
-        keys += [.double(0.1), .float(0.1), .double(.leastNonzeroMagnitude), .double(.greatestFiniteMagnitude), .double(0.5)]
-        keys += [.text(""), .bytes([]), .text("1"), .bytes([49]), .text("\u{e9}"), .text("e\u{301}"), .text("\0"), .bytes([0])]
+        keys += [
+            .int(.max), .int(.max - 1), .int(.min), .int(.min + 1), .unsigned(1 << 63), .double(0x1p63),
+            .double(-0x1p63),
+        ]
+        keys += [
+            .unsigned(.max), .unsigned(.max - 1), .double(0x1p64), .unsigned(1), .double(.infinity),
+            .double(-.infinity),
+        ]
+        keys += [
+            .double(0.1), .float(0.1), .double(.leastNonzeroMagnitude), .double(.greatestFiniteMagnitude), .double(0.5),
+        ]
+        keys += [
+            .text(""), .bytes([]), .text("1"), .bytes([49]), .text("\u{e9}"), .text("e\u{301}"), .text("\0"),
+            .bytes([0]),
+        ]
         keys += [.text("\u{1e9b}\u{323}"), .text("\u{1e69}"), .text("s\u{323}\u{307}"), .text("a\r\nb"), .text("a\nb")]
         keys += [.bytes([0, 0]), .bytes([0xf5]), .bytes([0xf6]), .bytes([1, 0, 0, 0, 0, 0, 0, 0])]
-        keys += [.place(Place(town: "", number: 0)), .place(Place(town: "Köln", number: 1)), .place(Place(town: "Ko\u{308}ln", number: 1))]
+        keys += [
+            .place(Place(town: "", number: 0)), .place(Place(town: "Köln", number: 1)),
+            .place(Place(town: "Ko\u{308}ln", number: 1)),
+        ]
         for count in [23, 24, 255, 256, 257, 4096] {
             keys += [.text(String(repeating: "k", count: count)), .bytes([UInt8](repeating: 107, count: count))]
         }

@@ -11,7 +11,9 @@ extension ModelRun {
         let like = row?.value ?? .text("")
         let found = try cache.get(key.native, like: like)
         if let row {
-            try expect(found.map { ModelValue.same($0, row.value) } ?? false, "get \(key): \(String(describing: found)), not \(row.value)")
+            try expect(
+                found.map { ModelValue.same($0, row.value) } ?? false,
+                "get \(key): \(String(describing: found)), not \(row.value)")
         } else {
             try expect(found == nil, "get \(key): \(String(describing: found)), though missing")
         }
@@ -36,20 +38,26 @@ extension ModelRun {
         try expect(
             (expires == nil) == (wanted == nil) && abs((expires ?? 0) - (wanted ?? 0)) <= 1,
             "entry \(key): expires \(String(describing: expires)), not \(String(describing: wanted))")
-        try expect(found.tag == row.tag, "entry \(key): tag \(String(describing: found.tag)), not \(String(describing: row.tag))")
+        try expect(
+            found.tag == row.tag,
+            "entry \(key): tag \(String(describing: found.tag)), not \(String(describing: row.tag))")
         try expect(found.byteCount == (try row.value.raw().count), "entry \(key): \(found.byteCount) bytes")
-        try expect((found.path != nil) == (row.isFile && !popped), "entry \(key): path \(String(describing: found.path))")
+        try expect(
+            (found.path != nil) == (row.isFile && !popped), "entry \(key): path \(String(describing: found.path))")
     }
 
     func lend(_ key: ModelKey) throws {
         let bytes = try cache.withValue(key.native) { span in span.withUnsafeBytes { Array($0) } }
-        try expect(bytes == (try model.live(key)?.value.raw()), "withValue \(key): \(String(describing: bytes?.count)) bytes")
+        try expect(
+            bytes == (try model.live(key)?.value.raw()), "withValue \(key): \(String(describing: bytes?.count)) bytes")
     }
 
     func read(_ key: ModelKey) throws {
         let row = model.live(key)
         let reader = try cache.open(key.native)
-        guard let row, let reader else { return try expect(reader == nil && row == nil, "open \(key): \(reader == nil)") }
+        guard let row, let reader else {
+            return try expect(reader == nil && row == nil, "open \(key): \(reader == nil)")
+        }
         let raw = try row.value.raw()
         try expect(reader.count == raw.count, "open \(key): \(reader.count) bytes, not \(raw.count)")
         try expect((reader.path != nil) == row.isFile, "open \(key): path \(String(describing: reader.path))")
@@ -63,7 +71,9 @@ extension ModelRun {
         guard let row = model.live(key) else { return }
         let pops = chance(2)
         note("misread \(key), pop \(pops)")
-        try expect(.typeMismatch, "misread \(key), \(row.value)") { try cache.misread(key.native, row.value, pop: pops) }
+        try expect(.typeMismatch, "misread \(key), \(row.value)") {
+            try cache.misread(key.native, row.value, pop: pops)
+        }
     }
 
     func contains() throws {
@@ -101,7 +111,9 @@ extension ModelRun {
         let (key, value, expiry, tag) = (key(), value(), expiry(), tag())
         let wanted = try model.put(key, value, expiry, tag, add: true)
         note("add \(key) = \(value), \(expiry): \(wanted)")
-        try expect(try cache.store(key.native, value, expiry.expiration, tag, add: true) == wanted, "add \(key): not \(wanted)")
+        try expect(
+            try cache.store(key.native, value, expiry.expiration, tag, add: true) == wanted, "add \(key): not \(wanted)"
+        )
     }
 
     func stream() throws {
@@ -138,12 +150,15 @@ extension ModelRun {
         let expiry: Model.Expiry = chosen.expiration == nil ? .never : chosen
         let wanted = model.touch(key, expiry)
         note("touch \(key), \(expiry): \(wanted)")
-        try expect(try cache.touch(key.native, expire: expiry.expiration ?? .never) == wanted, "touch \(key): not \(wanted)")
+        try expect(
+            try cache.touch(key.native, expire: expiry.expiration ?? .never) == wanted, "touch \(key): not \(wanted)")
     }
 
     func increment() throws {
         var (key, delta) = (key(), number())
-        if let row = model.live(key), !row.value.isNumber, !chance(8) { key = .int(1_000_000 + Int64.random(in: 0..<20, using: &random)) }
+        if let row = model.live(key), !row.value.isNumber, !chance(8) {
+            key = .int(1_000_000 + Int64.random(in: 0..<20, using: &random))
+        }
         if case .double(let value) = delta, !value.isFinite { delta = .double(1.5) }
         let start: ModelValue?
         switch (chance(5), delta) {
@@ -170,7 +185,8 @@ extension ModelRun {
             case .int(let delta):
                 var first: Int64?
                 if case .int(let value) = start { first = value }
-                result = .int(subtracts ? try decrement(key.native, delta, first) : try increment(key.native, delta, first))
+                result = .int(
+                    subtracts ? try decrement(key.native, delta, first) : try increment(key.native, delta, first))
             default: return
             }
         } catch let error as CacheError {
@@ -217,7 +233,8 @@ extension ModelRun {
         }
         let after = try cache.settings
         if before != after { _ = model.stamp() }
-        try expect(after.minFileSize == size && after.defaultExpire == expire.map { .microseconds($0) }, "settings \(after)")
+        try expect(
+            after.minFileSize == size && after.defaultExpire == expire.map { .microseconds($0) }, "settings \(after)")
         let cache = cache
         try expect(.invalidSetting, "configure") { try cache.configure { $0.cullLimit = -1 } }
     }
@@ -230,7 +247,9 @@ extension ModelRun {
         case 1: try expect(.keyInvalid, "NaN") { _ = try cache.get(Float.nan, as: Int.self) }
         case 2: try expect(.keyInvalid, "NaN tag") { _ = try cache.set(1, 1, tag: .double(.nan)) }
         default:
-            try expect(.limitReached, "long tag") { _ = try cache.set(1, 1, tag: .string(String(repeating: "x", count: 65_536))) }
+            try expect(.limitReached, "long tag") {
+                _ = try cache.set(1, 1, tag: .string(String(repeating: "x", count: 65_536)))
+            }
         }
     }
 
@@ -268,7 +287,9 @@ extension ModelRun {
         let cache = cache
         if fails {
             model.restore(before)
-            try expect(.keyInvalid, "deleteMany") { try cache.deleteMany(keys.compactMap(\.any) + [.double(.nan), .int(1)]) }
+            try expect(.keyInvalid, "deleteMany") {
+                try cache.deleteMany(keys.compactMap(\.any) + [.double(.nan), .int(1)])
+            }
         } else {
             try expect(try cache.deleteMany(keys.compactMap(\.any)) == wanted, "deleteMany: not \(wanted)")
         }

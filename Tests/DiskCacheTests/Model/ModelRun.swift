@@ -100,8 +100,13 @@ final class ModelRun {
         switch Int.random(in: 0..<6, using: &random) {
         case 0: .int(Int64.random(in: .min ... .max, using: &random))
         case 1: .double(Double(bitPattern: UInt64.random(in: 0..<0x7ff0_0000_0000_0000, using: &random)))
-        case 2: .bytes((0..<Int.random(in: 1..<30, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
-        case 3: .place(.init(town: "t\(Int.random(in: 0..<1000, using: &random))", number: Int.random(in: 0..<9, using: &random)))
+        case 2:
+            .bytes((0..<Int.random(in: 1..<30, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
+        case 3:
+            .place(
+                .init(
+                    town: "t\(Int.random(in: 0..<1000, using: &random))", number: Int.random(in: 0..<9, using: &random))
+            )
         default: .text("key \(UInt32.random(in: 0...(.max), using: &random))")
         }
     }
@@ -244,7 +249,8 @@ final class ModelRun {
         case 4: model.now += Int64.random(in: 0..<200_000_000, using: &random)
         case 5..<8:
             // To the very instant at which something expires, or just before.
-            let next = model.rows.values.compactMap(\.expires).filter { $0 > model.now && $0 < model.now + 100_000_000 }.min()
+            let next = model.rows.values.compactMap(\.expires).filter { $0 > model.now && $0 < model.now + 100_000_000 }
+                .min()
             if let next { model.now = next - Int64.random(in: 0...1, using: &random) }
         case 8: model.now -= Int64.random(in: 0..<3_000_000, using: &random)
         default: if chance(10) { model.now -= Int64.random(in: 0..<3_600_000_000, using: &random) }
@@ -281,8 +287,11 @@ final class ModelRun {
         world.restart()
         let recovery = try caches[0].recovery
         try expect(recovery != nil || model.rows.isEmpty, "no recovery after a restart")
-        try expect(recovery?.losses.isEmpty != false && recovery?.wasTorn != true, "losses: \(String(describing: recovery))")
-        try expect(recovery == nil || recovery?.count == model.rows.count, "\(recovery?.count ?? 0) rows, \(model.rows.count) expected")
+        try expect(
+            recovery?.losses.isEmpty != false && recovery?.wasTorn != true, "losses: \(String(describing: recovery))")
+        try expect(
+            recovery == nil || recovery?.count == model.rows.count,
+            "\(recovery?.count ?? 0) rows, \(model.rows.count) expected")
         try compareAll()
     }
 

@@ -11,24 +11,29 @@ import Testing
 
     static let configurations: [ModelConfiguration] = [
         ModelConfiguration(name: "plain", operations: 24_000),
-        ModelConfiguration(name: "plain, on the disk", operations: 6_000, minFileSize: 1000, onDisk: true, checkEvery: 2000),
+        ModelConfiguration(
+            name: "plain, on the disk", operations: 6_000, minFileSize: 1000, onDisk: true, checkEvery: 2000),
         ModelConfiguration(name: "small files", operations: 14_000, minFileSize: 40),
         ModelConfiguration(name: "everything is a file", operations: 6_000, keys: 60, minFileSize: 0),
         ModelConfiguration(name: "written, not mapped", operations: 16_000, minFileSize: 400, forcesWriting: true),
         ModelConfiguration(
-            name: "long values in the log", operations: 8_000, minFileSize: 16 << 20, durability: DiskCache.Durability.none, largeEvery: 10,
+            name: "long values in the log", operations: 8_000, minFileSize: 16 << 20,
+            durability: DiskCache.Durability.none, largeEvery: 10,
             windowSize: 64 << 20),
         ModelConfiguration(
-            name: "two handles", operations: 14_000, handles: 2, minFileSize: 100, durability: DiskCache.Durability.none, closeEvery: 30),
+            name: "two handles", operations: 14_000, handles: 2, minFileSize: 100,
+            durability: DiskCache.Durability.none, closeEvery: 30),
         ModelConfiguration(name: "many keys", operations: 16_000, keys: 20_000, minFileSize: 1000, longest: 4000),
         ModelConfiguration(
-            name: "full durability", operations: 400, handles: 2, minFileSize: 60, durability: DiskCache.Durability.full,
+            name: "full durability", operations: 400, handles: 2, minFileSize: 60,
+            durability: DiskCache.Durability.full,
             onDisk: true, closeEvery: 50, checkEvery: 100),
         ModelConfiguration(
             name: "positions around 2^42", operations: 6_000, minFileSize: 300, largeEvery: 40,
             firstPosition: 4_398_046_511_104 - 196_608),
         ModelConfiguration(
-            name: "positions around 2^44", operations: 6_000, minFileSize: 300, forcesWriting: true, firstPosition: 17_592_186_044_416 - 196_608),
+            name: "positions around 2^44", operations: 6_000, minFileSize: 300, forcesWriting: true,
+            firstPosition: 17_592_186_044_416 - 196_608),
     ]
 
     @Test(arguments: configurations)

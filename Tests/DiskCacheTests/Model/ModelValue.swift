@@ -20,7 +20,9 @@ enum ModelValue: CustomStringConvertible {
 
     /// The bytes that are stored.
     func raw() throws -> [UInt8] {
-        func littleEndian(_ word: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) } }
+        func littleEndian(_ word: UInt64) -> [UInt8] {
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) }
+        }
         switch self {
         case .null: return []
         case .bool(let value): return [value ? 0xf5 : 0xf4]

@@ -14,7 +14,9 @@ final class ModelWorld: Sendable {
     /// In memory, where there is a place for that, unless it has to be the disk.
     init(onDisk: Bool = false) throws {
         let hasMemory = (try? files.open("/dev/shm", in: nil, [.directory])) != nil
-        path = (hasMemory && !onDisk ? "/dev/shm" : "/tmp") + "/diskcache-model-" + String(UInt64.random(in: .min ... .max), radix: 36)
+        path =
+            (hasMemory && !onDisk ? "/dev/shm" : "/tmp") + "/diskcache-model-"
+            + String(UInt64.random(in: .min ... .max), radix: 36)
         try files.makeDirectory(path, in: nil, mode: 0o700)
     }
 

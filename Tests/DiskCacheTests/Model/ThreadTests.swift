@@ -131,7 +131,9 @@ import Testing
         let (world, cache) = try world()
         let wins = (0..<400).map { _ in Counter() }
         Self.run { thread in
-            for key in wins.indices where try cache.add("key \(key)", thread) { wins[key].value.add(1, ordering: .relaxed) }
+            for key in wins.indices where try cache.add("key \(key)", thread) {
+                wins[key].value.add(1, ordering: .relaxed)
+            }
         }
         #expect(wins.allSatisfy { $0.value.load(ordering: .relaxed) == 1 })
         #expect(try cache.count == wins.count)
@@ -141,7 +143,9 @@ import Testing
     @Test func popDeliversOnce() throws {
         let (world, cache) = try world()
         let got = (0..<400).map { _ in Counter() }
-        for key in got.indices { try cache.set("key \(key)", [UInt8](repeating: UInt8(key & 255), count: key % 20 == 0 ? 3000 : 10)) }
+        for key in got.indices {
+            try cache.set("key \(key)", [UInt8](repeating: UInt8(key & 255), count: key % 20 == 0 ? 3000 : 10))
+        }
         Self.run { _ in
             for key in got.indices {
                 guard let value = try cache.pop("key \(key)", as: [UInt8].self) else { continue }

@@ -44,7 +44,9 @@ private final class DamageRun {
     init(directory: String, kind: String, segments: Int, part: Int, parts: Int, step: Int) throws {
         self.directory = directory + "/\(part)"
         stride = parts * step
-        arguments = ["damage", "kind=\(kind)", "segments=\(segments)", "part=\(part)", "parts=\(parts)", "step=\(step)"]
+        arguments = [
+            "damage", "kind=\(kind)", "segments=\(segments)", "part=\(part)", "parts=\(parts)", "step=\(step)",
+        ]
         child = try ChildProcess(arguments + ["directory=\(self.directory)-0"])
     }
 
@@ -70,7 +72,8 @@ private final class DamageRun {
             starts += 1
             if starts > 20 || last < 0 { return }
             guard
-                let again = try? ChildProcess(arguments + ["directory=\(directory)-\(starts)", "from=\(last + stride + 1)"])
+                let again = try? ChildProcess(
+                    arguments + ["directory=\(directory)-\(starts)", "from=\(last + stride + 1)"])
             else { return }
             child = again
         }
