@@ -71,8 +71,10 @@ import Testing
         func start(_ workload: Workload, count: Int, _ more: [String] = []) throws -> ChildProcess {
             try ChildProcess(
                 [
-                    "write", "directory=\(path)", "seed=\(workload.seed)", "writer=\(workload.writer)", "keys=\(workload.keys)",
-                    "clears=\(workload.clears ? 1 : 0)", "grows=\(workload.grows ? 1 : 0)", "first=\(next)", "count=\(count)",
+                    "write", "directory=\(path)", "seed=\(workload.seed)", "writer=\(workload.writer)",
+                    "keys=\(workload.keys)",
+                    "clears=\(workload.clears ? 1 : 0)", "grows=\(workload.grows ? 1 : 0)", "first=\(next)",
+                    "count=\(count)",
                 ] + options + more)
         }
 
@@ -106,6 +108,7 @@ import Testing
             } else if end != .exited(0) {
                 problems.append("the writer ended with \(end): \(String(decoding: output, as: UTF8.self))")
             }
+            if count == 0 { return }
             let done = output.count / 4
             for index in next..<next + done {
                 model.apply(workload.operation(index), writer: workload.writer, index: index)
@@ -117,6 +120,20 @@ import Testing
         /// Operations of which nobody knows whether they were done.
         private var uncertain: [(workload: Workload, index: Int)] = []
         private var severalWriters = false
+
+        /// Begins anew in an empty directory.
+        func forget() {
+            TestDirectory.remove(path)
+            model = StoreModel()
+            uncertain = []
+        }
+
+        /// Sees to it that there is something to find again.
+        func seedIfEmpty() throws {
+            let workload = workload(writer: 0, clears: true)
+            let child = try start(workload, count: 100, ["close=1"])
+            finish(child, workload, count: 100)
+        }
 
         /// Three writers at once, killed one after the other.
         func killSeveral(_ random: inout ReplayableRandom) throws {
@@ -255,7 +272,8 @@ import Testing
                 let expected = model.expected(key)
                 if value != expected {
                     found.append(
-                        "\(key): found \(value.map { "\($0)" } ?? "nothing"), expected \(expected.map { "\($0)" } ?? "nothing")")
+                        "\(key): found \(value.map { "\($0)" } ?? "nothing"), expected \(expected.map { "\($0)" } ?? "nothing")"
+                    )
                     if found.count > 5 { break }
                 }
             }

@@ -39,7 +39,9 @@ enum DamageCommand {
         for number in stride(from: arguments.number("from"), to: damages.count, by: 1)
         where number % parts == arguments.number("part") && number / parts % step == 0 {
             try site.apply(damages[number])
-            for problem in site.examine(writes: arguments.text("kind") != "bits" || number % 16 == 0) { TestChild.say("wrong \(number) \(damages[number]): \(problem)") }
+            for problem in site.examine(writes: arguments.text("kind") != "bits" || number % 16 == 0) {
+                TestChild.say("wrong \(number) \(damages[number]): \(problem)")
+            }
             try site.restore()
             TestChild.say("\(number)")
         }
@@ -102,7 +104,9 @@ struct DamageSite {
             for line in stride(from: 0, to: content.count, by: 64) {
                 let end = min(line + 64, content.count)
                 if content[line..<end].contains(where: { $0 != 0 }) {
-                    for offset in line..<end { for bit in 0..<8 { all.append(.bit(file: file, offset: offset, bit: bit)) } }
+                    for offset in line..<end {
+                        for bit in 0..<8 { all.append(.bit(file: file, offset: offset, bit: bit)) }
+                    }
                 } else {
                     all.append(.bit(file: file, offset: line + line / 64 % 64, bit: line / 64 % 8))
                 }
@@ -115,7 +119,9 @@ struct DamageSite {
         var all: [DamageCommand.Damage] = []
         for (file, content) in contents.enumerated() {
             for size in stride(from: 0, to: content.count, by: 512) { all.append(.truncated(file: file, to: size)) }
-            if content.count > 130 { for size in [1, 127, 128, 129, content.count - 1] { all.append(.truncated(file: file, to: size)) } }
+            if content.count > 130 {
+                for size in [1, 127, 128, 129, content.count - 1] { all.append(.truncated(file: file, to: size)) }
+            }
             for sector in stride(from: 0, to: content.count, by: 512)
             where content[sector..<min(sector + 512, content.count)].contains(where: { $0 != 0 }) {
                 all.append(.zeroed(file: file, sector: sector))
@@ -165,7 +171,9 @@ struct DamageSite {
 
     /// Puts every file back: the same inode with the same bytes, and nothing else.
     func restore() throws {
-        for name in TestDirectory.filesBelow(store) where !names.contains(name) { TestDirectory.remove(store + "/" + name) }
+        for name in TestDirectory.filesBelow(store) where !names.contains(name) {
+            TestDirectory.remove(store + "/" + name)
+        }
         let directory = try files.open(root, in: nil, [.directory])
         for (number, name) in names.enumerated() {
             let kept = try files.status(of: "kept/\(number)", in: directory)

@@ -20,6 +20,15 @@ enum TestChild {
             switch arguments.verb {
             case "write": try WriterCommand.run(arguments)
             case "open": try OpenCommand.run(arguments)
+            case "settle": try SettleCommand.run(arguments)
+            case "increment": try IncrementCommand.run(arguments)
+            case "grow": try GrowthCommand.write(arguments)
+            case "readers": try GrowthCommand.read(arguments)
+            case "hold": try HoldCommand.run(arguments)
+            case "descriptors": try DescriptorCommand.run(arguments)
+            case "user": try UserCommand.run(arguments)
+            case "fork": try ForkCommand.use(arguments)
+            case "idlefork": try ForkCommand.idle(arguments)
             case "damage": try DamageCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")

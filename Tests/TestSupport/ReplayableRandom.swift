@@ -15,7 +15,7 @@ package struct ReplayableRandom: RandomNumberGenerator, Sendable {
     /// The seed of a test, printed: that of `CRASH_SEED`, or a new one.
     package static func seed(for test: String) -> UInt64 {
         let given = getenv("CRASH_SEED").flatMap { UInt64(String(cString: $0)) }
-        let seed = given ?? UInt64.random(in: 0 ..< 1 << 48)
+        let seed = given ?? UInt64.random(in: 0..<1 << 48)
         print("\(test): CRASH_SEED=\(seed)")
         return seed
     }

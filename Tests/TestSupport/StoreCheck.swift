@@ -49,7 +49,8 @@
                 let inNew = log.segments.contains { $0.firstRecord == tail }
                 if !inNew { problems.append("T is \(CommitBlock.tail(state.word)), the log ends at \(tail)") }
             }
-            let chain = try LogScanner.chain(files: store.files, directory: log.directory, storeID: store.identity.storeID)
+            let chain = try LogScanner.chain(
+                files: store.files, directory: log.directory, storeID: store.identity.storeID)
             problems += chain.gaps.filter { $0.end > store.head }.map(\.text)
             let scanner = LogScanner(files: store.files, salt: log.salt, links: chain.links, believedEnd: tail)
             var rows: [RecordKey: Row] = [:]
@@ -65,7 +66,9 @@
                 switch outcome {
                 case .damaged(let from, let to): if from < tail { problems.append("damage at \(from)...\(to)") }
                 case .end(let position, _):
-                    if position < min(tail, CommitBlock.tail(state.word)) { problems.append("the scan ends at \(position), before T") }
+                    if position < min(tail, CommitBlock.tail(state.word)) {
+                        problems.append("the scan ends at \(position), before T")
+                    }
                 case .record(let found):
                     guard found.position < tail else { return }
                     if found.kind == RecordKind.void.rawValue { pending.removeAll { $0 >= found.valueWord } }
@@ -80,7 +83,8 @@
                             let isPut = one.kind == RecordKind.put.rawValue
                             rows[key] = Row(
                                 position: position, isPut: isPut,
-                                file: isPut && ValueFormCode.isFile(one.form) ? ValueFileReference(one.value)?.name : nil)
+                                file: isPut && ValueFormCode.isFile(one.form)
+                                    ? ValueFileReference(one.value)?.name : nil)
                         }
                         if one.kind == RecordKind.head.rawValue && one.valueWord == position { rows = [:] }
                         counters.apply(one, replacing: old)
@@ -95,7 +99,9 @@
             if counters.fileBytes != held.fileBytes {
                 problems.append("file bytes are \(held.fileBytes), the log has \(counters.fileBytes)")
             }
-            if counters.settings != held.settings { problems.append("settings at \(held.settings), in the log \(counters.settings)") }
+            if counters.settings != held.settings {
+                problems.append("settings at \(held.settings), in the log \(counters.settings)")
+            }
             if counters.nextRowid > held.nextRowid { problems.append("the next rowid is used already") }
             problems += try indexProblems(store, rows, record)
             if checksFiles {
@@ -105,12 +111,15 @@
                 var below: Set<ValueFileName> = []
                 for first in try Log.firsts(store.files, log.directory) where first < store.head {
                     let opened = try Segment.open(
-                        first, in: log.directory, files: store.files, storeID: store.identity.storeID, salt: log.salt, writable: false)
+                        first, in: log.directory, files: store.files, storeID: store.identity.storeID, salt: log.salt,
+                        writable: false)
                     guard case .segment(let segment) = opened else { continue }
                     below.formUnion(try store.valueFilesNamed(in: segment, below: store.head))
                 }
                 for name in named.subtracting(present) { problems.append("no file \(name.path)") }
-                for name in present.subtracting(named).subtracting(below) { problems.append("nothing names the file \(name.path)") }
+                for name in present.subtracting(named).subtracting(below) {
+                    problems.append("nothing names the file \(name.path)")
+                }
             }
             return problems
         }
@@ -154,9 +163,13 @@
             }
             for (key, row) in rows where row.isPut {
                 let found = try key.bytes.withUnsafeBytes { bytes -> Result<Record?, EngineError> in
-                    do throws(EngineError) { return .success(try store.find(key.identity, bytes)) } catch { return .failure(error) }
+                    do throws(EngineError) { return .success(try store.find(key.identity, bytes)) } catch {
+                        return .failure(error)
+                    }
                 }.get()
-                if found?.position != row.position { problems.append("the index doesn't find the record at \(row.position)") }
+                if found?.position != row.position {
+                    problems.append("the index doesn't find the record at \(row.position)")
+                }
             }
             return problems
         }

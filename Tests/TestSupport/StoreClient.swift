@@ -24,7 +24,9 @@ package struct StoreClient: Sendable {
     }
 
     /// Opens a store as it is, whatever its settings are.
-    package init(asItIs path: String, environment: Environment = .system, timeout: UInt64 = Self.timeout) throws(EngineError) {
+    package init(asItIs path: String, environment: Environment = .system, timeout: UInt64 = Self.timeout)
+        throws(EngineError)
+    {
         var options = StoreOptions()
         options.timeout = timeout
         options.windowSize = 64 << 20
@@ -45,7 +47,8 @@ package struct StoreClient: Sendable {
             try Self.withBytes(Array(key.utf8)) { (k) throws(EngineError) in
                 try Self.withBytes(value) { (v) throws(EngineError) in
                     _ = try store.put(
-                        timeout: Self.timeout, KeyClass.text, k, form: ValueFormCode.bytes, value: v, RecordAttributes())
+                        timeout: Self.timeout, KeyClass.text, k, form: ValueFormCode.bytes, value: v, RecordAttributes()
+                    )
                 }
             }
         }
@@ -62,7 +65,8 @@ package struct StoreClient: Sendable {
     package func add(_ key: String, _ delta: Int64) throws(EngineError) {
         try handle.withStore { (store) throws(EngineError) in
             try Self.withBytes(Array(key.utf8)) { (k) throws(EngineError) in
-                _ = try store.increment(timeout: Self.timeout, KeyClass.text, k, by: .integer(delta), start: .integer(0))
+                _ = try store.increment(
+                    timeout: Self.timeout, KeyClass.text, k, by: .integer(delta), start: .integer(0))
             }
         }
     }
@@ -82,7 +86,9 @@ package struct StoreClient: Sendable {
         }
     }
 
-    package func count() throws(EngineError) -> Int { try handle.withStore { (store) throws(EngineError) in store.count } }
+    package func count() throws(EngineError) -> Int {
+        try handle.withStore { (store) throws(EngineError) in store.count }
+    }
 
     /// What a key holds; a value in a file is read to its end, which compares its checksum.
     package func get(_ key: String) throws(EngineError) -> StoredValue? {

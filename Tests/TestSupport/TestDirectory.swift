@@ -38,7 +38,8 @@ package final class TestDirectory: Sendable {
     /// The paths of all files below a directory, relative to it, sorted.
     package static func filesBelow(_ path: String, _ prefix: String = "") -> [String] {
         let files = SystemFiles()
-        guard let directory = try? files.open(path, in: nil, [.directory]), let names = try? files.list(directory) else {
+        guard let directory = try? files.open(path, in: nil, [.directory]), let names = try? files.list(directory)
+        else {
             return []
         }
         var found: [String] = []

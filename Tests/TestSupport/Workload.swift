@@ -68,7 +68,9 @@ package struct Workload: Sendable {
 
     private func change(_ index: Int, _ random: inout ReplayableRandom) -> Change {
         switch Int.random(in: 0..<20, using: &random) {
-        case 0...1: return .add(key: counter(Int.random(in: 0..<3, using: &random)), delta: Int64.random(in: -9...99, using: &random))
+        case 0...1:
+            return .add(
+                key: counter(Int.random(in: 0..<3, using: &random)), delta: Int64.random(in: -9...99, using: &random))
         case 2: return .add(key: Self.sharedCounter, delta: 1)
         case 3...5 where !grows: return .delete(key: key(Int.random(in: 0..<keys, using: &random)))
         default:

@@ -117,12 +117,14 @@ extension Cache.Configuration {
         let wanted = self
         options.configure = { (settings, isNew) throws(EngineError) in
             guard settings.kind == .cache else {
-                throw EngineError(.wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
+                throw EngineError(
+                    .wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
             }
             guard settings.serializer == wanted.serializer.name || isNew || wanted.anySerializer else {
                 throw EngineError(
                     .serializerMismatch,
-                    "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that")
+                    "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that"
+                )
             }
             wanted.apply(to: &settings, isNew: isNew)
         }

@@ -128,7 +128,8 @@ extension Cache {
         guard let value else { return nil }
         let tag = try taken.tag.map { tag in try tag.bytes.withUnsafeBytes { try Tag(form: tag.form, bytes: $0) } }
         return Entry(
-            value: value, storedAt: Double(taken.storedAt) / 1_000_000, expires: taken.expiry.map { Double($0) / 1_000_000 },
+            value: value, storedAt: Double(taken.storedAt) / 1_000_000,
+            expires: taken.expiry.map { Double($0) / 1_000_000 },
             tag: tag, byteCount: count)
     }
 
@@ -137,7 +138,8 @@ extension Cache {
     public func touch(_ key: some CacheKey, expire: Expiration) throws -> Bool {
         try withKeyBytes(key) { keyClass, bytes in
             try withStore { (store) throws(EngineError) in
-                try store.touch(timeout: handle.timeout, keyClass, bytes, expiry: expire.microseconds(now: handle.now()))
+                try store.touch(
+                    timeout: handle.timeout, keyClass, bytes, expiry: expire.microseconds(now: handle.now()))
             }
         }
     }
@@ -154,8 +156,8 @@ extension Cache {
         return value
     }
 
-    /// Adds to the number that a key holds, as a floating-point number; otherwise as the other `incr`.
     // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
+    /// Adds to the number that a key holds, as a floating-point number; otherwise as the other `incr`.
     @_disfavoredOverload @discardableResult
     public func incr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         let sum = try increment(key, .double(delta), start.map { .double($0) })
@@ -173,8 +175,8 @@ extension Cache {
         return try incr(key, by: negated.partialValue, default: start)
     }
 
-    /// Subtracts from the number that a key holds; as `incr`.
     // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
+    /// Subtracts from the number that a key holds; as `incr`.
     @_disfavoredOverload @discardableResult
     public func decr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         try incr(key, by: -delta, default: start)
@@ -217,7 +219,8 @@ extension Cache {
                         let result = try body(&changed)
                         try encodeValue(changed, serializer: serializer) { form, bytes in
                             _ = try store.put(
-                                timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes, attributes)
+                                timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes,
+                                attributes)
                         }
                         return result
                     }

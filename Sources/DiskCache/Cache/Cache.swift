@@ -42,7 +42,8 @@ public final class Cache: Sendable {
 
     /// As above, in an environment of the caller's and with engine options changed: for tests.
     init(
-        directory: String?, configuration: Configuration, environment: Environment, _ adjust: (inout StoreOptions) -> Void = { _ in }
+        directory: String?, configuration: Configuration, environment: Environment,
+        _ adjust: (inout StoreOptions) -> Void = { _ in }
     ) throws {
         serializer = configuration.serializer
         var options = configuration.options()
@@ -61,7 +62,9 @@ public final class Cache: Sendable {
     /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
     /// Throws `inTransaction` inside of `update`: close the cache before or after.
     public func close() throws {
-        if handle.isInTransaction { throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory) }
+        if handle.isInTransaction {
+            throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)
+        }
         handle.close()
     }
 }

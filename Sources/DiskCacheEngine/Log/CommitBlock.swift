@@ -54,6 +54,14 @@ struct CommitBlock: @unchecked Sendable {
     static let sealOffset = 640
     static let statisticsOffset = 1024
 
+    /// *Alone, after another boot.* Forgets every word that isn't covered by a check, but for `synced`: a power loss may have
+    /// left anything in them. A poison goes too, since what is read now comes from the disk and not from lost pages.
+    func forgetHints(synced position: Position) {
+        let hints = [poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond]
+        for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }
+        synced.store(position)
+    }
+
     @inline(__always) static func tail(_ word: UInt64) -> Position { word & ~3 }
     @inline(__always) static func slot(_ word: UInt64) -> UInt64 { word & 1 }
 
@@ -214,7 +222,9 @@ struct StoreIdentity: Sendable {
     /// nil if the bytes aren't a whole identity. A newer format is given back as it stands, for the caller to refuse.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= Self.size else { return nil }
-        func word(_ at: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        func word(_ at: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
         guard word(0) == Self.magic,
             word(120) == XXH64.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<120]), seed: 0)
         else { return nil }

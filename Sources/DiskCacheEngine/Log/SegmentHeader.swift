@@ -74,7 +74,9 @@ struct SegmentHeader: Equatable, Sendable {
     /// The header in `bytes`, or nil if they aren't a whole one.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= Self.size else { return nil }
-        func word(_ at: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        func word(_ at: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
         guard word(0) == Self.magic, word(8) == UInt64(EngineVersion.format),
             word(120) == XXH64.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<120]), seed: 0)
         else { return nil }
@@ -88,7 +90,8 @@ struct SegmentHeader: Equatable, Sendable {
         settings = word(80)
         epoch = Int64(bitPattern: word(88))
         guard first % UInt64(Self.granule) == 0, length % UInt64(Self.granule) == 0, length > 0,
-            length <= UInt64(Self.maximumLength), first < 1 << 62, first & (UInt64(Self.maximumLength) - 1) + length <= UInt64(Self.maximumLength)
+            length <= UInt64(Self.maximumLength), first < 1 << 62,
+            first & (UInt64(Self.maximumLength) - 1) + length <= UInt64(Self.maximumLength)
         else { return nil }
     }
 

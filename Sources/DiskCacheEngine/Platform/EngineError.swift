@@ -38,7 +38,9 @@ public struct EngineError: Error, Sendable, Equatable {
         case ErrorNumber.readOnlyFileSystem:
             (code, advice) = (.readOnly, "the file system is mounted read-only")
         case ErrorNumber.tooManyLinks:
-            (code, advice) = (.insecureDirectory, "a symbolic link stands where a file or directory of the store should be")
+            (code, advice) = (
+                .insecureDirectory, "a symbolic link stands where a file or directory of the store should be"
+            )
         case ErrorNumber.notDirectory:
             (code, advice) = (.io, "something on the path is not a directory")
         case ErrorNumber.noMemory:

@@ -29,7 +29,8 @@ struct SharedWord: @unchecked Sendable {
     }
     @inline(__always) func exchange(_ value: UInt64) -> UInt64 {
         StepPoint.access(.store, address)
-            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing) : address.pointee.load(ordering: .relaxed)
+            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing)
+            : address.pointee.load(ordering: .relaxed)
     }
 }
 
@@ -65,7 +66,8 @@ enum SharedMemory {
         #if FAILPOINTS
             // A line at a time: others may see a copy half done.
             if StepPoint.scheduler != nil {
-                for at in stride(from: 0, to: count, by: 64) where StepPoint.access(at == 0 ? .store : .piece, target + at, 64) {
+                for at in stride(from: 0, to: count, by: 64)
+                where StepPoint.access(at == 0 ? .store : .piece, target + at, 64) {
                     (target + at).copyMemory(from: source + at, byteCount: min(64, count - at))
                 }
                 return
@@ -77,7 +79,9 @@ enum SharedMemory {
     /// Zeroes bytes of a mapping.
     @inline(__always)
     static func zero(_ target: UnsafeMutableRawPointer, count: Int) {
-        if StepPoint.access(.store, target, count) { _ = target.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
+        if StepPoint.access(.store, target, count) {
+            _ = target.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        }
     }
 
     /// Loads before the fence are done before loads and stores after it.

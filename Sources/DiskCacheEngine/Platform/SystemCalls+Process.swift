@@ -124,7 +124,11 @@ extension SystemCalls {
         let context = Unmanaged.passRetained(Box(body)).toOpaque()
         #if canImport(Darwin)
             var thread: pthread_t?
-            let error = pthread_create(&thread, nil, { Unmanaged<Box>.fromOpaque($0).takeRetainedValue().body(); return nil }, context)
+            let error = pthread_create(
+                &thread, nil,
+                {
+                    Unmanaged<Box>.fromOpaque($0).takeRetainedValue().body(); return nil
+                }, context)
             if let thread, error == 0 { pthread_detach(thread) }
         #else
             var thread = pthread_t()

@@ -8,7 +8,9 @@ extension CommitBlock.Counters {
     static func fileBytes(length: Int) -> UInt64 { (UInt64(max(length, 1)) &+ 4095) & ~4095 }
 
     /// The same for the file that a record's value names.
-    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 { fileBytes(length: ValueFileReference(value)?.length ?? 0) }
+    static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
+        fileBytes(length: ValueFileReference(value)?.length ?? 0)
+    }
 
     /// A row whose record takes `size` bytes has come.
     @inline(__always)

@@ -195,7 +195,8 @@ extension Store {
             if try files.status(of: ValueFiles.root, in: directory) != nil {
                 for first in below {
                     let opened = try Segment.open(
-                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                        writable: false)
                     if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
                 }
             }
@@ -228,7 +229,8 @@ extension Store {
         do throws(SystemError) {
             for first in firsts where first < head {
                 let opened = try Segment.open(
-                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: false)
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                    writable: false)
                 guard case .segment(let segment) = opened else { continue }
                 for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
             }
@@ -249,7 +251,8 @@ extension Store {
             var offset = SegmentHeader.size
             while offset < buffer.count, segment.first + UInt64(offset) < end,
                 let record = Record(
-                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset), available: buffer.count - offset),
+                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset),
+                    available: buffer.count - offset),
                 record.isIntact(salt: identity.salt)
             {
                 if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
@@ -295,7 +298,9 @@ extension Store {
         try scanner.scan(from: begin) { (outcome) throws(EngineError) in
             switch outcome {
             case .record(let record):
-                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) { names.remove(file.name) }
+                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
+                    names.remove(file.name)
+                }
             case .damaged: isWhole = false
             case .end: break
             }

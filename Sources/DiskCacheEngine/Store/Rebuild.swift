@@ -19,7 +19,8 @@ struct Rebuild {
     private(set) var endIsClean = true
 
     init(
-        files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position, reason: String,
+        files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position,
+        reason: String,
         gaps: [LogScanner.Gap]
     ) {
         self.files = files
@@ -91,7 +92,9 @@ struct Rebuild {
         case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
             let identity = KeyClass.identity(record.keyClass)
             while true {
-                switch try index.findForWriting(item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) }) {
+                switch try index.findForWriting(
+                    item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) })
+                {
                 case .present(let place, let old):
                     let row = old.kind == RecordKind.put.rawValue && old.position >= head ? old : nil
                     counters.apply(record, replacing: row)

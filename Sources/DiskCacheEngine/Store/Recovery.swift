@@ -10,7 +10,8 @@ extension Store {
         let state = block.read()
         guard state.isIntact else {
             throw EngineError(
-                .corrupted, "the commit block is damaged; close the store in every process and open it again", path: path + "/meta")
+                .corrupted, "the commit block is damaged; close the store in every process and open it again",
+                path: path + "/meta")
         }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
@@ -122,7 +123,9 @@ extension Store {
         let first = records[0].position
         if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
-            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else { continue }
+            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else {
+                continue
+            }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
             if let place = try index.slot(naming: record.position, hash: hash) {
                 place.slot.release(
@@ -131,7 +134,9 @@ extension Store {
             }
             if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
                 let older = try version(at: record.previous)
-                let keeps = older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name } ?? false
+                let keeps =
+                    older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name }
+                    ?? false
                 if !keeps { try? valueFiles.unlink(file.name) }
             }
         }

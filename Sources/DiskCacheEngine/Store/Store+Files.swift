@@ -21,10 +21,13 @@ extension Store {
     /// Stores a value that is at hand, in a file of its own.
     @inline(never)
     func putFile(
-        timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, _ value: UnsafeRawBufferPointer,
+        timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16,
+        _ value: UnsafeRawBufferPointer,
         _ attributes: RecordAttributes, _ condition: PutCondition
     ) throws(EngineError) -> Bool {
-        if condition == .onlyIfMissing, let row = try find(keyClass, key), !(row.expiry.map { $0 <= environment.wallClock() } ?? false) {
+        if condition == .onlyIfMissing, let row = try find(keyClass, key),
+            !(row.expiry.map { $0 <= environment.wallClock() } ?? false)
+        {
             return false
         }
         let writer = try beginFile(expected: value.count)
@@ -73,7 +76,9 @@ extension Store {
             let result = bytes.withUnsafeBytes { value -> Result<Bool, EngineError> in
                 do throws(EngineError) {
                     return .success(
-                        try put(keyClass, key, form: fileForm, value: value, attributes, condition: condition, isLast: false))
+                        try put(
+                            keyClass, key, form: fileForm, value: value, attributes, condition: condition, isLast: false
+                        ))
                 } catch {
                     return .failure(error)
                 }
@@ -125,7 +130,8 @@ extension Store {
         switch error {
         case .system(let failed): return EngineError(failed)
         case .corrupted(let path, let damage):
-            return EngineError(.corrupted, "the value's file isn't the one that was written (\(damage)); check tells more", path: path)
+            return EngineError(
+                .corrupted, "the value's file isn't the one that was written (\(damage)); check tells more", path: path)
         }
     }
 

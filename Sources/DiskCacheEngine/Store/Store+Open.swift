@@ -50,7 +50,8 @@ extension Store {
             let windowSize = options.windowSize != 0 ? options.windowSize : 4 << 30
             let log = try Log(
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
-                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true,
+                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize,
+                canWrite: true,
                 firstPosition: options.firstPosition)
             let found = try views(
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
@@ -58,7 +59,8 @@ extension Store {
 
             // Every change of who has it open is made under the writer's lock, this one too.
             guard try files.lock(openFile, .shared) else {
-                throw EngineError(.io, "the lock that says who has the store open was not to be had", path: path + "/open")
+                throw EngineError(
+                    .io, "the lock that says who has the store open was not to be had", path: path + "/open")
             }
             _ = try? files.lock(directory, .shared)
             let store = Store(
@@ -67,7 +69,9 @@ extension Store {
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
-            if let settings = try? store.currentSettings() { store.minFileSize.store(settings.minFileSize, ordering: .relaxed) }
+            if let settings = try? store.currentSettings() {
+                store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
+            }
             return store
         } catch let error as SystemError {
             ForkGuard.unregister(directory)
@@ -95,14 +99,16 @@ extension Store {
     // MARK: meta
 
     private static func openMeta(
-        directory: FileDescriptor, logDirectory: FileDescriptor, status: FileStatus, path: String, environment: Environment
+        directory: FileDescriptor, logDirectory: FileDescriptor, status: FileStatus, path: String,
+        environment: Environment
     ) throws(EngineError) -> (base: UnsafeMutableRawPointer, identity: StoreIdentity, isNew: Bool) {
         let files = environment.files
         do throws(SystemError) {
             if let opened = try existingMeta(directory, files) {
                 guard opened.identity.format <= EngineVersion.format else {
                     files.unmap(opened.base, count: CommitBlock.fileSize, leavingZeros: false)
-                    throw SystemError(errno: ErrorNumber.notSupported, call: "format \(opened.identity.format)", path: path)
+                    throw SystemError(
+                        errno: ErrorNumber.notSupported, call: "format \(opened.identity.format)", path: path)
                 }
                 return (opened.base, opened.identity, false)
             }
@@ -123,7 +129,8 @@ extension Store {
                 storeID: header.storeID, salt: header.salt, epoch: header.epoch, boot: (0, 0), device: 0, inode: 0)
         } else if let gap = chain.gaps.first {
             throw EngineError(
-                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path)
+                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path
+            )
         } else {
             let boot = StoreIdentity.bootWords(environment.bootIdentity())
             identity = StoreIdentity(
@@ -180,7 +187,8 @@ extension Store {
 
     /// The index that can be believed, or one made again from the log.
     private static func views(
-        isAlone: Bool, metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock, identity: StoreIdentity,
+        isAlone: Bool, metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock,
+        identity: StoreIdentity,
         base: UnsafeMutableRawPointer, environment: Environment
     ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
         let files = environment.files
@@ -210,7 +218,8 @@ extension Store {
         case .failure(let why): reason = why.text
         }
         return try rebuild(
-            reason: reason, boot: boot, metaIsNew: metaIsNew, directory: directory, log: log, block: block, identity: identity,
+            reason: reason, boot: boot, metaIsNew: metaIsNew, directory: directory, log: log, block: block,
+            identity: identity,
             base: base, files: files)
     }
 
@@ -218,16 +227,20 @@ extension Store {
 
     /// DESIGN 7.4 (a): same boot, same files, and whatever a killed process can leave.
     private static func believe(
-        metaIsNew: Bool, boot: (UInt64, UInt64), generation: UInt64, directory: FileDescriptor, log: Log, block: CommitBlock,
+        metaIsNew: Bool, boot: (UInt64, UInt64), generation: UInt64, directory: FileDescriptor, log: Log,
+        block: CommitBlock,
         identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
     ) throws(EngineError) -> Result<HashIndex, Doubt> {
         func doubt(_ text: String) -> Result<HashIndex, Doubt> { .failure(Doubt(text: text)) }
         if metaIsNew { return doubt("meta was missing or damaged") }
         if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
         guard
-            let opened = try HashIndex.open(generation: generation, in: directory, files: files, storeID: identity.storeID)
+            let opened = try HashIndex.open(
+                generation: generation, in: directory, files: files, storeID: identity.storeID)
         else { return doubt("the hash index is missing or damaged") }
-        guard opened.identity.boot == boot else { return doubt("the hash index was made in another boot of the system") }
+        guard opened.identity.boot == boot else {
+            return doubt("the hash index was made in another boot of the system")
+        }
         let state = block.read()
         guard state.isIntact else { return doubt("the commit block is damaged") }
         let tail = CommitBlock.tail(state.word)
@@ -243,7 +256,8 @@ extension Store {
             return doubt(error.message)
         }
         let segments = log.segments
-        guard let newest = segments.last, newest.first == active || segments.contains(where: { $0.first == active }) else {
+        guard let newest = segments.last, newest.first == active || segments.contains(where: { $0.first == active })
+        else {
             return doubt("the newest segment of the log is missing or damaged")
         }
         if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
@@ -259,7 +273,9 @@ extension Store {
                     guard sum.value == seal.indexSum, sum.size == Int(clamping: seal.indexSize) else {
                         return doubt("the hash index isn't the one that was sealed")
                     }
-                    guard opened.index.covered.acquire() == tail else { return doubt("the hash index doesn't reach the tail") }
+                    guard opened.index.covered.acquire() == tail else {
+                        return doubt("the hash index doesn't reach the tail")
+                    }
                     return .success(opened.index)
                 } catch {
                     throw EngineError(error)
@@ -280,7 +296,9 @@ extension Store {
             }
         }
         guard transactions <= 1 else { return doubt("more than one transaction lies behind the tail") }
-        guard ends.contains(opened.index.covered.acquire()) else { return doubt("the hash index doesn't reach the tail") }
+        guard ends.contains(opened.index.covered.acquire()) else {
+            return doubt("the hash index doesn't reach the tail")
+        }
         return .success(opened.index)
     }
 
@@ -296,7 +314,8 @@ extension Store {
     }
 
     private static func rebuild(
-        reason: String, boot: (UInt64, UInt64), metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock,
+        reason: String, boot: (UInt64, UInt64), metaIsNew: Bool, directory: FileDescriptor, log: Log,
+        block: CommitBlock,
         identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
     ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
         let state = block.read()
@@ -304,16 +323,23 @@ extension Store {
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
         let known = Set(log.segments.map(\.first))
         try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
-        let generation = block.indexGeneration.acquire() &+ 1
+        let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
         let headerHead = chain.links.last?.segment.header.head ?? 0
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot ? max(state.head, headerHead) : headerHead
-        let believedEnd = sameBoot ? CommitBlock.tail(state.word) : (metaIsNew ? 0 : block.synced.acquire())
+        let stateTail = CommitBlock.tail(state.word)
+        if !sameBoot {
+            // `synced` has no check of its own: it counts while the commit block beside it is whole and agrees. Old is safe.
+            let synced = block.synced.acquire()
+            block.forgetHints(synced: state.isIntact && synced <= stateTail ? synced : 0)
+        }
+        let believedEnd = sameBoot ? stateTail : block.synced.relaxed()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: believedEnd)
         var rebuild = Rebuild(
-            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index, head: head,
+            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
+            head: head,
             reason: reason, gaps: chain.gaps)
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
@@ -342,7 +368,6 @@ extension Store {
         }
         index.cover(tail)
         Seal.clear(base)
-        let old = block.indexGeneration.relaxed()
         block.publish(tail: tail, head: rebuild.head, rebuild.counters)
         block.indexGeneration.release(generation)
         block.owner.store(0)
@@ -358,11 +383,25 @@ extension Store {
         }
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
-            try files.unlinkIfPresent(IndexLayout.name(old), in: directory)
+            // Not the one that `meta` named alone: after a power loss there may be older ones, or another may be named.
+            for old in try files.list(directory)
+            where IndexLayout.generation(ofName: old).map({ $0 != generation }) ?? false {
+                try files.unlinkIfPresent(old, in: directory)
+            }
         } catch {
             throw EngineError(error)
         }
         // A store that was made just now has nothing to report.
         return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
+    }
+    /// A generation beyond that of every index file: what `meta` says may be anything.
+    private static func nextGeneration(
+        _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(EngineError) -> UInt64 {
+        do throws(SystemError) {
+            return (try files.list(directory).compactMap { IndexLayout.generation(ofName: $0) }.max() ?? 0) + 1
+        } catch {
+            throw EngineError(error)
+        }
     }
 }

@@ -104,10 +104,12 @@ extension Store {
     @inline(__always)
     func check(_ key: UnsafeRawBufferPointer, _ attributes: RecordAttributes) throws(EngineError) {
         if key.count > RecordLayout.maximumKey {
-            throw EngineError(.keyTooLarge, "a key has at most \(RecordLayout.maximumKey) bytes; this one has \(key.count)")
+            throw EngineError(
+                .keyTooLarge, "a key has at most \(RecordLayout.maximumKey) bytes; this one has \(key.count)")
         }
         if let tag = attributes.tag, tag.bytes.count > RecordLayout.maximumTag {
-            throw EngineError(.limitReached, "a tag has at most \(RecordLayout.maximumTag) bytes; this one has \(tag.bytes.count)")
+            throw EngineError(
+                .limitReached, "a tag has at most \(RecordLayout.maximumTag) bytes; this one has \(tag.bytes.count)")
         }
     }
 

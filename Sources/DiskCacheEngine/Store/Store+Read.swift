@@ -113,7 +113,8 @@ extension Store {
             if entryWord.relaxed() &>> 6 != entry.raw &>> 6 || index.root.relaxed() != root { return .again }
         } else if !Mutant.isPlanted(.noRecheck),
             entryWord.relaxed() != entry.raw || index.root.relaxed() != root
-                || block.indexGeneration.relaxed() != generation || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
+                || block.indexGeneration.relaxed() != generation
+                || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
         {
             return .again
         }

@@ -141,7 +141,8 @@ public final class Store: @unchecked Sendable {
                     // A still newer one has replaced it, or it was removed under us.
                     if block.indexGeneration.acquire() != generation { return .success(()) }
                     throw EngineError(
-                        .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
+                        .corrupted,
+                        "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
                 replaced = install(opened.index, &known)

@@ -1,46 +1,3 @@
-/// What the open transaction has done so far: what undo needs, and the counters as they will be.
-struct TransactionState {
-    /// A slot that was stored: which record it names now, and what it named before.
-    struct Change {
-        var record: Position
-        var hash: UInt64
-        /// The slot before; a vacant one if the key had none.
-        var before: UInt64
-    }
-    /// How deep `begin` is nested; 0: no transaction.
-    var depth = 0
-    /// Where its first record lies.
-    var first: Position = 0
-    var changes: [Change] = []
-    var operations: UInt32 = 0
-    /// Whether the last record appended ends the transaction.
-    var isClosed = false
-    /// The counters and the head at its beginning, for undo.
-    var countersBefore = CommitBlock.Counters()
-    var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
-    var newFiles: [ValueFileName] = []
-    var replacedFiles: UInt64 = 0
-    /// Of the new files, those that a later record of the same transaction replaced: nobody else ever sees them.
-    var droppedFiles: [ValueFileName] = []
-
-    /// What a nested level goes back to if it fails while the outer ones go on.
-    struct Savepoint {
-        var tail: Position
-        var changes: Int
-        var operations: UInt32
-        var counters: CommitBlock.Counters
-        var head: Position
-        var newFiles: Int
-        var droppedFiles: Int
-        var replacedFiles: UInt64
-    }
-    /// One for each nested level.
-    var savepoints: [Savepoint] = []
-    /// A nested level that failed could not be taken back: the whole must not be committed.
-    var failure: EngineError?
-}
-
 /// Expiry and tag of a record that is about to be written.
 public struct RecordAttributes {
     /// Microseconds since 1970; nil: never.
@@ -92,7 +49,8 @@ extension Store {
         transaction.depth &+= 1
         transaction.savepoints.append(
             .init(
-                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations, counters: counters,
+                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
+                counters: counters,
                 head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
                 replacedFiles: transaction.replacedFiles))
     }
@@ -199,7 +157,8 @@ extension Store {
     func poisoned() -> EngineError {
         EngineError(
             .poisoned,
-            "an earlier sync failed, so writing was stopped; close the store in every process and open it again", path: path,
+            "an earlier sync failed, so writing was stopped; close the store in every process and open it again",
+            path: path,
             errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
@@ -241,9 +200,12 @@ extension Store {
             }
         }
         if replaced == nil {
-            if identity == KeyClass.queue { throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one") }
+            if identity == KeyClass.queue {
+                throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
+            }
             guard counters.nextRowid < 1 << 40 else {
-                throw EngineError(.limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
+                throw EngineError(
+                    .limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
             }
             draft.rowid = counters.nextRowid
         }
@@ -313,7 +275,8 @@ extension Store {
     /// *Writer.* Writes the settings as a record of the open transaction.
     func appendSettings(_ encoded: [UInt8]) throws(EngineError) {
         let size = RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count)
-        try log.reserve(size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        try log.reserve(
+            size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
         if transaction.operations == 0 { transaction.first = log.tail }
         var draft = RecordDraft(kind: .system)
         draft.keyClass = KeyClass.system
@@ -421,112 +384,5 @@ extension Store {
         else { return }
         let keeps = ValueFormCode.isFile(form) && ValueFileReference(value)?.name == name
         if !keeps { transaction.droppedFiles.append(name) }
-    }
-
-    // MARK: Undo
-
-    /// Takes back what the transaction wrote: slots first, newest first, then a void record, then T. What was appended stays
-    /// in the log and counts for nothing.
-    @inline(never)
-    func undo() {
-        defer {
-            transaction.changes.removeAll(keepingCapacity: true)
-            transaction.newFiles.removeAll()
-            transaction.droppedFiles.removeAll()
-            transaction.savepoints.removeAll()
-            transaction.failure = nil
-            transaction.operations = 0
-            transaction.replacedFiles = 0
-        }
-        if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
-        let first = transaction.first
-        let wrote = transaction.operations != 0
-        putBack(transaction.countersBefore, transaction.headBefore)
-        for name in transaction.newFiles { try? valueFiles.unlink(name) }
-        guard wrote else { return }
-        appendVoid(from: first)
-        if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
-    }
-
-    /// Takes back what a nested level wrote, while the outer ones go on: as `undo`, with a void record inside the transaction.
-    private func undo(to savepoint: TransactionState.Savepoint) {
-        putSlotsBack(downTo: savepoint.changes)
-        transaction.changes.removeSubrange(savepoint.changes...)
-        let wrote = transaction.operations != savepoint.operations
-        putBack(savepoint.counters, savepoint.head)
-        for name in transaction.newFiles[savepoint.newFiles...] { try? valueFiles.unlink(name) }
-        transaction.newFiles.removeSubrange(savepoint.newFiles...)
-        transaction.droppedFiles.removeSubrange(savepoint.droppedFiles...)
-        transaction.replacedFiles = savepoint.replacedFiles
-        guard wrote else { return }
-        do throws(EngineError) {
-            let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
-            try log.reserve(room, head: head, settings: counters.settings)
-            var draft = RecordDraft(kind: .void)
-            draft.storedTime = counters.lastStoredTime
-            var body = savepoint.tail.littleEndian
-            try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
-                draft.value = bytes
-                _ = try log.append(draft)
-            }
-            FaultPoint.reach(.voidWritten)
-            counters.dead &+= log.tail &- savepoint.tail
-        } catch {
-            transaction.failure = error
-        }
-    }
-
-    /// Slots name again what they named before, newest change first.
-    private func putSlotsBack(downTo first: Int) {
-        for change in transaction.changes[first...].reversed() {
-            if let place = try? index.slot(naming: change.record, hash: change.hash) {
-                let before = Slot(raw: change.before)
-                // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
-                place.slot.release(
-                    before.isFree
-                        ? Slot.vacant
-                        : place.value.pointing(to: PackedPosition.complete(before.low, around: log.tail)).raw)
-                FaultPoint.reach(.undoSlot)
-            }
-        }
-        FaultPoint.reach(.undoSlots)
-    }
-
-    /// Counters, settings and head as they were; store times still never go back.
-    private func putBack(_ last: CommitBlock.Counters, _ headBefore: Position) {
-        counters.count = last.count
-        counters.live = last.live
-        counters.dead = last.dead
-        counters.fileBytes = last.fileBytes
-        counters.nextRowid = last.nextRowid
-        counters.earliestExpiry = last.earliestExpiry
-        counters.settings = last.settings
-        head = headBefore
-        // If they can't be read now, the next transaction tries again, and says why.
-        try? loadSettings()
-    }
-
-    /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.
-    func appendVoid(from first: Position) {
-        var draft = RecordDraft(kind: .void)
-        draft.flags = RecordBits.commit
-        draft.storedTime = counters.lastStoredTime
-        var body = first.littleEndian
-        let done: Bool = withUnsafeBytes(of: &body) { bytes in
-            draft.value = bytes
-            return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
-        }
-        // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
-        guard done else {
-            block.owner.store(0)
-            return
-        }
-        FaultPoint.reach(.voidWritten)
-        counters.lastRecord = log.lastRecord
-        counters.dead &+= log.tail &- first
-        Seal.clear(metaBase)
-        index.cover(log.tail)
-        block.publish(tail: log.tail, head: head, counters)
-        markDirty()
     }
 }

@@ -178,7 +178,8 @@ struct DiskImage {
         }
         guard !changed.isEmpty else { return }
         let sector = changed[dice.below(changed.count)]
-        for index in sector * Self.sector..<(sector + 1) * Self.sector where page * Trace.pageSize + index < bytes.count {
+        for index in sector * Self.sector..<(sector + 1) * Self.sector where page * Trace.pageSize + index < bytes.count
+        {
             if onlyChanged && versions.durable[index] == newest[index] { continue }
             bytes[page * Trace.pageSize + index] = UInt8(truncatingIfNeeded: dice.next())
         }

@@ -13,6 +13,8 @@ final class PowerLossCampaign {
     private let root: String
     private let system = SystemFiles()
     private var number = 0
+    /// Whether each image is announced: for one that kills the process.
+    var isTalkative = false
     /// Repeat one case alone.
     var only: (instant: Int, damage: Damage)?
 
@@ -46,7 +48,9 @@ final class PowerLossCampaign {
             while chosen.count < instants { chosen.insert(dice.below(count + 1)) }
         }
         try lose(run, at: chosen.sorted(), boot: "second", seed: seed) { instant, damage, image, found in
-            guard nestedEvery > 0, damage.isHonest, instant % nestedEvery == Int(damage.rawValue) % nestedEvery else { return }
+            guard nestedEvery > 0, damage.isHonest, instant % nestedEvery == Int(damage.rawValue) % nestedEvery else {
+                return
+            }
             try self.again(image, found, Dice(seed, UInt64(instant), damage.rawValue, 2), seed: seed)
         }
     }
@@ -84,6 +88,7 @@ final class PowerLossCampaign {
                 let dice = Dice(seed, UInt64(instant), damage.rawValue)
                 let image = DiskImage(damage.isHonest ? honest : lying, damage, dice)
                 images += 1
+                if isTalkative { TestMemory.say("seed \(seed), instant \(instant), \(damage)\(note)") }
                 let directory = try freshDirectory()
                 try write(image, to: directory)
                 let check = PowerLossCheck(
@@ -114,9 +119,13 @@ final class PowerLossCampaign {
         let plan = PowerLossActor.Plan(operations: dice.below(6), boot: "second", firstWrite: 500_000)
         let run = try record(directory, plan, dice, contents: found)
         var instants: Set<Int> = []
-        while instants.count < min(4, run.trace.events.count) { instants.insert(dice.below(run.trace.events.count + 1)) }
+        while instants.count < min(4, run.trace.events.count) {
+            instants.insert(dice.below(run.trace.events.count + 1))
+        }
         let before = images
-        try lose(run, at: instants.sorted(), boot: "third", seed: dice.next(), note: " of a second loss") { _, _, _, _ in }
+        try lose(run, at: instants.sorted(), boot: "third", seed: dice.next(), note: " of a second loss") {
+            _, _, _, _ in
+        }
         nested += images - before
     }
 
@@ -131,8 +140,12 @@ final class PowerLossCampaign {
 
     /// How it went, in lines.
     var summary: String {
-        var lines = ["\(images) images, \(nested) of them of a loss during or after a recovery; \(events) events, \(commits) commits"]
-        for (damage, count) in failed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) { lines.append("\(damage): \(count) wrong") }
+        var lines = [
+            "\(images) images, \(nested) of them of a loss during or after a recovery; \(events) events, \(commits) commits"
+        ]
+        for (damage, count) in failed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            lines.append("\(damage): \(count) wrong")
+        }
         return (lines + failures).joined(separator: "\n")
     }
 }

@@ -75,7 +75,10 @@ struct PowerLossCheck {
             }
         }
         do {
-            found.append(Int32(try handle.withStore { store throws(EngineError) in try store.currentSettings() }.durability.rawValue))
+            found.append(
+                Int32(
+                    try handle.withStore { store throws(EngineError) in try store.currentSettings() }.durability
+                        .rawValue))
         } catch {
             if isHonest { throw Wrong(text: "the settings can't be read: \(error.message)") }
             found.append(0)

@@ -53,7 +53,9 @@ enum PowerLossValue {
     /// Which write of which key it is; nil: it is none.
     static func parse(_ bytes: UnsafeRawBufferPointer) -> (key: Int, write: Int32)? {
         guard bytes.count >= 24 else { return nil }
-        func word(_ at: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        func word(_ at: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
         guard word(8) == UInt64(bytes.count),
             word(bytes.count - 8) == XXH64.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<bytes.count - 8]), seed: 7)
         else { return nil }
@@ -249,7 +251,9 @@ final class PowerLossActor {
     /// Enough small rows, all at once, for the index to split.
     private func bulk() throws {
         var changes: [(key: Int, value: [UInt8]?)] = []
-        for key in PowerLossRun.keys..<PowerLossRun.keys + PowerLossRun.bulkKeys { changes.append((key, next(key, length: 24))) }
+        for key in PowerLossRun.keys..<PowerLossRun.keys + PowerLossRun.bulkKeys {
+            changes.append((key, next(key, length: 24)))
+        }
         try commit { try self.transact(changes, thenThrow: false) }
     }
 
@@ -307,7 +311,8 @@ final class PowerLossActor {
             try value.withUnsafeBytes { v in
                 _ = try withStore { store throws(EngineError) in
                     try store.put(
-                        timeout: Self.timeout, KeyClass.text, k, form: ValueFormCode.bytes, value: v, RecordAttributes())
+                        timeout: Self.timeout, KeyClass.text, k, form: ValueFormCode.bytes, value: v, RecordAttributes()
+                    )
                 }
             }
         }

@@ -23,7 +23,8 @@ import Testing
                 let started = SystemCalls.monotonicClock()
                 for life in 0..<(lives ?? 2) {
                     let isLarge = life % 4 == 1
-                    let plan = PowerLossActor.Plan(operations: lives == nil ? (isLarge ? 60 : 300) : 1000, isLarge: isLarge)
+                    let plan = PowerLossActor.Plan(
+                        operations: lives == nil ? (isLarge ? 60 : 300) : 1000, isLarge: isLarge)
                     let instants = lives == nil && campaign.only == nil ? (isLarge ? 20 : 240) : Int.max
                     try campaign.live(seed: seed &+ UInt64(life), plan: plan, instants: instants, nestedEvery: 16)
                     if campaign.failures.count >= 12 { break }

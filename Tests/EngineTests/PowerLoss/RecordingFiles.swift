@@ -213,7 +213,8 @@ final class RecordingFiles: FileSystem {
     func makeDirectory(_ path: String, in directory: FileDescriptor?, mode: UInt32) throws(SystemError) {
         try recording { state throws(SystemError) in
             try real.makeDirectory(path, in: directory, mode: mode)
-            guard let place = place(path, directory, state), let status = try real.status(of: path, in: directory) else {
+            guard let place = place(path, directory, state), let status = try real.status(of: path, in: directory)
+            else {
                 return
             }
             _ = Self.add(place.0, isDirectory: true, inode: status.inode, &state)
@@ -223,7 +224,8 @@ final class RecordingFiles: FileSystem {
     func rename(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError) {
         try recording { state throws(SystemError) in
             try real.rename(from, to: to, in: directory)
-            guard let old = place(from, directory, state), let node = old.node, let new = place(to, directory, state) else {
+            guard let old = place(from, directory, state), let node = old.node, let new = place(to, directory, state)
+            else {
                 return
             }
             Self.enter(new.0, node, nil, &state)
@@ -234,7 +236,8 @@ final class RecordingFiles: FileSystem {
     func link(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError) {
         try recording { state throws(SystemError) in
             try real.link(from, to: to, in: directory)
-            guard let old = place(from, directory, state), let node = old.node, let new = place(to, directory, state) else {
+            guard let old = place(from, directory, state), let node = old.node, let new = place(to, directory, state)
+            else {
                 return
             }
             Self.enter(new.0, node, nil, &state)

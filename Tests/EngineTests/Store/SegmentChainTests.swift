@@ -10,7 +10,8 @@ import Testing
         environment.bootIdentity = { "first" }
         let handle = try StoreHandle(directory: path, options: StoreOptions(), environment: environment)
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in settings.durability = .none }
+            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in settings.durability = .none
+            }
         }
         let value = String(repeating: "v", count: 1000)
         for i in 0..<200 { try StoreTests.set(handle, "\(i)", value) }
@@ -78,7 +79,8 @@ import Testing
         let header = SegmentHeader(
             salt: identity.salt, storeID: identity.storeID, first: newest.limit, length: 65536, predecessor: active,
             predecessorEnd: CommitBlock.tail(block.word), head: 0, settings: 0, epoch: identity.epoch)
-        let abandoned = try scratch.files.open(SegmentHeader.name(newest.limit), in: log, [.write, .create, .exclusive])
+        let abandoned = try scratch.files.open(
+            SegmentHeader.name(newest.limit), in: log, [.write, .create, .exclusive])
         try scratch.files.truncate(abandoned, to: 65536)
         try scratch.files.write(abandoned, header.encoded(), at: 0)
 

@@ -22,7 +22,9 @@ import Testing
         return found.record.map { String(decoding: $0.value, as: UTF8.self) }
     }
 
-    static func withBytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws(EngineError) -> R) throws(EngineError) -> R {
+    static func withBytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws(EngineError) -> R)
+        throws(EngineError) -> R
+    {
         let bytes = Array(text.utf8)
         let result = bytes.withUnsafeBytes { buffer -> Result<R, EngineError> in
             do throws(EngineError) { return .success(try body(buffer)) } catch { return .failure(error) }
