@@ -422,15 +422,19 @@ struct LogBuilder {
         files[name] = bytes
     }
 
-    /// A `meta` of the boot "golden" that knows no more than what is durable.
+    /// A `meta` of the boot "golden" whose commit block ends where the log was durable.
     static func meta(synced: Position, format: UInt32 = 1) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: CommitBlock.fileSize)
         var identity = StoreIdentity(
             storeID: storeID, salt: salt, epoch: TestStore.epoch / 1000, boot: StoreIdentity.bootWords("golden"),
             device: 0, inode: 0)
         identity.format = format
-        bytes.replaceSubrange(512..<640, with: identity.encoded())
-        bytes.replaceSubrange(64..<72, with: Self.bytes(synced))
-        return bytes
+        let base = UnsafeMutableRawPointer.allocate(byteCount: CommitBlock.fileSize, alignment: 64)
+        defer { base.deallocate() }
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: CommitBlock.fileSize)
+        let block = CommitBlock(base: base)
+        block.publish(tail: synced, head: 0, CommitBlock.Counters())
+        block.synced.store(synced)
+        (base + CommitBlock.identityOffset).copyMemory(from: identity.encoded(), byteCount: StoreIdentity.size)
+        return Array(UnsafeRawBufferPointer(start: base, count: CommitBlock.fileSize))
     }
 }

@@ -36,7 +36,9 @@ import Testing
         case 3: value = TestValue(4, [UInt8](repeating: 7, count: Int.random(in: 65_530..<65_540, using: &random)))
         default: value = TestValue(3, Array(String(repeating: "v", count: Int.random(in: 0..<60, using: &random)).utf8))
         }
-        if Int.random(in: 0..<4, using: &random) == 0 { value.expiry = Int64.random(in: 1 ... .max, using: &random) }
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            value.expiry = Int64.random(in: .max / 2 ... .max, using: &random)
+        }
         if Int.random(in: 0..<4, using: &random) == 0 {
             value.tag = TestTag("tag \(Int.random(in: 0..<5, using: &random))")
         }

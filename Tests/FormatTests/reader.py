@@ -322,7 +322,7 @@ class Store:
             if same_boot and self.meta.is_intact:
                 self.believed_end = self.meta.tail
                 self.head = max(self.head, self.meta.head)
-            else:
+            elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
                 self.believed_end = self.meta.synced
         self.scan()
 

@@ -71,6 +71,8 @@ extension ModelRun {
         guard let row = model.live(key) else { return }
         let pops = chance(2)
         note("misread \(key), pop \(pops)")
+        // What is taken back again counts for the store times.
+        if pops { _ = model.stamp() }
         try expect(.typeMismatch, "misread \(key), \(row.value)") {
             try cache.misread(key.native, row.value, pop: pops)
         }
