@@ -28,6 +28,9 @@ extension Store {
         _ path: String, directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus,
         content: StoreDirectory.Content, options: StoreOptions, environment: Environment
     ) throws(EngineError) -> Store {
+        // What is closed again must not stay in the table: the number becomes another file's, which a fork would then take away.
+        var registered = [directory]
+        defer { for file in registered { ForkGuard.unregister(file) } }
         do {
             let files = environment.files
             ForkGuard.register(directory)
@@ -39,6 +42,7 @@ extension Store {
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
+            registered.append(openFile)
             let isAlone = try files.lock(openFile, .exclusive)
             let logDirectory = try StoreDirectory.subdirectory("log", in: directory, files: files)
 
@@ -72,12 +76,12 @@ extension Store {
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
             }
+            // From here on the store takes them off.
+            registered = []
             return store
         } catch let error as SystemError {
-            ForkGuard.unregister(directory)
             throw EngineError(error)
         } catch let error as EngineError {
-            ForkGuard.unregister(directory)
             throw error
         } catch {
             throw EngineError(.io, "\(error)", path: path)
