@@ -2,19 +2,78 @@ import Testing
 
 @testable import DiskCacheEngine
 
-/// What a tree ought to hold, in plain arrays.
+/// What a tree ought to hold: a sorted array.
 struct TreeModel: Equatable {
-    var values: [[UInt8]: [UInt8]] = [:]
+    private(set) var sorted: [TreeEntry] = []
 
-    /// All entries in order.
-    var sorted: [TreeEntry] {
-        values.map { TreeEntry(key: $0.key, value: $0.value) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    var count: Int { sorted.count }
+
+    subscript(key: [UInt8]) -> [UInt8]? {
+        get {
+            let index = lowerBound(key)
+            return index < sorted.count && sorted[index].key == key ? sorted[index].value : nil
+        }
+        set {
+            let index = lowerBound(key)
+            let isThere = index < sorted.count && sorted[index].key == key
+            if let newValue {
+                if isThere {
+                    sorted[index].value = newValue
+                } else {
+                    sorted.insert(TreeEntry(key: key, value: newValue), at: index)
+                }
+            } else if isThere {
+                sorted.remove(at: index)
+            }
+        }
+    }
+
+    /// The index of the first entry that doesn't lie before `key`.
+    func lowerBound(_ key: [UInt8]) -> Int {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if Self.isBefore(sorted[middle].key, key) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The entries of a range.
+    func entries(_ range: BTreeRange) -> [TreeEntry] {
+        var start = 0
+        var end = sorted.count
+        if let lower = range.lower {
+            start = lowerBound(lower.key)
+            if !lower.isIncluded, start < end, sorted[start].key == lower.key { start += 1 }
+        }
+        if let upper = range.upper {
+            end = lowerBound(upper.key)
+            if upper.isIncluded, end < sorted.count, sorted[end].key == upper.key { end += 1 }
+        }
+        return start < end ? Array(sorted[start..<end]) : []
+    }
+
+    /// `ByteOrder`, which a test holds against the standard library, since that is slow in debug builds.
+    static func isBefore(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        a.withUnsafeBytes { a in
+            b.withUnsafeBytes { b in
+                guard let left = a.baseAddress, let right = b.baseAddress else { return a.count < b.count }
+                return ByteOrder.compare(left, a.count, right, b.count) < 0
+            }
+        }
     }
 }
 
 struct TreeEntry: Equatable {
     var key: [UInt8]
     var value: [UInt8]
+
+    /// That of the standard library takes most of a test's time in debug builds.
+    static func == (a: Self, b: Self) -> Bool {
+        a.key.count == b.key.count && !TreeModel.isBefore(a.key, b.key) && !TreeModel.isBefore(b.key, a.key)
+            && a.value == b.value
+    }
 }
 
 /// A file of trees in a directory of its own, with what the tests do to it.
