@@ -1,4 +1,4 @@
-/// The order of byte strings: that of `memcmp`, a prefix before what it begins.
+/// Byte strings: their order, which is that of `memcmp`, a prefix before what it begins; and copies of short ones.
 enum ByteOrder {
     /// Below 0, 0 or above 0, as `a` comes before `b`, equals it or comes after it.
     @inline(__always)
@@ -38,6 +38,26 @@ enum ByteOrder {
         var head: UInt64 = 0
         for at in 0..<count { head |= UInt64(bytes.load(fromByteOffset: at, as: UInt8.self)) &<< UInt64(56 &- 8 &* at) }
         return head
+    }
+
+    /// Copies bytes; few of them faster than a call does. The two must not overlap.
+    @inline(__always)
+    static func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int) {
+        if count > 16 {
+            target.copyMemory(from: source, byteCount: count)
+        } else if count >= 8 {
+            let (first, last) = (word(source, 0), word(source, count &- 8))
+            target.storeBytes(of: first.littleEndian, as: UInt64.self)
+            target.storeBytes(of: last.littleEndian, toByteOffset: count &- 8, as: UInt64.self)
+        } else if count >= 4 {
+            let (first, last) = (half(source, 0), half(source, count &- 4))
+            target.storeBytes(of: first.littleEndian, as: UInt32.self)
+            target.storeBytes(of: last.littleEndian, toByteOffset: count &- 4, as: UInt32.self)
+        } else {
+            for at in 0..<count {
+                target.storeBytes(of: source.load(fromByteOffset: at, as: UInt8.self), toByteOffset: at, as: UInt8.self)
+            }
+        }
     }
 
     @inline(__always) private static func word(_ p: UnsafeRawPointer, _ at: Int) -> UInt64 {

@@ -104,7 +104,9 @@ import Testing
             default: at = 32 + random.below(end - 32)
             }
             let old = start.load(fromByteOffset: at, as: UInt8.self)
-            let choices: [UInt8] = [0, 1, 0x7F, 0x80, 0xFF, old &+ 1, old &- 1, UInt8(truncatingIfNeeded: random.next())]
+            let choices: [UInt8] = [
+                0, 1, 0x7F, 0x80, 0xFF, old &+ 1, old &- 1, UInt8(truncatingIfNeeded: random.next()),
+            ]
             start.storeBytes(of: choices[random.below(choices.count)], toByteOffset: at, as: UInt8.self)
         }
         // Another page's content in this place, or one child instead of another.

@@ -9,9 +9,10 @@ import Testing
 
     /// In state n key i is there unless (i + n) % 3 is 0, with n for its value.
     private static func changes(_ state: Int) throws -> BTreeChanges {
-        try TreeFixture.changes((0..<keyCount).map { key in
-            (keyBytes(key), (key + state) % 3 == 0 ? nil : TreeFixture.number(state))
-        })
+        try TreeFixture.changes(
+            (0..<keyCount).map { key in
+                (keyBytes(key), (key + state) % 3 == 0 ? nil : TreeFixture.number(state))
+            })
     }
 
     private static func keyBytes(_ key: Int) -> [UInt8] {
@@ -55,8 +56,9 @@ import Testing
         for state in 2...80 { try publish(fixture, state) }
         counts.isDone.store(true, ordering: .relaxed)
         group.join()
-        print("scansAreNeverMixed: \(counts.scans.load(ordering: .relaxed)) scans, "
-            + "\(counts.moved.load(ordering: .relaxed)) went on in a later batch")
+        print(
+            "scansAreNeverMixed: \(counts.scans.load(ordering: .relaxed)) scans, "
+                + "\(counts.moved.load(ordering: .relaxed)) went on in a later batch")
         #expect(counts.wrong.load(ordering: .relaxed) == 0)
         #expect(counts.scans.load(ordering: .relaxed) > 4)
         _ = try BTreeChecker.check(fixture.pager)
@@ -100,7 +102,8 @@ import Testing
         for round in 0..<120 {
             let pager = pagers[random.below(2)]
             let batch = try BTreeBatch(pager)
-            let list = (0..<40).map { _ in (key: random.key(), value: random.bytes(4) as [UInt8]?) }
+            let list =
+                (0..<40).map { _ in (key: random.key(), value: random.bytes(4) as [UInt8]?) }
                 + model.sorted.filter { _ in random.below(12) == 0 }.map { (key: $0.key, value: nil) }
             for (key, value) in list { model[key] = value }
             try batch.apply(TreeFixture.changes(list), to: .key)

@@ -38,7 +38,7 @@ final class BTreeBatch {
     private let work: BTreeWorkspace
     private var root: FileRoot
     private var isOpen = true
-    private var delta = 0
+    @exclusivity(unchecked) private var delta = 0
 
     /// The number that the batch will have.
     var number: UInt64 { root.batch }
@@ -254,7 +254,9 @@ final class BTreeBatch {
         var number = range.lowerBound
         var isChanged = false
         while number < range.upperBound {
-            guard let child = try pager.childIndex(page, changes.key(number), from: at, view, work.scratch) else { break }
+            guard let child = try pager.childIndex(page, changes.key(number), from: at, view, work.scratch) else {
+                break
+            }
             append(page, at..<child, to: list)
             at = child + 1
             var end = number + 1

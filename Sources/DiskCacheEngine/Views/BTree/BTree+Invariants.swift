@@ -61,7 +61,9 @@ struct BTreeChecker {
         for index in 0..<page.count { keys.append(try key(page, index)) }
         try checkPrefix(page, keys)
         let hasLongKeys = level == 0 && page.hasLongKeys
-        guard (reference.flags == PageLayout.overflowBeneath) == hasLongKeys else { throw wrong("a mark for long keys") }
+        guard (reference.flags == PageLayout.overflowBeneath) == hasLongKeys else {
+            throw wrong("a mark for long keys")
+        }
         if level == 0 {
             report.leaves += 1
             report.leafBytes += Int(Page.short(page.base, PageLayout.end))

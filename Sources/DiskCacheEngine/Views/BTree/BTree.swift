@@ -107,7 +107,7 @@ final class BTreeEntries {
     }
 
     private let bytes = ByteBuffer(capacity: 8192)
-    private var places: [Place] = []
+    @exclusivity(unchecked) private var places: [Place] = []
 
     init() { places.reserveCapacity(64) }
 

@@ -13,8 +13,8 @@ final class BTreeChanges {
     }
 
     private let bytes = ByteBuffer(capacity: 64 << 10)
-    private(set) var changes: [Change] = []
-    private var isSorted = true
+    @exclusivity(unchecked) private(set) var changes: [Change] = []
+    @exclusivity(unchecked) private var isSorted = true
 
     /// How many changes there are; after `sort` each is of another key.
     var count: Int { changes.count }

@@ -1,8 +1,8 @@
 /// Bytes that lie end to end and are all let go of at once. What it has handed out stays where it is until `reset`.
 final class ByteArena {
-    private var blocks: [UnsafeMutableRawBufferPointer] = []
-    private var block = 0
-    private var used = 0
+    @exclusivity(unchecked) private var blocks: [UnsafeMutableRawBufferPointer] = []
+    @exclusivity(unchecked) private var block = 0
+    @exclusivity(unchecked) private var used = 0
     private static let blockSize = 64 << 10
 
     deinit {
@@ -52,9 +52,9 @@ final class ByteArena {
 
 /// Bytes that lie in one piece and may grow, which moves them.
 final class ByteBuffer {
-    private(set) var base: UnsafeMutableRawPointer
-    private(set) var count = 0
-    private var capacity: Int
+    @exclusivity(unchecked) private(set) var base: UnsafeMutableRawPointer
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity: Int
 
     init(capacity: Int = 4096) {
         self.capacity = capacity
@@ -80,7 +80,7 @@ final class ByteBuffer {
     @inline(__always)
     func append(_ bytes: UnsafeRawPointer, _ added: Int) {
         reserve(added)
-        (base + count).copyMemory(from: bytes, byteCount: added)
+        ByteOrder.copy(bytes, to: base + count, added)
         count &+= added
     }
 

@@ -2,7 +2,8 @@
 ///
 /// Pages are written once, whole, and never changed. The writer's; `PageLayout` draws what it makes.
 final class PageBuilder {
-    private unowned let pager: Pager
+    /// The owner of the memory of which this is a part.
+    private unowned(unsafe) let pager: Pager
     /// The page that is being made.
     private let image = PageBuffer()
     private let scratch = PageBuffer()
@@ -49,14 +50,13 @@ final class PageBuilder {
         guard list.count > 0 else { return }
         // The first cell of a branch has no key: children before it are gone.
         if run.level > 0 { try release(list[0].chain, list[0].keyCount) }
-        var target = Int.max
-        if cut(list, from: 0, level: run.level, target: target).end < list.count {
-            target = PageLayout.fill
-            if !run.isRightmost {
-                let total = size(of: list, level: run.level)
-                let pages = (total + PageLayout.fill - 1) / PageLayout.fill
-                target = max(total / max(pages, 1), PageLayout.pageSize / 2)
-            }
+        let whole = cut(list, from: 0, level: run.level, target: .max)
+        if whole.end == list.count { return try writePage(list, 0, whole, &run) }
+        var target = PageLayout.fill
+        if !run.isRightmost {
+            let total = size(of: list, level: run.level)
+            let pages = (total + PageLayout.fill - 1) / PageLayout.fill
+            target = max(total / max(pages, 1), PageLayout.pageSize / 2)
         }
         var start = 0
         while start < list.count {
@@ -86,10 +86,19 @@ final class PageBuilder {
             var shared = 0
             if page.end >= firstKey {
                 added &+= Self.keySize(entry)
-                shared =
-                    page.end == firstKey
-                    ? min(entry.pointee.inlineCount, PageLayout.inlineHead)
-                    : min(page.prefix, PageEntry.commonPrefix(entries[firstKey], entry.pointee))
+                if page.end == firstKey {
+                    shared = min(entry.pointee.inlineCount, PageLayout.inlineHead)
+                } else {
+                    // Of one old page, or short of anything to lose: nothing to compare.
+                    let first = entries + firstKey
+                    let isSure =
+                        page.prefix == 0
+                        || first.pointee.prefix == entry.pointee.prefix
+                            && page.prefix <= min(first.pointee.prefixCount, entry.pointee.prefixCount)
+                    shared =
+                        isSure
+                        ? page.prefix : min(page.prefix, PageEntry.commonPrefix(first.pointee, entry.pointee))
+                }
             }
             let size = bytes &+ added &- shared &* max(0, page.end &- firstKey)
             if page.end > start, size > PageLayout.pageSize { return page }
@@ -179,7 +188,7 @@ final class PageBuilder {
         }
         if level == 0 {
             let count = Int(entry.pointee.valueCount)
-            (base + at).copyMemory(from: entry.pointee.value, byteCount: count)
+            ByteOrder.copy(entry.pointee.value, to: base + at, count)
             at &+= count
         }
         base.storeBytes(of: flags, toByteOffset: start, as: UInt8.self)
@@ -187,7 +196,8 @@ final class PageBuilder {
     }
 
     /// Completes the header of the image and copies it into a free page.
-    private func finish(kind: UInt8, level: Int, count: Int, prefix: Int, end: Int) throws(EngineError) -> PageReference {
+    private func finish(kind: UInt8, level: Int, count: Int, prefix: Int, end: Int) throws(EngineError) -> PageReference
+    {
         guard let page = pager.allocator?.take(), let batch = pager.allocator?.batch else {
             throw pager.damaged("no batch is being written")
         }

@@ -86,19 +86,19 @@ struct PageEntry {
         let split = Int(prefixCount)
         if start < split {
             let count = min(split, end) &- start
-            target.copyMemory(from: prefix + start, byteCount: count)
-            if end > split { (target + count).copyMemory(from: suffix, byteCount: end &- split) }
+            ByteOrder.copy(prefix + start, to: target, count)
+            if end > split { ByteOrder.copy(suffix, to: target + count, end &- split) }
         } else {
-            target.copyMemory(from: suffix + (start &- split), byteCount: end &- start)
+            ByteOrder.copy(suffix + (start &- split), to: target, end &- start)
         }
     }
 }
 
 /// A list of entries that keeps its memory.
 final class EntryList {
-    private(set) var entries: UnsafeMutablePointer<PageEntry>
-    private(set) var count = 0
-    private var capacity = 256
+    @exclusivity(unchecked) private(set) var entries: UnsafeMutablePointer<PageEntry>
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity = 256
 
     init() { entries = .allocate(capacity: capacity) }
 

@@ -183,7 +183,8 @@ final class Pager: @unchecked Sendable {
             let address = base + PageLayout.root(ofBatch: batch)
             StepPoint.access(.load, address)
             // A root is written again only after another was published: torn, or of another batch, means that the number moved.
-            let found = withUnsafeTemporaryAllocation(byteCount: PageLayout.rootSize, alignment: 8) { raw -> Snapshot? in
+            let found = withUnsafeTemporaryAllocation(byteCount: PageLayout.rootSize, alignment: 8) {
+                raw -> Snapshot? in
                 guard let copy = raw.baseAddress else { return nil }
                 copy.copyMemory(from: address, byteCount: PageLayout.rootSize)
                 guard FileRoot.isWhole(copy, seed: seed), FileRoot.word(copy, 0) == batch, batch < 1 << 62 else {
@@ -205,7 +206,9 @@ final class Pager: @unchecked Sendable {
     /// The published root of all trees: for the writer.
     func fileRoot() throws(EngineError) -> FileRoot {
         let batch = batchWord.acquire()
-        guard let root = root(at: PageLayout.root(ofBatch: batch)), root.batch == batch else { throw damaged("its root") }
+        guard let root = root(at: PageLayout.root(ofBatch: batch)), root.batch == batch else {
+            throw damaged("its root")
+        }
         return root
     }
 
@@ -281,7 +284,8 @@ final class Pager: @unchecked Sendable {
     }
 
     @inline(never) func damaged(_ what: String) -> EngineError {
-        EngineError(.corrupted, "the ordered views are damaged (\(what)); they are built again from the log", path: file.path)
+        EngineError(
+            .corrupted, "the ordered views are damaged (\(what)); they are built again from the log", path: file.path)
     }
 
     // MARK: Growing
