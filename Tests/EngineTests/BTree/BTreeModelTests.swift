@@ -14,7 +14,7 @@ import Testing
         var nextRow = 0
         for number in 1...300 {
             // Every third stretch of 30 batches mostly deletes.
-            let deletions = number / 30 % 3 == 2 ? 85 : 15
+            let deletions = number / 30 % 3 == 2 ? 85 : keys.count > 4000 ? 55 : 15
             var list: [(key: [UInt8], value: [UInt8]?)] = []
             for _ in 0..<(number % 10 == 0 ? 1200 : 180) {
                 let isKnown = !known.isEmpty && random.below(100) < max(40, deletions)

@@ -91,6 +91,35 @@ import Testing
         return reversed ? next == -1 : next == keyCount
     }
 
+    /// While batch b + 2 is being written, all of root b can still be read; once it is published, no page of b is believed.
+    @Test func aBatchInWorkLeavesTheLastTwoRoots() throws {
+        let fixture = try TreeFixture()
+        for state in 1...12 { try publish(fixture, state) }
+        for state in 13...20 {
+            let cursor = BTree(fixture.pager, .key).cursor(reversed: state % 2 == 0)
+            let entries = BTreeEntries()
+            #expect(try cursor.next(entries, limit: 10) == 10)
+            let batch = cursor.batch
+            try publish(fixture, state)
+            let next = try BTreeBatch(fixture.pager)
+            try next.apply(Self.changes(state + 100), to: .key)
+            var read = 10
+            while read < 700, try cursor.next(entries, limit: 10) > 0 {
+                read += entries.count
+                #expect(cursor.batch == batch)
+                for index in 0..<entries.count {
+                    #expect([UInt8](entries.value(index)) == TreeFixture.number(state - 1))
+                }
+            }
+            #expect(read == 700)
+            if state == 20 {
+                try next.publish(position: UInt64(state + 100))
+                #expect(try cursor.next(entries) > 0)
+                #expect(cursor.batch == batch + 2)
+            }
+        }
+    }
+
     /// Two writers in turns, as two processes that take the flock from each other.
     @Test func writersInTurns() throws {
         var random = TreeRandom(for: "writersInTurns")

@@ -13,7 +13,7 @@
             let fixture = try TreeFixture()
             var model = TreeModel()
             var kills = 0
-            for number in 1...30 {
+            for number in 1...40 {
                 let before = model
                 let list = BTreeCrashTests.randomChanges(&random, &model, number == 1 ? 150 : 30)
                 let step = random.below(6) + 1
@@ -27,7 +27,7 @@
                         isPublished = (try? BTree(fixture.pager, .key).position().position) == UInt64(number)
                     }
                     let isRoot = point != .treesPageWritten
-                    if isRoot || steps % 3 == step % 3, let image = try? fixture.image() {
+                    if isRoot || steps % 2 == step % 2, let image = try? fixture.image() {
                         images.append((image, isPublished))
                     }
                 }
