@@ -15,6 +15,7 @@ final class BTreeWorkspace {
     let right = PageBuffer()
     let pair = EntryList()
     let merged = EntryList()
+    @exclusivity(unchecked) var edit = LeafEdit()
     let builder: PageBuilder
 
     init(_ pager: Pager) { builder = PageBuilder(pager) }
@@ -187,6 +188,14 @@ final class BTreeBatch {
         let page = parent.child.page == 0 ? nil : try load(parent.child, level: 0, into: work.levels[0].page)
         let count = page?.count ?? 0
         let view = work.builder.view
+        if let page, range.count <= LeafEdit.maximumChanges,
+            try work.edit.plan(page, changes, range, pager, view, work.scratch)
+        {
+            if work.edit.isEmpty { return run.references.append(parent) }
+            pager.allocator?.release(parent.child.page, born: page.batch)
+            delta += work.edit.delta
+            return try work.builder.write(work.edit, of: page, changes, &run)
+        }
         var at = 0
         var isChanged = false
         for number in range {
@@ -204,7 +213,7 @@ final class BTreeBatch {
                         delta -= 1
                         isChanged = true
                     } else {
-                        let isSame = Self.isEqual(old, value)
+                        let isSame = page.leafCell(bound.index).hasValue(value)
                         if let start = value.baseAddress { old.value = start }
                         old.valueCount = UInt8(truncatingIfNeeded: value.count)
                         list.append(old)
@@ -234,12 +243,6 @@ final class BTreeBatch {
     @inline(__always)
     private func append(_ page: Page, _ range: Range<Int>, to list: EntryList) {
         for index in range { list.append(PageEntry(page, index)) }
-    }
-
-    private static func isEqual(_ entry: PageEntry, _ value: UnsafeRawBufferPointer) -> Bool {
-        guard Int(entry.valueCount) == value.count else { return false }
-        guard let start = value.baseAddress, value.count > 0 else { return true }
-        return ByteOrder.commonPrefix(entry.value, start, value.count) == value.count
     }
 
     private func rewriteBranch(

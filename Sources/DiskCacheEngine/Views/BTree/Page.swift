@@ -18,6 +18,14 @@ struct Cell {
     /// In a leaf.
     let value: UnsafeRawPointer
     let valueCount: Int
+
+    /// Whether its value has these bytes.
+    @inline(__always)
+    func hasValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard valueCount == bytes.count else { return false }
+        guard let start = bytes.baseAddress else { return true }
+        return ByteOrder.commonPrefix(value, start, valueCount) == valueCount
+    }
 }
 
 /// A leaf or branch that was copied out of the file and checked: offsets, lengths and page numbers of all its cells lie in
@@ -96,11 +104,11 @@ struct Page {
             && page >= PageLayout.firstTreePage && page < filePages
     }
 
-    @inline(__always) private func cellEnd(_ index: Int) -> Int {
+    @inline(__always) func cellEnd(_ index: Int) -> Int {
         Int(Self.short(base, PageLayout.cellEnds &+ 2 &* index))
     }
 
-    @inline(__always) private func cellStart(_ index: Int) -> Int {
+    @inline(__always) func cellStart(_ index: Int) -> Int {
         index == 0 ? firstCell : cellEnd(index &- 1)
     }
 
@@ -141,6 +149,9 @@ struct Page {
             page: Self.half(base, start &+ 1), check: Self.half(base, start &+ 5),
             flags: base.load(fromByteOffset: start, as: UInt8.self) & PageLayout.overflowBeneath)
     }
+
+    /// Where the last cell ends.
+    var cellsEnd: Int { cellEnd(count - 1) }
 
     /// The cell of either kind of page.
     @inline(__always) func cell(_ index: Int) -> Cell { isLeaf ? leafCell(index) : branchCell(index) }

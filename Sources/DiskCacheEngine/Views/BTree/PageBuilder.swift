@@ -133,6 +133,19 @@ final class PageBuilder {
 
     // MARK: Writing
 
+    /// Writes a page that an edit makes of one.
+    func write(_ edit: LeafEdit, of page: Page, _ changes: BTreeChanges, _ run: inout Run) throws(EngineError) {
+        let count = edit.make(page, changes, into: image.base)
+        var reference = try finish(
+            kind: PageLayout.leaf, level: 0, count: count, prefix: page.prefixCount, end: edit.size)
+        // Long keys neither came nor went.
+        reference.flags = run.key.child.flags
+        var entry = run.key
+        entry.child = reference
+        entry.isUnderfull = edit.size < PageLayout.underfull && !run.isRightmost
+        run.references.append(entry)
+    }
+
     private func writePage(_ list: EntryList, _ start: Int, _ cut: Cut, _ run: inout Run) throws(EngineError) {
         let level = run.level
         let firstKey = level == 0 ? start : start + 1
