@@ -39,6 +39,8 @@ extension Store {
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
+            var isOpen = false
+            defer { if !isOpen { ForkGuard.unregister(openFile) } }
             let isAlone = try files.lock(openFile, .exclusive)
             let logDirectory = try StoreDirectory.subdirectory("log", in: directory, files: files)
 
@@ -68,6 +70,7 @@ extension Store {
                 metaBase: opened.base, lock: WriteLock(files: files, file: lockFile, block: block, identity: ownerWord),
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
+            isOpen = true
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
@@ -260,6 +263,11 @@ extension Store {
         else {
             return doubt("the newest segment of the log is missing or damaged")
         }
+        if state.counters.settings != 0 {
+            guard case .record(let record) = try log.record(at: state.counters.settings),
+                record.kind == RecordKind.system.rawValue
+            else { return doubt("the settings are damaged") }
+        }
         if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
             let size: Int
             do throws(SystemError) {
@@ -321,8 +329,8 @@ extension Store {
         let state = block.read()
         let sameBoot = !metaIsNew && boot != (0, 0) && identity.boot == boot && state.isIntact
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        let known = Set(log.segments.map(\.first))
-        try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
+        log.forgetSegments()
+        try log.adopt(chain.links.map(\.segment.first))
         let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
