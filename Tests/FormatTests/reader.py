@@ -162,7 +162,7 @@ def read_segments(store, store_id):
                 if segment.store_id == store_id:
                     believed.append(segment)
                     continue
-        if any(data[:128]):
+        if any(data[:128]) and not believed:
             gaps.append(int(name[:16], 16) + len(data))
     return believed, gaps
 
@@ -250,6 +250,9 @@ class Record:
         self.is_intact = check == (wanted or 1)
         return self
 
+    def has_file(self):
+        return self.kind == PUT and 6 <= self.form <= 8
+
     def identity(self):
         return (1 if self.key_class == 2 else self.key_class, self.key)
 
@@ -317,6 +320,8 @@ class Store:
         self.head = self.links[-1].head if self.links else 0
         self.salt = self.meta.salt if self.meta else self.links[-1].salt if self.links else 0
         self.epoch = self.meta.epoch if self.meta else self.links[-1].epoch if self.links else 0
+        if self.gaps and self.links:
+            self.head = max(self.head, self.newest_head())
         self.believed_end = 0
         if self.meta:
             if same_boot and self.meta.is_intact:
@@ -326,14 +331,38 @@ class Store:
                 self.believed_end = self.meta.synced
         self.scan()
 
+    def newest_head(self):
+        segment = self.links[-1]
+        position, head, pending = segment.first_record, 0, 0
+        stop = min(segment.first + len(segment.data), segment.limit)
+        while True:
+            record = self.record_in(segment, position, stop)
+            if not record or not record.is_intact:
+                return head
+            if record.kind == HEAD and self.word(record) >= segment.first:
+                pending = self.word(record)
+            if record.kind == VOID and self.word(record) <= pending:
+                pending = 0
+            if record.commit:
+                head, pending = max(head, pending), 0
+            position = record.end
+
     def scan(self):
         pending = []
+        held = []
         end = self.head
         position = self.head
         torn = False
+        is_cut = False
+        below_gap = True
         for index, segment in enumerate(self.links):
             if segment.limit <= self.head:
                 continue
+            lost = segment.predecessor_end if segment.predecessor else 0
+            if below_gap and lost > position and lost > self.believed_end:
+                is_cut = True
+                break
+            below_gap = segment.end is None
             is_newest = index == len(self.links) - 1
             position = max(position, segment.first_record)
             # Where the records end, and how far there are bytes to read.
@@ -349,9 +378,12 @@ class Store:
                     pending.append(record)
                     position = record.end
                     if record.commit:
-                        self.apply(pending)
+                        if position <= self.believed_end:
+                            self.apply(pending)
+                            end = position
+                        else:
+                            held.append((pending, position))
                         pending = []
-                        end = position
                     continue
                 if position >= self.believed_end:
                     torn = True
@@ -376,14 +408,34 @@ class Store:
             if torn:
                 rest = segment.data[position - segment.first :]
                 if not is_newest or any(rest):
-                    self.cut = end
+                    is_cut = True
                 break
             if is_newest and position < segment.limit:
-                self.cut = end
-        if pending:
+                is_cut = True
+        count = self.whole_transactions(held)
+        for records, behind in held[:count]:
+            self.apply(records)
+            end = behind
+        if is_cut or pending or count < len(held):
             self.cut = end
         # What lay below the head may be gone rightly.
         self.gaps = [gap for gap in self.gaps if gap > self.head]
+
+    def whole_transactions(self, held):
+        count = len(held)
+        while True:
+            newest = {}
+            for number, (records, _) in enumerate(held[:count]):
+                for record in records:
+                    if record.kind in (PUT, TOMBSTONE):
+                        newest[record.identity()] = (number, record)
+                    elif record.kind == HEAD:
+                        head = self.word(record)
+                        newest = {key: value for key, value in newest.items() if value[1].position >= head}
+            bad = [n for n, r in newest.values() if r.has_file() and self.value_file(r.value) is None]
+            if not bad:
+                return count
+            count = min(bad)
 
     def record_in(self, segment, position, stop):
         return Record.at(segment.data, position - segment.first, position, stop - position, self.salt)
@@ -415,7 +467,7 @@ class Store:
 
     def row(self, record):
         value = record.value
-        if 6 <= record.form <= 8:
+        if record.has_file():
             value = self.value_file(value)
         tag = record.tag and {"form": record.tag[0], "bytes": record.tag[1].hex()}
         return {

@@ -37,6 +37,7 @@ struct LogScanner {
     ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
         var gaps: [Gap] = []
         var segments: [Segment] = []
+        var unusable: [Position: String] = [:]
         var expected = storeID
         do throws(SystemError) {
             let names = try files.list(directory)
@@ -54,8 +55,12 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        let end = first + UInt64(status?.size ?? 0)
-                        gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
+                        unusable[first] = why
+                        // Below whole segments it is missed only if one of them names it: else a recovery passed it over.
+                        if segments.isEmpty {
+                            let end = first + UInt64(status?.size ?? 0)
+                            gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
+                        }
                     }
                 }
             }
@@ -75,7 +80,8 @@ struct LogScanner {
                 if current.header.predecessorEnd > head {
                     gaps.append(
                         Gap(
-                            text: "segment \(SegmentHeader.name(predecessor)) is missing or damaged",
+                            text: "segment \(SegmentHeader.name(predecessor)): "
+                                + (unusable[predecessor] ?? "it is missing"),
                             end: current.header.predecessorEnd))
                 }
                 guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
@@ -97,9 +103,16 @@ struct LogScanner {
     /// `visit` may keep nothing of a record.
     func scan(from start: Position, _ visit: (Outcome) throws(EngineError) -> Void) throws(EngineError) {
         var position = start
+        var isJoined = false
         for (index, link) in links.enumerated() {
             let segment = link.segment
             if segment.limit <= start { continue }
+            // Where a segment is missing whose end isn't believed, nothing that follows is a prefix.
+            let lost = segment.header.predecessorEnd
+            if !isJoined, segment.header.predecessor != 0, lost > position, lost > believedEnd {
+                return try visit(.end(position, isClean: false))
+            }
+            isJoined = link.end != nil
             if position < segment.firstRecord { position = segment.firstRecord }
             let isLast = index == links.count - 1
             let bytes: [UInt8]
@@ -123,6 +136,27 @@ struct LogScanner {
             if ended { return }
         }
         try visit(.end(position, isClean: links.isEmpty))
+    }
+
+    /// The greatest head that a committed record of the newest segment names, if it lies in that segment: what is below it
+    /// counts for nothing, and segments that held it may be gone rightly. 0: there is none.
+    func newestHead() throws(EngineError) -> Position {
+        guard let newest = links.last else { return 0 }
+        let first = newest.segment.first
+        let link = Link(segment: newest.segment, end: nil)
+        let scanner = LogScanner(files: files, salt: salt, links: [link], believedEnd: 0)
+        var head: Position = 0
+        var pending: Position = 0
+        try scanner.scan(from: newest.segment.firstRecord) { (outcome) throws(EngineError) in
+            guard case .record(let record) = outcome else { return }
+            if record.kind == RecordKind.head.rawValue, record.valueWord >= first { pending = record.valueWord }
+            if record.kind == RecordKind.void.rawValue, record.valueWord <= pending { pending = 0 }
+            if record.isCommit {
+                head = max(head, pending)
+                pending = 0
+            }
+        }
+        return head
     }
 
     /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.

@@ -99,7 +99,7 @@ extension Store {
         try log.mapNewSegments(upTo: tail)
         block.syncing.store(1)
         do throws(SystemError) {
-            try valueFiles.sync(try valueFilesNamed(from: from, to: tail))
+            if state.counters.fileBytes != 0 { try valueFiles.sync(try valueFilesNamed(from: from, to: tail)) }
             for segment in log.segments where segment.limit > from && segment.first < tail {
                 let window = log.window
                 if segment.first >= window.start {
@@ -110,6 +110,8 @@ extension Store {
             }
             try files.syncDirectory(log.directory)
             try files.syncDirectory(directory)
+            // Once: whoever made the store's directory may have been killed before that was durable.
+            if from == 0 { try StoreDirectory.syncDirectory("..", in: directory, files) }
         } catch {
             if Self.isHarmless(error) {
                 block.syncing.store(0)
@@ -125,9 +127,8 @@ extension Store {
         block.syncing.store(0)
     }
 
-    /// Names of the value files that records of a range carry; empty at once where the store has none.
+    /// Names of the value files that records of a range carry.
     private func valueFilesNamed(from: Position, to tail: Position) throws(SystemError) -> [ValueFileName] {
-        guard block.read().counters.fileBytes != 0 else { return [] }
         var names: [ValueFileName] = []
         do throws(EngineError) {
             try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in

@@ -326,7 +326,11 @@ extension Store {
         let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
-        let headerHead = chain.links.last?.segment.header.head ?? 0
+        var headerHead = chain.links.last?.segment.header.head ?? 0
+        if !chain.gaps.isEmpty {
+            let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
+            headerHead = max(headerHead, try scanner.newestHead())
+        }
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot ? max(state.head, headerHead) : headerHead
         let stateTail = CommitBlock.tail(state.word)
@@ -337,35 +341,40 @@ extension Store {
         }
         let believedEnd = sameBoot ? stateTail : block.synced.relaxed()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: believedEnd)
+        let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
         var rebuild = Rebuild(
             files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
-            head: head,
-            reason: reason, gaps: chain.gaps)
+            head: head, reason: reason, gaps: chain.gaps
+        ) { file throws(EngineError) in try valueFiles.isWhole(file) }
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
 
         // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
-        let tail = chain.links.isEmpty ? 0 : rebuild.end
+        var tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
-        if let newest = chain.links.last?.segment {
-            block.making.store(0)
-            if sameBoot && rebuild.endIsClean {
-                block.active.store(newest.first)
-                try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
-            } else {
-                // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
-                // follows this one, with a header that says where it was cut.
-                let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
-                block.active.store(torn.first)
-                try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
-                try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-            }
-            FaultPoint.reach(.rebuildSegmentWritten)
+        block.making.store(0)
+        if let newest = chain.links.last?.segment, sameBoot && rebuild.endIsClean {
+            block.active.store(newest.first)
+            try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
+        } else if let newest = chain.links.last?.segment, last != 0 || !rebuild.report.quarantined.isEmpty {
+            // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
+            // follows this one, with a header that says where it was cut.
+            let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
+            block.active.store(torn.first)
+            try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
+            try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
         } else {
-            // Nothing is left of the log: it begins anew.
+            // Nothing counts: the log begins anew, behind what is there, which goes as what lies below a head goes.
+            tail = 0
             block.active.store(0)
             rebuild.head = 0
+            if !chain.links.isEmpty || !chain.gaps.isEmpty {
+                try log.beginSegment(head: 0, settings: 0)
+                rebuild.head = log.activeFirst
+                log.dropBelow(rebuild.head)
+            }
         }
+        FaultPoint.reach(.rebuildSegmentWritten)
         index.cover(tail)
         Seal.clear(base)
         block.publish(tail: tail, head: rebuild.head, rebuild.counters)

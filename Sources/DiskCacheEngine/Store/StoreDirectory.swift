@@ -89,6 +89,7 @@ enum StoreDirectory {
         let parts = path.split(separator: "/", omittingEmptySubsequences: true)
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in parts {
+            let above = prefix.isEmpty ? "." : prefix
             prefix += prefix.isEmpty || prefix.hasSuffix("/") ? String(part) : "/" + part
             do throws(SystemError) {
                 try files.makeDirectory(prefix, in: nil, mode: 0o700)
@@ -98,7 +99,23 @@ enum StoreDirectory {
                 if let status = try files.status(of: prefix, in: nil), status.kind != .other { continue }
                 throw error
             }
+            // Else a power loss may take the store's directory, with everything that was synced in it.
+            try syncDirectory(above, in: nil, files)
         }
+    }
+
+    /// Makes a directory's entries durable. One that may not be read is its owner's, who made what is in it.
+    static func syncDirectory(
+        _ path: String, in directory: FileDescriptor?, _ files: any FileSystem
+    ) throws(SystemError) {
+        let opened: FileDescriptor
+        do throws(SystemError) {
+            opened = try files.open(path, in: directory, [.directory, .followLinks])
+        } catch {
+            if error.errno == ErrorNumber.accessDenied { return }
+            throw error
+        }
+        try files.syncDirectory(opened)
     }
 
     /// A subdirectory of the store, made if it isn't there.

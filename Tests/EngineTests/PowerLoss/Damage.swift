@@ -39,6 +39,8 @@ struct DiskImage {
     private var dice: Dice
     /// How likely the newest version is, in percent; of one image each.
     private let freshness: Int
+    /// The file that was being written when power was lost.
+    private let victim: Int?
     private static let sector = 512
 
     init(_ model: DiskModel, _ damage: Damage, _ dice: Dice) {
@@ -46,6 +48,8 @@ struct DiskImage {
         self.damage = damage
         self.dice = dice
         freshness = self.dice.below(3) * 40 + 10
+        let written = model.nodes.indices.filter { !model.nodes[$0].dirtyPages.isEmpty }
+        victim = written.isEmpty ? nil : written[self.dice.below(written.count)]
         fill(0, "", path: [])
     }
 
@@ -131,7 +135,7 @@ struct DiskImage {
         }
         switch damage {
         case .torn: tear(node, dirty, &bytes)
-        case .garbage: spoil(node, dirty, &bytes, onlyChanged: name.hasSuffix(".seg"))
+        case .garbage: if number == victim { spoil(node, dirty, &bytes, onlyChanged: name.hasSuffix(".seg")) }
         case .views: if name.hasPrefix("index."), !bytes.isEmpty { scramble(&bytes) }
         default: break
         }
@@ -168,7 +172,7 @@ struct DiskImage {
     private mutating func spoil(
         _ node: DiskModel.Node, _ dirty: [Int], _ bytes: inout [UInt8], onlyChanged: Bool
     ) {
-        guard !dirty.isEmpty, dice.once(in: 2) else { return }
+        guard !dirty.isEmpty else { return }
         let page = dirty[dice.below(dirty.count)]
         guard let versions = node.pages[page] else { return }
         let newest = versions.newest

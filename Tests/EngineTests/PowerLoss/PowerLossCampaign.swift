@@ -119,13 +119,11 @@ final class PowerLossCampaign {
         let plan = PowerLossActor.Plan(operations: dice.below(6), boot: "second", firstWrite: 500_000)
         let run = try record(directory, plan, dice, contents: found)
         var instants: Set<Int> = []
-        while instants.count < min(4, run.trace.events.count) {
-            instants.insert(dice.below(run.trace.events.count + 1))
-        }
+        let count = run.trace.events.count
+        while instants.count < min(4, count) { instants.insert(dice.below(count + 1)) }
         let before = images
-        try lose(run, at: instants.sorted(), boot: "third", seed: dice.next(), note: " of a second loss") {
-            _, _, _, _ in
-        }
+        let note = " of a second loss"
+        try lose(run, at: instants.sorted(), boot: "third", seed: dice.next(), note: note) { _, _, _, _ in }
         nested += images - before
     }
 
@@ -140,11 +138,10 @@ final class PowerLossCampaign {
 
     /// How it went, in lines.
     var summary: String {
-        var lines = [
-            "\(images) images, \(nested) of them of a loss during or after a recovery; \(events) events, \(commits) commits"
-        ]
-        for (damage, count) in failed.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            lines.append("\(damage): \(count) wrong")
+        let all = "\(images) images, \(nested) of them of a loss during or after a recovery; \(events) events, "
+        var lines = [all + "\(commits) commits"]
+        for damage in Damage.allCases {
+            if let count = failed[damage] { lines.append("\(damage): \(count) wrong") }
         }
         return (lines + failures).joined(separator: "\n")
     }

@@ -75,10 +75,8 @@ struct PowerLossCheck {
             }
         }
         do {
-            found.append(
-                Int32(
-                    try handle.withStore { store throws(EngineError) in try store.currentSettings() }.durability
-                        .rawValue))
+            let settings = try handle.withStore { store throws(EngineError) in try store.currentSettings() }
+            found.append(Int32(settings.durability.rawValue))
         } catch {
             if isHonest { throw Wrong(text: "the settings can't be read: \(error.message)") }
             found.append(0)

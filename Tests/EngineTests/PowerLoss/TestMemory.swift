@@ -23,9 +23,6 @@ enum TestMemory {
         _ = bytes.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
     }
 
-    /// Ends the process without further ado.
-    static func exit(_ status: Int32) -> Never { _exit(status) }
-
     /// Removes a directory with everything in it.
     static func removeTree(_ path: String) {
         if let stream = opendir(path) {
