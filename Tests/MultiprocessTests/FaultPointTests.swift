@@ -108,7 +108,8 @@ import Testing
                 }
             }
             print("second kills: \(kills) kills, second ones at \(reached.sorted())")
-            #expect(reached.contains("transactionRedone") && reached.contains("undoSlots") && reached.contains("splitDone"))
+            #expect(
+                reached.contains("transactionRedone") && reached.contains("undoSlots") && reached.contains("splitDone"))
         }
     }
 
@@ -118,6 +119,7 @@ import Testing
             _ point: FaultPoint, hit: Int, _ scenario: FaultPointTests.Scenario, _ second: FaultPoint? = nil
         ) throws {
             if scenario == .creation { forget() }
+            if scenario == .reboot || point == .sealCleared { try seedIfEmpty() }
             if scenario == .rebuild {
                 try seedIfEmpty()
                 for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {

@@ -58,7 +58,11 @@ enum DescriptorCommand {
         client.handle.close()
         let before = try count()
         for number in 0..<arguments.number("count") {
-            if number % 2 == 0 { try client.set("key", [UInt8(truncatingIfNeeded: number)]) } else { _ = try client.get("key") }
+            if number % 2 == 0 {
+                try client.set("key", [UInt8(truncatingIfNeeded: number)])
+            } else {
+                _ = try client.get("key")
+            }
             if number % 10 == 0 { try client.set("file", [UInt8](repeating: 1, count: 6000)) }
             client.handle.close()
         }

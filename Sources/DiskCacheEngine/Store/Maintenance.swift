@@ -86,7 +86,8 @@ extension Store {
     /// Failures of opening and mapping, before anything was asked of the disk: nothing is in doubt, and the next sync does it all.
     private static func isHarmless(_ error: SystemError) -> Bool {
         [
-            ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem, ErrorNumber.noMemory, ErrorNumber.notFound,
+            ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem, ErrorNumber.noMemory,
+            ErrorNumber.notFound,
             ErrorNumber.accessDenied, ErrorNumber.notPermitted,
         ].contains(error.errno)
     }

@@ -113,7 +113,11 @@ import Testing
     }
 
     /// T4 in small: the nth call of each kind fails once.
-    @Test(arguments: ["open", "write", "map", "status", "sync", "syncDirectory", "rename", "makeDirectory", "list", "truncate", "read", "lock"])
+    @Test(arguments: [
+        "open", "write", "map", "status", "sync", "syncDirectory", "rename", "makeDirectory", "list", "truncate",
+        "read",
+        "lock",
+    ])
     func eachCallFails(_ call: String) throws {
         var number = 0
         while try fail([call], ErrorNumber.inputOutput, at: number, stays: false, allows: nil) { number += 1 }
@@ -212,7 +216,9 @@ import Testing
         for size in stride(from: 96 << 10, through: 1 << 20, by: 52 << 10) {
             let mountPoint = scratch.path + "/\(size)"
             try SystemFiles().makeDirectory(mountPoint, in: nil, mode: 0o700)
-            if let reason = SystemState.mountMemory(mountPoint, bytes: size) { return print("skipped: mount: \(reason)") }
+            if let reason = SystemState.mountMemory(mountPoint, bytes: size) {
+                return print("skipped: mount: \(reason)")
+            }
             defer { SystemState.unmount(mountPoint) }
             let path = mountPoint + "/store"
             guard let client = try? StoreClient(path, timeout: 2_000_000_000) else { continue }
@@ -221,7 +227,9 @@ import Testing
             while failure == nil {
                 let key = "key \(stored)"
                 do throws(EngineError) {
-                    try client.set(key, TestValue.make(key: key, writer: 0, index: 0, part: 0, size: stored % 16 == 3 ? 5000 : 700))
+                    try client.set(
+                        key, TestValue.make(key: key, writer: 0, index: 0, part: 0, size: stored % 16 == 3 ? 5000 : 700)
+                    )
                     stored += 1
                 } catch {
                     failure = error

@@ -20,7 +20,9 @@ import Testing
                     case 2, 3:
                         let number = round % 50
                         let found = try client.get("key \(number)")
-                        if found != .bytes([UInt8(number)]) { failures.withLock { $0.append("key \(number): \(String(describing: found))") } }
+                        if found != .bytes([UInt8(number)]) {
+                            failures.withLock { $0.append("key \(number): \(String(describing: found))") }
+                        }
                     default: try client.add("counter", 1)
                     }
                 } catch {
@@ -37,7 +39,8 @@ import Testing
         let scratch = try TestDirectory("shared")
         let path = scratch.path + "/store"
         let first = try StoreClient(path)
-        let second = try StoreClient(scratch.path + "/../" + path.split(separator: "/").suffix(2).joined(separator: "/"))
+        let second = try StoreClient(
+            scratch.path + "/../" + path.split(separator: "/").suffix(2).joined(separator: "/"))
         try first.handle.withStore { (a) throws(EngineError) in
             try second.handle.withStore { (b) throws(EngineError) in #expect(a === b) }
         }
@@ -80,11 +83,15 @@ import Testing
         let before = try names.map { try TestDirectory.content(path + "/" + $0) }
         let again = try StoreClient(asItIs: path)
         let open = TestDirectory.filesBelow(path)
-        for (name, bytes) in zip(names, before) { #expect(try TestDirectory.content(path + "/" + name) == bytes, "\(name), open") }
+        for (name, bytes) in zip(names, before) {
+            #expect(try TestDirectory.content(path + "/" + name) == bytes, "\(name), open")
+        }
         for number in 0..<100 { #expect(try again.get("key \(number)") != nil) }
         again.handle.close()
         #expect(open == names)
         #expect(TestDirectory.filesBelow(path) == names)
-        for (name, bytes) in zip(names, before) { #expect(try TestDirectory.content(path + "/" + name) == bytes, "\(name), closed") }
+        for (name, bytes) in zip(names, before) {
+            #expect(try TestDirectory.content(path + "/" + name) == bytes, "\(name), closed")
+        }
     }
 }

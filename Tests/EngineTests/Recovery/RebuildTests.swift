@@ -34,7 +34,9 @@ import Testing
         #expect(try StoreCheck.problems(client.handle) == [])
     }
 
-    @Test(arguments: ["nothing", "index", "meta", "index and meta", "seal"]) func deletedAndRebooted(_ what: String) throws {
+    @Test(arguments: ["nothing", "index", "meta", "index and meta", "seal"]) func deletedAndRebooted(_ what: String)
+        throws
+    {
         let seed = ReplayableRandom.seed(for: "rebuild without \(what)")
         let scratch = try TestDirectory("rebuild")
         let path = scratch.path + "/store"
@@ -67,9 +69,13 @@ import Testing
             let path = scratch.path + "/\(round)"
             let client = try StoreClient(path, environment: environment(boot: "first"))
             for number in 0..<40 { try setPair(client, number) }
-            let synced = try client.handle.withStore { (store) throws(EngineError) in CommitBlock.tail(store.block.word.acquire()) }
+            let synced = try client.handle.withStore { (store) throws(EngineError) in
+                CommitBlock.tail(store.block.word.acquire())
+            }
             for number in 40..<80 { try setPair(client, number) }
-            let tail = try client.handle.withStore { (store) throws(EngineError) in CommitBlock.tail(store.block.word.acquire()) }
+            let tail = try client.handle.withStore { (store) throws(EngineError) in
+                CommitBlock.tail(store.block.word.acquire())
+            }
             client.handle.close()
             let meta = try SystemFiles().open(path + "/meta", in: nil, [.write])
             try SystemFiles().write(meta, (0..<8).map { UInt8(truncatingIfNeeded: synced >> UInt64(8 * $0)) }, at: 64)
@@ -88,7 +94,9 @@ import Testing
             for number in 0..<80 {
                 let (a, b) = (try again.get("a \(number)"), try again.get("b \(number)"))
                 #expect((a == nil) == (b == nil), "seed \(seed), round \(round): transaction \(number) in part")
-                if a == nil { ended = true } else {
+                if a == nil {
+                    ended = true
+                } else {
                     #expect(!ended, "seed \(seed), round \(round): \(number) is there, one before it isn't")
                     pairs += 1
                 }
@@ -108,8 +116,10 @@ import Testing
     private func setPair(_ client: StoreClient, _ number: Int) throws {
         try client.handle.withStoreThrowing { store in
             try store.transact(timeout: StoreClient.timeout) {
-                try client.set("a \(number)", TestValue.make(key: "a \(number)", writer: 0, index: 0, part: 0, size: 30))
-                try client.set("b \(number)", TestValue.make(key: "b \(number)", writer: 0, index: 0, part: 1, size: 50))
+                try client.set(
+                    "a \(number)", TestValue.make(key: "a \(number)", writer: 0, index: 0, part: 0, size: 30))
+                try client.set(
+                    "b \(number)", TestValue.make(key: "b \(number)", writer: 0, index: 0, part: 1, size: 50))
             }
         }
     }
@@ -126,14 +136,19 @@ import Testing
                 TestValue.make(key: "key \(number)", writer: 0, index: version, part: 0, size: 40)
             }
             for version in 0..<2 { for number in 0..<50 { try client.set("key \(number)", value(number, version)) } }
-            let tail = try client.handle.withStore { (store) throws(EngineError) in CommitBlock.tail(store.block.word.acquire()) }
+            let tail = try client.handle.withStore { (store) throws(EngineError) in
+                CommitBlock.tail(store.block.word.acquire())
+            }
             client.handle.close()
-            for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") { TestDirectory.remove(path + "/" + name) }
+            for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
+                TestDirectory.remove(path + "/" + name)
+            }
             let segmentPath = path + "/log/" + SegmentHeader.name(Log.origin)
             let content = try TestDirectory.content(segmentPath)
             let offset = Int.random(in: SegmentHeader.size..<Int(tail - Log.origin), using: &random)
             let segment = try SystemFiles().open(segmentPath, in: nil, [.write])
-            try SystemFiles().write(segment, [content[offset] ^ UInt8(1 << Int.random(in: 0..<8, using: &random))], at: offset)
+            try SystemFiles().write(
+                segment, [content[offset] ^ UInt8(1 << Int.random(in: 0..<8, using: &random))], at: offset)
             let again = try StoreClient(asItIs: path, environment: environment(boot: sameBoot ? "first" : "second"))
             let report = try again.handle.withStore { (store) throws(EngineError) in store.recovery }
             let context = "seed \(seed), round \(round), byte \(offset)"
