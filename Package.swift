@@ -23,12 +23,24 @@ let package = Package(
         .target(name: "DiskCache", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
         .executableTarget(
             name: "DiskCacheTool", dependencies: ["DiskCache", "DiskCacheEngine"], swiftSettings: common),
-        .executableTarget(
-            name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine"], path: "Tests/TestChild",
+        .target(
+            name: "TestSupport", dependencies: ["DiskCacheEngine"], path: "Tests/TestSupport",
             swiftSettings: engineSettings),
-        .testTarget(name: "EngineTests", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
+        .executableTarget(
+            name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine", "TestSupport"], path: "Tests/TestChild",
+            swiftSettings: engineSettings),
+        .testTarget(
+            name: "EngineTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
+            swiftSettings: engineSettings),
+        .testTarget(
+            name: "MultiprocessTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
+            swiftSettings: engineSettings),
+        .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(
             name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
+            swiftSettings: engineSettings),
+        .testTarget(
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheEngine"], exclude: ["Fixtures", "reader.py"],
             swiftSettings: engineSettings),
     ]
 )

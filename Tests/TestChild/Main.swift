@@ -1,5 +1,90 @@
-/// The program that tests start as their other processes.
+import DiskCacheEngine
+import TestSupport
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The program that tests start as their other processes: a verb, then its arguments.
+///
+/// What it has to say goes to standard output; where a verb waits, it waits for the end of standard input.
 @main
 enum TestChild {
-    static func main() {}
+    static func main() {
+        let arguments = Arguments(Array(CommandLine.arguments.dropFirst()))
+        do {
+            switch arguments.verb {
+            case "write": try WriterCommand.run(arguments)
+            case "open": try OpenCommand.run(arguments)
+            case "settle": try SettleCommand.run(arguments)
+            case "increment": try IncrementCommand.run(arguments)
+            case "grow": try GrowthCommand.write(arguments)
+            case "readers": try GrowthCommand.read(arguments)
+            case "hold": try HoldCommand.run(arguments)
+            case "descriptors": try DescriptorCommand.run(arguments)
+            case "cycles": try DescriptorCommand.cycle(arguments)
+            case "user": try UserCommand.run(arguments)
+            case "fork": try ForkCommand.use(arguments)
+            case "idlefork": try ForkCommand.idle(arguments)
+            case "damage": try DamageCommand.run(arguments)
+            default:
+                say("unknown verb \(arguments.verb)")
+                exit(64)
+            }
+        } catch let error as EngineError {
+            say("error \(error.code) errno \(error.errno ?? 0) path \(error.path ?? "-") message \(error.message)")
+            exit(3)
+        } catch {
+            say("error \(error)")
+            exit(4)
+        }
+        exit(0)
+    }
+
+    /// One line of output.
+    static func say(_ text: String) {
+        let bytes = Array((text + "\n").utf8)
+        bytes.withUnsafeBytes { put($0) }
+    }
+
+    static func put(_ bytes: UnsafeRawBufferPointer) {
+        var done = 0
+        while done < bytes.count {
+            let count = write(1, bytes.baseAddress! + done, bytes.count - done)
+            if count < 0 && errno != EINTR { exit(5) }
+            done += max(count, 0)
+        }
+    }
+
+    /// Waits until the parent closes this child's standard input, or dies.
+    static func waitForParent() {
+        var byte: UInt8 = 0
+        while true {
+            let count = read(0, &byte, 1)
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { return }
+        }
+    }
+}
+
+/// `verb name=value …`
+struct Arguments {
+    let verb: String
+    private var values: [String: String] = [:]
+
+    init(_ words: [String]) {
+        verb = words.first ?? ""
+        for word in words.dropFirst() {
+            guard let sign = word.firstIndex(of: "=") else { continue }
+            values[String(word[..<sign])] = String(word[word.index(after: sign)...])
+        }
+    }
+
+    subscript(name: String) -> String? { values[name] }
+    func text(_ name: String) -> String { values[name] ?? "" }
+    func number(_ name: String, default usual: Int = 0) -> Int { values[name].flatMap { Int($0) } ?? usual }
 }

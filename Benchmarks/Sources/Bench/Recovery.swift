@@ -32,7 +32,9 @@ enum Recovery {
 
     /// The table.
     static func run(keys: Int, rounds: Int, directory: String) throws -> String {
-        guard getenv(childVariable) == nil else { throw UsageError("a child of bench was started without its arguments") }
+        guard getenv(childVariable) == nil else {
+            throw UsageError("a child of bench was started without its arguments")
+        }
         var kill: [UInt64] = []
         var close: [UInt64] = []
         var rebuild: [UInt64] = []

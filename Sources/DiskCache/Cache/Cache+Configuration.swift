@@ -37,6 +37,8 @@ extension Cache {
         public var timeout: Duration = .seconds(60)
         /// Whether network file systems are believed to have common memory and dependable locks. They haven't.
         public var anyFileSystem = false
+        /// Whether a cache is opened whatever serialiser it was made with: for tools that don't read such values.
+        package var anySerializer = false
 
         /// Everything as it is stored, or by default.
         public init() {}
@@ -77,15 +79,25 @@ extension Cache {
 
     /// Changes the settings, for all processes at once; nothing is written if nothing changes.
     ///
+    /// `change` is called again if others have changed something meanwhile, so that nobody's change is lost.
     /// Takes the write lock. Throws `invalidSetting` for a value without sense, `timeout`, and whatever `change` throws.
     public func configure(_ change: (inout Settings) throws -> Void) throws {
-        var wanted = try settings
-        try change(&wanted)
-        let final = wanted
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in
-                try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in final.apply(to: &stored) }
+        var before = try settings
+        while true {
+            var wanted = before
+            try change(&wanted)
+            let (base, final) = (before, wanted)
+            var met = base
+            try rethrowing { () throws(EngineError) in
+                try handle.withStore { (store) throws(EngineError) in
+                    try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in
+                        met = Settings(stored)
+                        if met == base { final.apply(to: &stored) }
+                    }
+                }
             }
+            if met == base { return }
+            before = met
         }
     }
 
@@ -105,20 +117,22 @@ extension Cache.Configuration {
         let wanted = self
         options.configure = { (settings, isNew) throws(EngineError) in
             guard settings.kind == .cache else {
-                throw EngineError(.wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
+                throw EngineError(
+                    .wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
             }
-            guard settings.serializer == wanted.serializer.name || isNew else {
+            guard settings.serializer == wanted.serializer.name || isNew || wanted.anySerializer else {
                 throw EngineError(
                     .serializerMismatch,
-                    "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that")
+                    "the cache was made with the serialiser \(settings.serializer), not \(wanted.serializer.name); open it with that"
+                )
             }
-            wanted.apply(to: &settings)
+            wanted.apply(to: &settings, isNew: isNew)
         }
         return options
     }
 
-    private func apply(to settings: inout DiskCacheEngine.Settings) {
-        settings.serializer = serializer.name
+    private func apply(to settings: inout DiskCacheEngine.Settings, isNew: Bool) {
+        if isNew || !anySerializer { settings.serializer = serializer.name }
         if let sizeLimit { settings.sizeLimit = sizeLimit }
         if let evictionPolicy { settings.evictionPolicy = Eviction(evictionPolicy) }
         if let cullLimit { settings.cullLimit = cullLimit }

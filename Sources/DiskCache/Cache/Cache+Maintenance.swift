@@ -88,7 +88,8 @@ extension Cache.Recovery {
         reason = report.reason
         count = report.keys
         losses =
-            report.quarantined.map { "the log from position \($0.lowerBound) to \($0.upperBound) is damaged" } + report.gaps
+            report.quarantined.map { "the log from position \($0.lowerBound) to \($0.upperBound) is damaged" }
+            + report.gaps
         wasTorn = report.cut != nil
     }
 }

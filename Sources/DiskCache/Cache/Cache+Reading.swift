@@ -77,7 +77,9 @@ extension Cache {
             var result: ValueReader?
             try withLiveRecord(keyClass, bytes) { record, store in
                 if ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form))?.isFile == true {
-                    guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else { return false }
+                    guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else {
+                        return false
+                    }
                     result = ValueReader(file: file)
                 } else {
                     result = ValueReader(bytes: Array(record.value))
@@ -163,7 +165,9 @@ extension Cache {
             try body(form, record.value)
             return true
         }
-        guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else { return false }
+        guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else {
+            return false
+        }
         try lend(file, form.inline, body)
         return true
     }

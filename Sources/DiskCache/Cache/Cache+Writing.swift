@@ -39,15 +39,31 @@ extension Cache {
     public func set(
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil
     ) throws {
+        _ = try stream(key, source, expire, tag, onlyIfMissing: false)
+    }
+
+    /// Stores bytes that come in pieces, as `set(_:reading:)`, if the key is missing or expired. False: it was there at the end, and
+    /// nothing has changed, though `source` was read.
+    @discardableResult
+    public func add(
+        _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil
+    ) throws -> Bool {
+        try stream(key, source, expire, tag, onlyIfMissing: true)
+    }
+
+    private func stream(
+        _ key: some CacheKey, _ source: some ByteSource, _ expire: Expiration?, _ tag: Tag?, onlyIfMissing: Bool
+    ) throws -> Bool {
         var source = source
-        try withKeyBytes(key) { keyClass, bytes in
+        return try withKeyBytes(key) { keyClass, bytes in
             try withAttributes(expire, tag) { attributes in
                 let access = try handle.open()
                 defer { handle.end(access) }
-                try handle.withStoreOf(access) { store in
+                return try handle.withStoreOf(access) { store in
                     do {
-                        _ = try store.putStream(
-                            timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes
+                        return try store.putStream(
+                            timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes,
+                            condition: onlyIfMissing ? .onlyIfMissing : .always
                         ) { try source.next(maximum: 1 << 20) }
                     } catch let error as EngineError {
                         throw CacheError(error)
@@ -112,7 +128,8 @@ extension Cache {
         guard let value else { return nil }
         let tag = try taken.tag.map { tag in try tag.bytes.withUnsafeBytes { try Tag(form: tag.form, bytes: $0) } }
         return Entry(
-            value: value, storedAt: Double(taken.storedAt) / 1_000_000, expires: taken.expiry.map { Double($0) / 1_000_000 },
+            value: value, storedAt: Double(taken.storedAt) / 1_000_000,
+            expires: taken.expiry.map { Double($0) / 1_000_000 },
             tag: tag, byteCount: count)
     }
 
@@ -121,7 +138,8 @@ extension Cache {
     public func touch(_ key: some CacheKey, expire: Expiration) throws -> Bool {
         try withKeyBytes(key) { keyClass, bytes in
             try withStore { (store) throws(EngineError) in
-                try store.touch(timeout: handle.timeout, keyClass, bytes, expiry: expire.microseconds(now: handle.now()))
+                try store.touch(
+                    timeout: handle.timeout, keyClass, bytes, expiry: expire.microseconds(now: handle.now()))
             }
         }
     }
@@ -138,8 +156,9 @@ extension Cache {
         return value
     }
 
+    // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
     /// Adds to the number that a key holds, as a floating-point number; otherwise as the other `incr`.
-    @discardableResult
+    @_disfavoredOverload @discardableResult
     public func incr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         let sum = try increment(key, .double(delta), start.map { .double($0) })
         switch sum {
@@ -156,8 +175,9 @@ extension Cache {
         return try incr(key, by: negated.partialValue, default: start)
     }
 
+    // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
     /// Subtracts from the number that a key holds; as `incr`.
-    @discardableResult
+    @_disfavoredOverload @discardableResult
     public func decr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
         try incr(key, by: -delta, default: start)
     }
@@ -199,7 +219,8 @@ extension Cache {
                         let result = try body(&changed)
                         try encodeValue(changed, serializer: serializer) { form, bytes in
                             _ = try store.put(
-                                timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes, attributes)
+                                timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes,
+                                attributes)
                         }
                         return result
                     }

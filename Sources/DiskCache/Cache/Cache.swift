@@ -40,54 +40,31 @@ public final class Cache: Sendable {
         }
     }
 
+    /// As above, in an environment of the caller's and with engine options changed: for tests.
+    init(
+        directory: String?, configuration: Configuration, environment: Environment,
+        _ adjust: (inout StoreOptions) -> Void = { _ in }
+    ) throws {
+        serializer = configuration.serializer
+        var options = configuration.options()
+        adjust(&options)
+        let adjusted = options
+        handle = try rethrowing { () throws(EngineError) in
+            try StoreHandle(directory: directory.map(expandPath), options: adjusted, environment: environment)
+        }
+    }
+
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
     /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
-    public func close() throws { handle.close() }
-}
-
-/// Runs `body`; what the engine throws becomes a `CacheError`.
-@inline(__always)
-func rethrowing<R>(_ body: () throws(EngineError) -> R) throws -> R {
-    do throws(EngineError) {
-        return try body()
-    } catch {
-        throw CacheError(error)
-    }
-}
-
-extension CacheError {
-    /// The error of the engine, with the same words.
-    @inline(never)
-    init(_ error: EngineError) {
-        let code: Code
-        switch error.code {
-        case .closed: code = .closed
-        case .timeout: code = .timeout
-        case .corrupted: code = .corrupted
-        case .diskFull: code = .diskFull
-        case .io: code = .io
-        case .unsupportedFormat: code = .unsupportedFormat
-        case .networkFileSystem: code = .networkFileSystem
-        case .readOnly: code = .readOnly
-        case .poisoned: code = .poisoned
-        case .directoryRemoved: code = .directoryRemoved
-        case .foreignDirectory: code = .foreignDirectory
-        case .insecureDirectory: code = .insecureDirectory
-        case .wrongKind: code = .wrongKind
-        case .limitReached: code = .limitReached
-        case .tooManyOpenFiles: code = .tooManyOpenFiles
-        case .keyTooLarge: code = .keyTooLarge
-        case .valueTooLarge: code = .valueTooLarge
-        case .keyNotFound: code = .keyNotFound
-        case .notANumber: code = .notANumber
-        case .overflow: code = .overflow
-        case .invalidSetting: code = .invalidSetting
-        case .serializerMismatch: code = .serializerMismatch
+    /// Throws `inTransaction` inside of `update`: close the cache before or after.
+    public func close() throws {
+        if handle.isInTransaction {
+            throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)
         }
-        self.init(code, error.message, path: error.path, errno: error.errno)
+        handle.close()
     }
 }

@@ -2,15 +2,19 @@ internal import DiskCacheEngine
 
 /// A path with `~` at its beginning and `$NAME` or `${NAME}` anywhere replaced by what the environment says; names that it
 /// doesn't know stay as they stand.
-func expandPath(_ path: String) -> String {
+package func expandPath(_ path: String) -> String {
     var bytes = Array(path.utf8)
-    if bytes.first == UInt8(ascii: "~"), bytes.count == 1 || bytes[1] == UInt8(ascii: "/"), let home = environmentVariable("HOME") {
+    if bytes.first == UInt8(ascii: "~"), bytes.count == 1 || bytes[1] == UInt8(ascii: "/"),
+        let home = environmentVariable("HOME")
+    {
         bytes.replaceSubrange(0..<1, with: Array(home.utf8))
     }
     var result: [UInt8] = []
     var at = 0
     while at < bytes.count {
-        if bytes[at] == UInt8(ascii: "$"), let (name, end) = variableName(bytes, at + 1), let value = environmentVariable(name) {
+        if bytes[at] == UInt8(ascii: "$"), let (name, end) = variableName(bytes, at + 1),
+            let value = environmentVariable(name)
+        {
             result += Array(value.utf8)
             at = end
         } else {

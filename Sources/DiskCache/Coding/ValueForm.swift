@@ -1,5 +1,5 @@
 /// How a value is stored. Raw values are stored in files, in four bits; never renumber.
-@usableFromInline enum ValueForm: UInt8, Sendable, CaseIterable {
+@usableFromInline package enum ValueForm: UInt8, Sendable, CaseIterable {
     /// nil: no bytes.
     case null = 0
     /// An integer that fits `Int64`: 8 bytes, little-endian.

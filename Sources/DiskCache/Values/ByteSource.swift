@@ -1,12 +1,4 @@
-#if canImport(Glibc)
-    private import Glibc
-#elseif canImport(Musl)
-    private import Musl
-#elseif canImport(Android)
-    private import Android
-#elseif canImport(Darwin)
-    private import Darwin
-#endif
+internal import DiskCacheEngine
 
 /// Bytes that come a piece at a time, for values too large to be held in memory.
 ///
@@ -54,19 +46,8 @@ public struct FileDescriptorSource: ByteSource {
 
     /// The next bytes, as `read(2)` gives them.
     public mutating func next(maximum: Int) throws -> [UInt8]? {
-        let descriptor = descriptor
-        let bytes = try [UInt8](unsafeUninitializedCapacity: max(maximum, 1)) { buffer, count in
-            while true {
-                let result = read(descriptor, buffer.baseAddress, buffer.count)
-                if result >= 0 {
-                    count = result
-                    return
-                }
-                let code = errno
-                if code != EINTR {
-                    throw CacheError(.io, "read(2) of descriptor \(descriptor) failed", errno: code)
-                }
-            }
+        let bytes = try rethrowing { () throws(EngineError) in
+            try readDescriptor(descriptor, atMost: max(maximum, 1))
         }
         return bytes.isEmpty ? nil : bytes
     }

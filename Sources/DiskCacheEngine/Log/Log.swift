@@ -13,26 +13,31 @@ final class Log: @unchecked Sendable {
     let epoch: Int64
     /// Whether records are stored through the mapping, or with pwrite (DESIGN 3).
     let isMappedForWriting: Bool
-    private let block: CommitBlock
+    let block: CommitBlock
 
     /// The address of the window's fields.
     private let windowWord: Atomic<UnsafeMutableRawPointer>
-    private let mutex = Mutex<[Segment]>([])
-    private let canWrite: Bool
+    let mutex = Mutex<[Segment]>([])
+    /// First positions of segments that were taken away, though a reader may still be in their mappings: their addresses are not
+    /// to be used again before that. Taken inside `mutex` or alone.
+    private let retiring = Mutex<Set<Position>>([])
+    let canWrite: Bool
+    /// Where the first segment of a log without any begins.
+    let firstPosition: Position
 
     // Writing
-    private var active: Segment?
+    var active: Segment?
     /// Where the next record goes.
-    private(set) var tail: Position = 0
+    var tail: Position = 0
     /// Blocks of the active segment are allocated up to here.
-    private var allocatedEnd: Position = 0
-    private var scratch: UnsafeMutableRawBufferPointer
+    var allocatedEnd: Position = 0
+    var scratch: UnsafeMutableRawBufferPointer
     /// Position of the last record appended; 0: none.
-    private(set) var lastRecord: Position = 0
+    var lastRecord: Position = 0
 
     init(
         files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
-        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
@@ -42,6 +47,7 @@ final class Log: @unchecked Sendable {
         self.block = block
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
+        self.firstPosition = firstPosition
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
         scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     }
@@ -136,6 +142,7 @@ final class Log: @unchecked Sendable {
             }
         }
         try result.get()
+        followHead()
     }
 
     /// First positions of all segment files, ascending.
@@ -175,10 +182,14 @@ final class Log: @unchecked Sendable {
     }
 
     /// Puts a segment into the window; into a greater one if this is half full.
-    private func map(_ segment: Segment, into segments: inout [Segment]) throws(SystemError) {
+    func map(_ segment: Segment, into segments: inout [Segment]) throws(SystemError) {
         var window = self.window
         if segments.isEmpty { window.start = segment.first }
-        let span = segment.limit - window.start
+        guard segment.first >= window.end || segments.isEmpty else {
+            throw SystemError(errno: ErrorNumber.invalid, call: "the order of segments", path: segment.file.path)
+        }
+        let lowest = min(window.start, retiring.withLock { $0.min() } ?? .max)
+        let span = segment.limit &- lowest
         if span > UInt64(window.size / 2) {
             window = try enlarged(for: Int(span), segments)
         }
@@ -198,7 +209,7 @@ final class Log: @unchecked Sendable {
             new.free()
             throw SystemError(errno: ErrorNumber.noMemory, call: "mmap", path: "the log's window of addresses")
         }
-        new.start = old.start
+        new.start = segments.first?.first ?? old.start
         for segment in segments where segment.mappable > 0 {
             _ = try files.map(
                 segment.file, offset: 0, count: segment.mappable,
@@ -206,32 +217,61 @@ final class Log: @unchecked Sendable {
         }
         new.end = old.end
         windowWord.store(new.fields, ordering: .sequentiallyConsistent)
-        ReaderPins.retire { old.free() }
+        ReaderPins.retireLater { old.free() }
         return new
     }
 
     /// The segments that are mapped, ascending.
     var segments: [Segment] { mutex.withLock { $0 } }
 
-    /// Takes away the mappings of segments that lie below `head` altogether.
+    /// Takes away the mappings of segments that lie below `head` altogether: zeros take their place when their readers have left.
     func dropBelow(_ head: Position) {
         mutex.withLock { segments in
             let window = self.window
-            let gone = segments.filter { $0.limit <= head && $0.first != active?.first }
+            let active = block.active.acquire()
+            let gone = segments.filter { $0.limit <= head && $0.first != active }
             guard !gone.isEmpty else { return }
             segments.removeAll { segment in gone.contains { $0.first == segment.first } }
             window.start = segments.first?.first ?? head
+            let fields = SendableAddress(window.fields)
             for segment in gone where segment.mappable > 0 {
-                let address = SendableAddress(window.address(segment.first))
-                let fields = SendableAddress(window.fields)
-                let files = self.files
-                ReaderPins.retire { [weak self] in
-                    // A window that was replaced in the meantime is unmapped as a whole.
-                    guard let self, self.window.fields == fields.pointer else { return }
-                    files.unmap(address.pointer, count: segment.mappable, leavingZeros: true)
-                }
+                retiring.withLock { _ = $0.insert(segment.first) }
+                ReaderPins.retireLater { [weak self] in self?.unmapRetired(segment, fields) }
             }
         }
+        ReaderPins.collect()
+    }
+
+    private func unmapRetired(_ segment: Segment, _ fields: SendableAddress) {
+        mutex.withLock { _ in
+            retiring.withLock { _ = $0.remove(segment.first) }
+            // A window that was replaced in the meantime is unmapped as a whole.
+            guard window.fields == fields.pointer else { return }
+            files.unmap(window.address(segment.first), count: segment.mappable, leavingZeros: true)
+        }
+    }
+
+    /// Forgets every segment: what an opening had mapped before it turned out that the log has to be read anew. Nobody else may
+    /// be reading yet.
+    func forgetSegments() {
+        mutex.withLock { segments in
+            let window = self.window
+            for segment in segments where segment.mappable > 0 {
+                files.unmap(window.address(segment.first), count: segment.mappable, leavingZeros: true)
+            }
+            segments.removeAll()
+            window.end = 0
+            window.start = 0
+        }
+    }
+
+    /// Drops what lies below the head, if that has moved: so that a process that only reads keeps nothing that others unlinked.
+    private func followHead() {
+        let word = block.word.acquire()
+        let head = block.head(CommitBlock.slot(word)).relaxed()
+        SharedMemory.acquireFence()
+        // The other slot is filled for a commit that isn't one yet.
+        if block.word.relaxed() == word, head > window.start { dropBelow(head) }
     }
 
     /// Bytes that the segment files take on disk.
@@ -251,235 +291,25 @@ final class Log: @unchecked Sendable {
         var position = start
         var segments = self.segments
         guard var current = segments.last(where: { $0.first <= start }) ?? segments.first else { return start }
-        if position < current.firstRecord { position = current.firstRecord }
         while true {
-            if position < current.limit, case .record(let record) = try record(at: position) {
-                try visit(record)
-                position = record.end
-                continue
-            }
-            if current.first < block.active.acquire() {
-                try mapNewSegments(upTo: block.active.acquire())
+            if position < current.firstRecord { position = current.firstRecord }
+            let newest = block.active.acquire()
+            if current.first < newest {
+                try mapNewSegments(upTo: newest)
                 segments = self.segments
             }
-            guard
-                let next = segments.last(where: {
-                    $0.header.predecessor == current.first && $0.header.predecessorEnd == position
-                })
-            else { return position }
+            // Beyond the newest one that was made known lies at most what a killed process had begun to make. Behind the
+            // end that a successor names there may be whole records: a recovery cut them off, and they are never read.
+            let next = segments.last { $0.header.predecessor == current.first && $0.first <= newest }
+            let end = next.map { max($0.header.predecessorEnd, current.firstRecord) } ?? current.limit
+            while position < end, case .record(let record) = try record(at: position) {
+                try visit(record)
+                position = record.end
+            }
+            guard let next, position == end else { return position }
             current = next
             position = current.firstRecord
         }
-    }
-
-    // MARK: Writing (the holder of the write lock alone)
-
-    /// The first segment of a new log begins here: 0 stands for "none" wherever a position is stored.
-    static let origin: Position = 1 << 16
-
-    /// Goes to where the log ends: `tail` in the segment that begins at `activeFirst` (0: there is no segment yet).
-    func position(at tail: Position, active activeFirst: Position, last: Position) throws(EngineError) {
-        self.tail = tail
-        lastRecord = last
-        guard activeFirst != 0 else { return }
-        if active?.first == activeFirst { return }
-        if activeFirst >= window.end { try mapNewSegments(upTo: activeFirst) }
-        guard let segment = segments.last(where: { $0.first == activeFirst }) else {
-            throw EngineError(
-                .corrupted, "the newest segment of the log is missing or damaged; run check",
-                path: directory.path + "/" + SegmentHeader.name(activeFirst))
-        }
-        try activate(segment)
-    }
-
-    /// The first position of the segment that appends go to; 0: none.
-    var activeFirst: Position { active?.first ?? 0 }
-
-    /// Makes `segment` the one that appends go to, and the one before it read-only again.
-    private func activate(_ segment: Segment) throws(EngineError) {
-        do {
-            if isMappedForWriting {
-                if let sealed = active, sealed.first != segment.first, sealed.first >= window.start {
-                    _ = try files.map(
-                        sealed.file, offset: 0, count: sealed.mappable, writable: false,
-                        at: window.address(sealed.first))
-                }
-                _ = try files.map(
-                    segment.file, offset: 0, count: segment.mappable, writable: true,
-                    at: window.address(segment.first))
-            }
-            // What others allocated is known to the file alone; asking for allocated blocks again costs one call.
-            allocatedEnd = max(segment.first, tail)
-            active = segment
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
-    /// Makes sure that `count` bytes of records can be appended, one after the other, without any failure: room in the
-    /// segment, blocks on the disk. May begin a new segment. `longest` is the largest single record among them.
-    @inline(__always)
-    func reserve(_ count: Int, head: Position, settings: Position) throws(EngineError) {
-        let needed = tail &+ UInt64(truncatingIfNeeded: count)
-        if let active, needed <= allocatedEnd, tail >= active.firstRecord { return }
-        try reserveSlowly(count, head: head, settings: settings)
-    }
-
-    @inline(never)
-    private func reserveSlowly(_ count: Int, head: Position, settings: Position) throws(EngineError) {
-        let room = count + RecordLayout.voidSize + RecordLayout.commitSize
-        if let active {
-            if tail < active.firstRecord { tail = active.firstRecord }
-            if tail + UInt64(room) > active.limit {
-                try roll(room, head: head, settings: settings)
-            }
-        } else {
-            try roll(room, head: head, settings: settings)
-        }
-        try allocate(upTo: tail + UInt64(room))
-    }
-
-    /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
-    private func allocate(upTo position: Position) throws(EngineError) {
-        guard let active else { return }
-        guard position > allocatedEnd else { return }
-        let volume = Int(clamping: tail - window.start)
-        let step = UInt64(min(max(volume / 8, 16 << 10), 256 << 10))
-        let from = max(allocatedEnd, active.first) / 4096 * 4096
-        var end = (position + step - 1) / step * step
-        end = min(max(end, position), active.limit)
-        do {
-            let offset = Int(from - active.first)
-            try files.allocate(active.file, offset: offset, count: Int(end - from))
-            if isMappedForWriting {
-                SystemCalls.populate(window.address(from), count: Int(end - from))
-            }
-            allocatedEnd = end
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
-    /// Begins a new segment, whose header says that the one before it ends at `tail`.
-    func beginSegment(head: Position, settings: Position) throws(EngineError) {
-        try roll(RecordLayout.voidSize, head: head, settings: settings)
-    }
-
-    /// Begins a new segment behind everything that has a name.
-    private func roll(_ room: Int, head: Position, settings: Position) throws(EngineError) {
-        let volume = active == nil ? 0 : Int(clamping: tail - min(head, tail))
-        let granule = SegmentHeader.granule
-        let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
-        let length = (wanted + granule - 1) / granule * granule
-        guard length <= SegmentHeader.maximumLength else {
-            throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
-        }
-        var first = active?.limit ?? Self.origin
-        do throws(SystemError) {
-            while true {
-                first = Self.fitting(first, length)
-                do throws(SystemError) {
-                    try create(first, length, head: head, settings: settings)
-                    return
-                } catch {
-                    guard error.errno == ErrorNumber.exists else { throw error }
-                }
-                // A killed process left that name behind: go beyond every name.
-                let greatest = try files.list(directory).compactMap { SegmentHeader.position(ofName: $0) }.max() ?? 0
-                first = max(first, greatest) + UInt64(granule)
-            }
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
-    /// The least position from `first` on at which a segment of `length` straddles no multiple of the greatest length, and
-    /// whose first record isn't one of the marks of the index.
-    static func fitting(_ first: Position, _ length: Int) -> Position {
-        let limit = UInt64(SegmentHeader.maximumLength)
-        if first & (limit - 1) + UInt64(length) > limit { return (first | (limit - 1)) + 1 }
-        return first
-    }
-
-    private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
-        let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
-        FaultPoint.reach(.segmentCreated)
-        do throws(SystemError) {
-            let header = SegmentHeader(
-                salt: salt, storeID: storeID, first: first, length: UInt64(length), predecessor: active?.first ?? 0,
-                predecessorEnd: active == nil ? 0 : tail, head: head, settings: settings, epoch: epoch)
-            files.disableCopyOnWrite(file)
-            try files.truncate(file, to: length)
-            try files.allocate(file, offset: 0, count: min(length, 16 << 10))
-            try files.write(file, header.encoded(), at: 0)
-            FaultPoint.reach(.segmentHeaderWritten)
-            let segment = Segment(header: header, file: file, status: try files.status(file))
-            let result = mutex.withLock { segments -> Result<Void, SystemError> in
-                do throws(SystemError) {
-                    try map(segment, into: &segments)
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            }
-            try result.get()
-            let before = tail
-            tail = segment.firstRecord
-            do throws(EngineError) {
-                try activate(segment)
-            } catch {
-                tail = before
-                throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
-            }
-            allocatedEnd = first + UInt64(min(length, 16 << 10))
-            if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
-            // Before the first record in it: who settles for a dead writer must know where to look.
-            block.active.release(first)
-            FaultPoint.reach(.segmentMapped)
-        } catch {
-            // Nothing was written into it: the name is free again.
-            try? files.unlink(SegmentHeader.name(first), in: directory, isDirectory: false)
-            throw error
-        }
-    }
-
-    /// Appends a record for which room was reserved; its position. It counts only once the commit word says so.
-    @inline(__always)
-    func append(_ draft: borrowing RecordDraft) throws(EngineError) -> Position {
-        let position = tail
-        let size = draft.size
-        if isMappedForWriting {
-            let target = window.address(position)
-            if StepPoint.access(.store, target) { draft.write(to: target, position: position, salt: salt) }
-        } else {
-            try appendByWriting(draft, size, position)
-        }
-        FaultPoint.reach(.recordCopied)
-        tail = position &+ UInt64(truncatingIfNeeded: size)
-        lastRecord = position
-        return position
-    }
-
-    @inline(never)
-    private func appendByWriting(_ draft: borrowing RecordDraft, _ size: Int, _ position: Position) throws(EngineError) {
-        if scratch.count < size {
-            scratch.deallocate()
-            scratch = .allocate(byteCount: size * 2, alignment: 16)
-        }
-        draft.write(to: scratch.baseAddress!, position: position, salt: salt)
-        guard let active else { return }
-        do {
-            try files.write(
-                active.file, UnsafeRawBufferPointer(rebasing: scratch[0..<size]), at: Int(position - active.first))
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
-    /// Steps over whole records that somebody else appended, and goes on behind them.
-    func advance(to position: Position, last: Position) {
-        tail = position
-        lastRecord = last
     }
 }
 

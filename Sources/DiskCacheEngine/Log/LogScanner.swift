@@ -9,6 +9,13 @@ struct LogScanner {
         let end: Position?
     }
 
+    /// A segment that is missing or damaged.
+    struct Gap {
+        let text: String
+        /// Where it ends at the latest: it is no loss if the log begins there or behind.
+        let end: Position
+    }
+
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
@@ -21,15 +28,16 @@ struct LogScanner {
     let files: any FileSystem
     let salt: UInt64
     let links: [Link]
-    /// Bad records below this are damage in the middle; from here on the first one is the end.
+    /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
 
     /// The live chain that ends in the highest whole segment, and what is missing in it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [String]) {
-        var gaps: [String] = []
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
         var segments: [Segment] = []
+        var unusable: [Position: String] = [:]
         var expected = storeID
         do throws(SystemError) {
             let names = try files.list(directory)
@@ -47,7 +55,12 @@ struct LogScanner {
                     let status = try files.status(of: SegmentHeader.name(first), in: directory)
                     let bytes = try Self.headerBytes(first, files, directory)
                     if status.map({ $0.size > 0 }) ?? false, bytes.contains(where: { $0 != 0 }) {
-                        gaps.append("segment \(SegmentHeader.name(first)): \(why)")
+                        unusable[first] = why
+                        // Below whole segments it is missed only if one of them names it: else a recovery passed it over.
+                        if segments.isEmpty {
+                            let end = first + UInt64(status?.size ?? 0)
+                            gaps.append(Gap(text: "segment \(SegmentHeader.name(first)): \(why)", end: end))
+                        }
                     }
                 }
             }
@@ -65,7 +78,11 @@ struct LogScanner {
                 current = found
             } else {
                 if current.header.predecessorEnd > head {
-                    gaps.append("segment \(SegmentHeader.name(predecessor)) is missing or damaged")
+                    gaps.append(
+                        Gap(
+                            text: "segment \(SegmentHeader.name(predecessor)): "
+                                + (unusable[predecessor] ?? "it is missing"),
+                            end: current.header.predecessorEnd))
                 }
                 guard let lower = segments.first(where: { $0.first < predecessor }) else { break }
                 links.append(Link(segment: lower, end: nil))
@@ -86,9 +103,16 @@ struct LogScanner {
     /// `visit` may keep nothing of a record.
     func scan(from start: Position, _ visit: (Outcome) throws(EngineError) -> Void) throws(EngineError) {
         var position = start
+        var isJoined = false
         for (index, link) in links.enumerated() {
             let segment = link.segment
             if segment.limit <= start { continue }
+            // Where a segment is missing whose end isn't believed, nothing that follows is a prefix.
+            let lost = segment.header.predecessorEnd
+            if !isJoined, segment.header.predecessor != 0, lost > position, lost > believedEnd {
+                return try visit(.end(position, isClean: false))
+            }
+            isJoined = link.end != nil
             if position < segment.firstRecord { position = segment.firstRecord }
             let isLast = index == links.count - 1
             let bytes: [UInt8]
@@ -114,17 +138,58 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
+    /// The greatest head that a committed record of the newest segment names, if it lies in that segment: what is below it
+    /// counts for nothing, and segments that held it may be gone rightly. 0: there is none.
+    func newestHead() throws(EngineError) -> Position {
+        guard let newest = links.last else { return 0 }
+        let first = newest.segment.first
+        let link = Link(segment: newest.segment, end: nil)
+        let scanner = LogScanner(files: files, salt: salt, links: [link], believedEnd: 0)
+        var head: Position = 0
+        var pending: Position = 0
+        try scanner.scan(from: newest.segment.firstRecord) { (outcome) throws(EngineError) in
+            guard case .record(let record) = outcome else { return }
+            if record.kind == RecordKind.head.rawValue, record.valueWord >= first { pending = record.valueWord }
+            if record.kind == RecordKind.void.rawValue, record.valueWord <= pending { pending = 0 }
+            if record.isCommit {
+                head = max(head, pending)
+                pending = 0
+            }
+        }
+        return head
+    }
+
+    /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.
+    private static func isZero(_ buffer: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        guard let base = buffer.baseAddress else { return true }
+        var offset = start
+        var found: UInt32 = 0
+        while offset + 4 <= buffer.count {
+            found |= base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            offset += 4
+        }
+        while offset < buffer.count {
+            found |= UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 1
+        }
+        return found == 0
+    }
+
     /// One segment. True if `end` was told.
     private func scan(
         _ segment: Segment, _ namedEnd: Position?, _ isLast: Bool, _ buffer: UnsafeRawBufferPointer,
         _ position: inout Position, _ visit: (Outcome) throws(EngineError) -> Void
     ) throws(EngineError) -> Bool {
-        let end = min(namedEnd ?? segment.limit, segment.first + UInt64(buffer.count))
+        // Where a successor names the end, a file that is shorter lacks records; else it just hasn't grown.
+        let end = min(namedEnd ?? segment.first + UInt64(buffer.count), segment.limit)
+        let readable = min(end, segment.first + UInt64(buffer.count))
         func record(at position: Position) -> Record? {
-            guard position >= segment.firstRecord, position < end, let base = buffer.baseAddress else { return nil }
+            guard position >= segment.firstRecord, position < readable, let base = buffer.baseAddress else {
+                return nil
+            }
             let offset = Int(position - segment.first)
             guard
-                let record = Record(at: base + offset, position: position, available: Int(end - position)),
+                let record = Record(at: base + offset, position: position, available: Int(readable - position)),
                 record.isIntact(salt: salt)
             else { return nil }
             return record
@@ -135,28 +200,25 @@ struct LogScanner {
                 position = found.end
                 continue
             }
-            if isLast && position >= believedEnd {
-                let rest = buffer[Int(position - segment.first)...]
-                try visit(.end(position, isClean: rest.allSatisfy { $0 == 0 }))
+            if position >= believedEnd {
+                // A power loss may tear an older segment and spare a newer one: what follows here came later, all of it.
+                let isClean = isLast && Self.isZero(buffer, from: min(Int(position - segment.first), buffer.count))
+                try visit(.end(position, isClean: isClean))
                 return true
             }
             if !isLast && namedEnd == nil {
                 // The successor is missing: what follows can't be told from what never was.
                 break
             }
-            let limit = isLast ? min(end, believedEnd) : end
+            let limit = min(end, believedEnd)
             var next = position + 4
-            while next < limit, record(at: next) == nil { next += 4 }
+            while next < limit, record(at: next) == nil { next = next < readable ? next + 4 : limit }
             try visit(.damaged(position, min(next, limit)))
             position = min(next, limit)
         }
         if isLast {
             try visit(.end(position, isClean: position >= segment.limit))
             return true
-        }
-        if let namedEnd, position < namedEnd {
-            try visit(.damaged(position, namedEnd))
-            position = namedEnd
         }
         return false
     }

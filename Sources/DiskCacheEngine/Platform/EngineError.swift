@@ -5,6 +5,7 @@ public struct EngineError: Error, Sendable, Equatable {
         case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
         case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
         case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
+        case inTransaction
     }
     /// What went wrong.
     public let code: Code
@@ -37,7 +38,9 @@ public struct EngineError: Error, Sendable, Equatable {
         case ErrorNumber.readOnlyFileSystem:
             (code, advice) = (.readOnly, "the file system is mounted read-only")
         case ErrorNumber.tooManyLinks:
-            (code, advice) = (.insecureDirectory, "a symbolic link stands where a file or directory of the store should be")
+            (code, advice) = (
+                .insecureDirectory, "a symbolic link stands where a file or directory of the store should be"
+            )
         case ErrorNumber.notDirectory:
             (code, advice) = (.io, "something on the path is not a directory")
         case ErrorNumber.noMemory:

@@ -28,3 +28,18 @@ package struct Environment: Sendable {
 
 /// The value of an environment variable of this process; nil: it isn't set.
 public func environmentVariable(_ name: String) -> String? { SystemCalls.environment(name) }
+
+/// The next bytes of an open file, pipe or socket of the caller's, `count` of them at most, as read(2) gives them; empty: its end.
+public func readDescriptor(_ descriptor: Int32, atMost count: Int) throws(EngineError) -> [UInt8] {
+    var failure: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        do throws(SystemError) {
+            filled = try SystemCalls.readNext(
+                descriptor, into: UnsafeMutableRawBufferPointer(buffer), "descriptor \(descriptor)")
+        } catch {
+            failure = error
+        }
+    }
+    if let failure { throw EngineError(failure) }
+    return bytes
+}

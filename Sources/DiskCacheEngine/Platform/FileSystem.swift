@@ -118,12 +118,26 @@ extension FileSystem {
 package struct SystemFiles: FileSystem {
     package init() {}
 
+    /// Runs a call on a name; its error tells the whole path.
+    private static func naming<R>(
+        _ name: String, in directory: FileDescriptor?, _ call: () throws(SystemError) -> R
+    ) throws(SystemError) -> R {
+        do throws(SystemError) {
+            return try call()
+        } catch {
+            guard let directory else { throw error }
+            throw SystemError(errno: error.errno, call: error.call, path: directory.path + "/" + name)
+        }
+    }
+
     package func open(
         _ path: String, in directory: FileDescriptor?, _ options: OpenOptions, mode: UInt32
     ) throws(SystemError) -> FileDescriptor {
-        let number = try SystemCalls.open(path, directory: directory?.number, options, mode: mode)
         let shown = directory.map { $0.path + "/" + path } ?? path
-        return FileDescriptor(number: number, path: shown)
+        return try Self.naming(path, in: directory) { () throws(SystemError) in
+            FileDescriptor(
+                number: try SystemCalls.open(path, directory: directory?.number, options, mode: mode), path: shown)
+        }
     }
 
     package func status(_ file: FileDescriptor) throws(SystemError) -> FileStatus {
@@ -131,7 +145,9 @@ package struct SystemFiles: FileSystem {
     }
 
     package func status(of path: String, in directory: FileDescriptor?) throws(SystemError) -> FileStatus? {
-        try SystemCalls.status(of: path, directory: directory?.number)
+        try Self.naming(path, in: directory) { () throws(SystemError) in
+            try SystemCalls.status(of: path, directory: directory?.number)
+        }
     }
 
     package func read(
@@ -165,19 +181,27 @@ package struct SystemFiles: FileSystem {
     }
 
     package func makeDirectory(_ path: String, in directory: FileDescriptor?, mode: UInt32) throws(SystemError) {
-        try SystemCalls.makeDirectory(path, directory: directory?.number, mode: mode)
+        try Self.naming(path, in: directory) { () throws(SystemError) in
+            try SystemCalls.makeDirectory(path, directory: directory?.number, mode: mode)
+        }
     }
 
     package func rename(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError) {
-        try SystemCalls.rename(from, to: to, directory: directory.number)
+        try Self.naming(from, in: directory) { () throws(SystemError) in
+            try SystemCalls.rename(from, to: to, directory: directory.number)
+        }
     }
 
     package func link(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError) {
-        try SystemCalls.link(from, to: to, directory: directory.number)
+        try Self.naming(from, in: directory) { () throws(SystemError) in
+            try SystemCalls.link(from, to: to, directory: directory.number)
+        }
     }
 
     package func unlink(_ path: String, in directory: FileDescriptor?, isDirectory: Bool) throws(SystemError) {
-        try SystemCalls.unlink(path, directory: directory?.number, isDirectory: isDirectory)
+        try Self.naming(path, in: directory) { () throws(SystemError) in
+            try SystemCalls.unlink(path, directory: directory?.number, isDirectory: isDirectory)
+        }
     }
 
     package func list(_ directory: FileDescriptor) throws(SystemError) -> [String] {

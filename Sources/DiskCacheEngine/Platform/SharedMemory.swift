@@ -29,7 +29,8 @@ struct SharedWord: @unchecked Sendable {
     }
     @inline(__always) func exchange(_ value: UInt64) -> UInt64 {
         StepPoint.access(.store, address)
-            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing) : address.pointee.load(ordering: .relaxed)
+            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing)
+            : address.pointee.load(ordering: .relaxed)
     }
 }
 
@@ -62,13 +63,25 @@ enum SharedMemory {
     /// Copies bytes into a mapping.
     @inline(__always)
     static func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
-        if StepPoint.access(.store, target) { target.copyMemory(from: source, byteCount: count) }
+        #if FAILPOINTS
+            // A line at a time: others may see a copy half done.
+            if StepPoint.scheduler != nil {
+                for at in stride(from: 0, to: count, by: 64)
+                where StepPoint.access(at == 0 ? .store : .piece, target + at, 64) {
+                    (target + at).copyMemory(from: source + at, byteCount: min(64, count - at))
+                }
+                return
+            }
+        #endif
+        target.copyMemory(from: source, byteCount: count)
     }
 
     /// Zeroes bytes of a mapping.
     @inline(__always)
     static func zero(_ target: UnsafeMutableRawPointer, count: Int) {
-        if StepPoint.access(.store, target) { _ = target.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
+        if StepPoint.access(.store, target, count) {
+            _ = target.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        }
     }
 
     /// Loads before the fence are done before loads and stores after it.
@@ -79,17 +92,23 @@ enum SharedMemory {
 
 /// Where a step machine takes hold of the engine: before each access to shared memory. Nothing in release builds.
 package enum StepPoint {
-    package enum Access: Sendable { case load, store }
+    package enum Access: Sendable {
+        case load, store
+        /// A further line of a copy.
+        case piece
+    }
 
     #if FAILPOINTS
-        /// Called before each access; false: the access must not happen (the actor was killed).
-        package nonisolated(unsafe) static var scheduler: (@Sendable (Access, UInt) -> Bool)?
+        /// Called before each access, with its address and how many bytes; false: the access must not happen.
+        package nonisolated(unsafe) static var scheduler: (@Sendable (Access, UInt, Int) -> Bool)?
+        /// Whether the calling thread runs when a step machine lets it.
+        package nonisolated(unsafe) static var isScheduled: @Sendable () -> Bool = { false }
     #endif
 
     @inline(__always) @discardableResult
-    static func access(_ kind: Access, _ address: UnsafeRawPointer) -> Bool {
+    static func access(_ kind: Access, _ address: UnsafeRawPointer, _ count: Int = 8) -> Bool {
         #if FAILPOINTS
-            if let scheduler { return scheduler(kind, UInt(bitPattern: address)) }
+            if let scheduler { return scheduler(kind, UInt(bitPattern: address), count) }
         #endif
         return true
     }

@@ -4,10 +4,12 @@ extension CommitBlock.Counters {
     /// Bytes that a row is accounted with, beside its file: its record and a slot with its share of empty ones.
     @inline(__always) static func accounted(_ size: Int) -> UInt64 { UInt64(truncatingIfNeeded: size &+ 24) }
 
-    /// Bytes that a value file is accounted with.
+    /// Bytes that a value file is accounted with: whole pages, and one for an empty file, so that 0 means no files at all.
+    static func fileBytes(length: Int) -> UInt64 { (UInt64(max(length, 1)) &+ 4095) & ~4095 }
+
+    /// The same for the file that a record's value names.
     static func fileBytes(_ value: UnsafeRawBufferPointer) -> UInt64 {
-        let length = UInt64(ValueFileReference(value)?.length ?? 0)
-        return (length &+ 4095) & ~4095
+        fileBytes(length: ValueFileReference(value)?.length ?? 0)
     }
 
     /// A row whose record takes `size` bytes has come.
@@ -62,6 +64,10 @@ extension CommitBlock.Counters {
                 earliestExpiry = UInt64(Int64.max)
             }
             dead &+= UInt64(record.size)
+        case RecordKind.void.rawValue:
+            // As when it was written: it and all that it takes back.
+            let from = record.valueWord
+            dead &+= from < record.position ? record.end &- from : UInt64(record.size)
         default:
             dead &+= UInt64(record.size)
         }

@@ -22,12 +22,18 @@ extension Store {
 
     /// Reads the log with `pread` under the write lock; readers go on.
     public func check(timeout: UInt64) throws(EngineError) -> [Finding] {
+        if lock.isHeldByThisThread {
+            throw EngineError(
+                .inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
+        }
         try lock.acquire(timeout: timeout)
         defer { lock.release() }
         try takeOver()
         var findings: [Finding] = []
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        findings += chain.gaps.map { Finding(kind: .missingSegment, message: $0) }
+        for gap in chain.gaps where gap.end > head {
+            findings.append(Finding(kind: .missingSegment, message: gap.text))
+        }
         var rows: [UInt64: LogRow] = [:]
         var expected = CommitBlock.Counters()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: log.tail)
@@ -56,20 +62,24 @@ extension Store {
                 end = record.end
             case .damaged(let from, let to):
                 findings.append(
-                    Finding(kind: .damagedLog, message: "the log from position \(from) to \(to) holds no record; what it held is lost"))
+                    Finding(
+                        kind: .damagedLog,
+                        message: "the log from position \(from) to \(to) holds no record; what it held is lost"))
             case .end: break
             }
         }
         if end < log.tail, log.activeFirst != 0, log.tail > log.activeFirst + UInt64(SegmentHeader.size) {
-            findings.append(Finding(kind: .damagedLog, message: "the log ends at position \(end), the commit block says \(log.tail)"))
+            findings.append(
+                Finding(
+                    kind: .damagedLog, message: "the log ends at position \(end), the commit block says \(log.tail)"))
         }
         for row in rows.values where row.isRow {
-            expected.count += 1
-            expected.live += CommitBlock.Counters.accounted(row.size)
+            expected.count &+= 1
+            expected.live &+= CommitBlock.Counters.accounted(row.size)
             if let file = row.file {
-                let bytes = (UInt64(file.length) + 4095) & ~4095
-                expected.live += bytes
-                expected.fileBytes += bytes
+                let bytes = CommitBlock.Counters.fileBytes(length: file.length)
+                expected.live &+= bytes
+                expected.fileBytes &+= bytes
             }
         }
         let hasDamage = !findings.isEmpty
@@ -77,7 +87,8 @@ extension Store {
         if !hasDamage {
             func compare(_ name: String, _ stored: UInt64, _ counted: UInt64) {
                 if stored != counted {
-                    findings.append(Finding(kind: .wrongCounter, message: "\(name) says \(stored), there are \(counted)"))
+                    findings.append(
+                        Finding(kind: .wrongCounter, message: "\(name) says \(stored), there are \(counted)"))
                 }
             }
             compare("the counter of items", counters.count, expected.count)
@@ -93,19 +104,25 @@ extension Store {
         for (hash, row) in rows {
             if try index.slot(naming: row.position, hash: hash) == nil {
                 findings.append(
-                    Finding(kind: .wrongIndex, message: "the index doesn't name the newest record of a key, at position \(row.position)"))
+                    Finding(
+                        kind: .wrongIndex,
+                        message: "the index doesn't name the newest record of a key, at position \(row.position)"))
             }
         }
         var named = 0
         for position in index.positions(anchor: log.tail) where position >= head {
             named += 1
             guard case .record(let record) = try log.record(at: position) else {
-                findings.append(Finding(kind: .wrongIndex, message: "the index names position \(position), where no record stands"))
+                findings.append(
+                    Finding(kind: .wrongIndex, message: "the index names position \(position), where no record stands"))
                 continue
             }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
             if rows[hash]?.position != position {
-                findings.append(Finding(kind: .wrongIndex, message: "the index names position \(position), which isn't a key's newest record"))
+                findings.append(
+                    Finding(
+                        kind: .wrongIndex,
+                        message: "the index names position \(position), which isn't a key's newest record"))
             }
         }
         return findings
@@ -119,19 +136,31 @@ extension Store {
             known.insert(reference.name)
             do throws(ValueFileError) {
                 guard let reader = try valueFiles.open(reference) else {
-                    findings.append(Finding(kind: .missingFile, message: "the value's file \(reference.name.path) is missing"))
+                    findings.append(
+                        Finding(kind: .missingFile, message: "the value's file \(reference.name.path) is missing"))
                     continue
                 }
                 let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
                 defer { buffer.deallocate() }
                 while try reader.read(into: buffer) > 0 {}
             } catch {
-                findings.append(Finding(kind: .damagedFile, message: Self.engineError(error).message + " (\(reference.name.path))"))
+                findings.append(
+                    Finding(kind: .damagedFile, message: Self.engineError(error).message + " (\(reference.name.path))"))
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() == 0 else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
+            // What `clear` left below the head goes with its segment.
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                    writable: false)
+                if case .segment(let segment) = opened {
+                    known.formUnion(try valueFilesNamed(in: segment, below: head))
+                }
+            }
             for name in try valueFiles.list() where !known.contains(name) {
                 findings.append(Finding(kind: .unknownFile, message: "no item names the file \(name.path)"))
             }

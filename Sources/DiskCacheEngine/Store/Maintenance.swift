@@ -31,10 +31,16 @@ extension Store {
         if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1 { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
         do throws(EngineError) {
+            // Without waiting for another process's sync: this thread serves every store.
+            if durability != .none { try sync(timeout: 0) }
             try dropDead()
-            if durability != .none { try sync() }
+            try sweep()
         } catch {
-            // Told to the next writer by the poison, or tried again at the next write.
+            // The next writer is told by the poison; anything else is tried again.
+            if error.code != .poisoned && block.poison.relaxed() == 0 {
+                isDirty.store(2, ordering: .relaxed)
+                return now &+ interval
+            }
         }
         return ReaderPins.waiting == 0 ? nil : now &+ interval
     }
@@ -43,7 +49,9 @@ extension Store {
     ///
     /// Syncs are taken one at a time among processes, by flock on `sync`. A sync that fails poisons the store: a second try could
     /// be told "done" while the pages are lost (P5).
-    public func sync() throws(EngineError) {
+    ///
+    /// Waits for another's sync `timeout` nanoseconds at most; then it throws `timeout`.
+    public func sync(timeout: UInt64 = 60_000_000_000) throws(EngineError) {
         let covered = CommitBlock.tail(block.word.acquire())
         let file: FileDescriptor
         do throws(SystemError) {
@@ -51,7 +59,7 @@ extension Store {
         } catch {
             throw EngineError(error)
         }
-        try withSyncLock(file) { () throws(EngineError) in
+        try withSyncLock(file, timeout) { () throws(EngineError) in
             if block.poison.acquire() != 0 { throw poisoned() }
             if block.synced.acquire() >= covered { return }
             try syncNow()
@@ -69,17 +77,30 @@ extension Store {
 
     /// An open file a call: two threads exclude each other as two processes do.
     private func withSyncLock(
-        _ file: FileDescriptor, _ body: () throws(EngineError) -> Void
+        _ file: FileDescriptor, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
     ) throws(EngineError) {
         ForkGuard.register(file)
         defer { ForkGuard.unregister(file) }
         var pause: UInt64 = 20_000
+        let begun = SystemCalls.monotonicClock()
         while try !files.lockOrThrow(file, .exclusive) {
+            if SystemCalls.monotonicClock() &- begun >= timeout {
+                throw EngineError(.timeout, "another process's sync took too long to wait for", path: file.path)
+            }
             SystemCalls.sleep(nanoseconds: pause)
             pause = min(pause * 2, 1_000_000)
         }
         defer { _ = try? files.lock(file, .unlock) }
         try body()
+    }
+
+    /// Failures of opening and mapping, before anything was asked of the disk: nothing is in doubt, and the next sync does it all.
+    private static func isHarmless(_ error: SystemError) -> Bool {
+        [
+            ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem, ErrorNumber.noMemory,
+            ErrorNumber.notFound,
+            ErrorNumber.accessDenied, ErrorNumber.notPermitted,
+        ].contains(error.errno)
     }
 
     private func syncNow() throws(EngineError) {
@@ -90,7 +111,7 @@ extension Store {
         try log.mapNewSegments(upTo: tail)
         block.syncing.store(1)
         do throws(SystemError) {
-            try valueFiles.sync(try valueFilesNamed(from: from, to: tail))
+            if state.counters.fileBytes != 0 { try valueFiles.sync(try valueFilesNamed(from: from, to: tail)) }
             for segment in log.segments where segment.limit > from && segment.first < tail {
                 let window = log.window
                 if segment.first >= window.start {
@@ -101,20 +122,25 @@ extension Store {
             }
             try files.syncDirectory(log.directory)
             try files.syncDirectory(directory)
+            // Once: whoever made the store's directory may have been killed before that was durable.
+            if from == 0 { try StoreDirectory.syncDirectory("..", in: directory, files) }
         } catch {
+            if Self.isHarmless(error) {
+                block.syncing.store(0)
+                throw EngineError(error)
+            }
             block.poison.store(UInt64(UInt32(bitPattern: error.errno)) << 48 | (from >> 2) & 0xFFFF_FFFF_FFFF)
             throw EngineError(error)
         }
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
-        if block.deadFiles.relaxed() != 0 { try unlinkReplaced(from: from, to: tail) }
+        if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.synced.release(tail)
         block.syncing.store(0)
     }
 
-    /// Names of the value files that records of a range carry; empty at once where the store has none.
+    /// Names of the value files that records of a range carry.
     private func valueFilesNamed(from: Position, to tail: Position) throws(SystemError) -> [ValueFileName] {
-        guard block.read().counters.fileBytes != 0 else { return [] }
         var names: [ValueFileName] = []
         do throws(EngineError) {
             try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
@@ -133,12 +159,14 @@ extension Store {
         return present
     }
 
-    /// Unlinks the files that committed records of a range replaced.
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
-        let pending = block.deadFiles.relaxed()
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
+            if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
+                try unlinkFiles(below: record.position)
+            }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
                 old.kind == RecordKind.put.rawValue, ValueFormCode.isFile(old.form),
@@ -147,7 +175,6 @@ extension Store {
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
             if !keeps { unlink(file.name) }
         }
-        block.deadFiles.add(0 &- min(pending, block.deadFiles.relaxed()))
     }
 
     private func unlink(_ name: ValueFileName) {
@@ -180,53 +207,139 @@ extension Store {
     // MARK: Behind the head
 
     /// Takes away what lies below the head (after `clear`): value files, then segments; after a sync past the head record, since
-    /// unlinks come back in any subset after a power loss (DESIGN 9).
+    /// unlinks come back in any subset after a power loss (DESIGN 9). Whoever did the `clear` may have died before this, so the
+    /// files decide, not what this process has mapped.
     func dropDead() throws(EngineError) {
         let head = block.read().head
-        try log.mapNewSegments(upTo: CommitBlock.tail(block.word.acquire()))
-        let segments = log.segments
-        guard let lowest = segments.first, lowest.limit <= head else {
-            return try unlinkBelow(head)
-        }
+        let below = try segmentsBelow(head)
+        log.dropBelow(head)
+        if below.isEmpty { return }
         try sync()
-        let pin = ReaderPins.enter(ReaderPins.base)
-        defer { ReaderPins.leave(pin) }
-        try lock.acquire(timeout: 10_000_000_000)
-        defer { lock.release() }
-        if block.owner.relaxed() != lock.identity { try takeOver() }
-        let now = self.head
-        for segment in segments where segment.limit <= now {
-            if block.deadFiles.relaxed() != 0 { try unlinkFiles(in: segment, below: now) }
+        try raiseFloor(to: head)
+        // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
+        do throws(SystemError) {
+            if try files.status(of: ValueFiles.root, in: directory) != nil {
+                for first in below {
+                    let opened = try Segment.open(
+                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                        writable: false)
+                    if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
+                }
+            }
+            for first in below { try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory) }
+        } catch {
+            throw EngineError(error)
         }
-        if block.floor.relaxed() < now { block.floor.release(now) }
-        log.dropBelow(now)
-        try unlinkBelow(now)
         FaultPoint.reach(.segmentsUnlinked)
     }
 
-    /// Unlinks segment files that lie below `head` altogether: those that this process has mapped no more.
-    private func unlinkBelow(_ head: Position) throws(EngineError) {
-        let mapped = Set(log.segments.map(\.first))
-        guard let lowest = mapped.min() else { return }
+    /// First positions of the segments that lie below the head altogether.
+    private func segmentsBelow(_ head: Position) throws(EngineError) -> [Position] {
+        if head == 0 { return [] }
         let firsts = try Log.firsts(files, log.directory)
-        for first in firsts where first < min(lowest, head) && !mapped.contains(first) && first != block.active.acquire() {
-            do throws(SystemError) {
-                try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
-            } catch {
-                throw EngineError(error)
+        guard let holding = firsts.last(where: { $0 <= head }) else { return [] }
+        return firsts.filter { $0 < holding }
+    }
+
+    private func raiseFloor(to head: Position) throws(EngineError) {
+        try lock.acquire(timeout: 10_000_000_000)
+        defer { lock.release() }
+        if block.owner.relaxed() != lock.identity { try takeOver() }
+        if block.floor.relaxed() < head { block.floor.release(head) }
+    }
+
+    /// Unlinks every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
+    private func unlinkFiles(below head: Position) throws(EngineError) {
+        let firsts = try Log.firsts(files, log.directory)
+        do throws(SystemError) {
+            for first in firsts where first < head {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                    writable: false)
+                guard case .segment(let segment) = opened else { continue }
+                for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
             }
+        } catch {
+            throw EngineError(error)
         }
     }
 
-    private func unlinkFiles(in segment: Segment, below head: Position) throws(EngineError) {
-        var position = segment.firstRecord
-        while position < segment.limit, case .record(let record) = try log.record(at: position) {
-            if record.position < head, record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
-                let file = ValueFileReference(record.value)
+    private func unlinkFiles(in segment: Segment) throws(SystemError) {
+        for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
+    }
+
+    /// The value files that a segment's records below a position name. Read with `pread`.
+    func valueFilesNamed(in segment: Segment, below end: Position) throws(SystemError) -> [ValueFileName] {
+        let bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+        return bytes.withUnsafeBytes { buffer in
+            var names: [ValueFileName] = []
+            var offset = SegmentHeader.size
+            while offset < buffer.count, segment.first + UInt64(offset) < end,
+                let record = Record(
+                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset),
+                    available: buffer.count - offset),
+                record.isIntact(salt: identity.salt)
             {
-                unlink(file.name)
+                if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
+                    let file = ValueFileReference(record.value)
+                {
+                    names.append(file.name)
+                }
+                offset += record.size
             }
-            position = record.end
+            return names
         }
+    }
+
+    // MARK: What killed processes left
+
+    /// Unlinks temporary files that nobody writes any more and, after a rebuild, files that no record names: once after an
+    /// opening, and whenever the write lock came from another owner.
+    private func sweep() throws(EngineError) {
+        guard wantsSweep.exchange(false, ordering: .relaxed) else { return }
+        do throws(SystemError) {
+            try valueFiles.sweepTemporary()
+        } catch {
+            throw EngineError(error)
+        }
+        guard recovery != nil, !hasSweptAll.exchange(true, ordering: .relaxed) else { return }
+        try sweepUnnamed()
+    }
+
+    /// A file in place has a record in the log before it has its name: so whatever is listed first, and then not met up to a tail
+    /// that is looked up under the lock afterwards, belongs to nobody.
+    private func sweepUnnamed() throws(EngineError) {
+        var names: Set<ValueFileName>
+        do throws(SystemError) {
+            names = Set(try valueFiles.list())
+        } catch {
+            throw EngineError(error)
+        }
+        if names.isEmpty { return }
+        let (begin, tail) = try settledBounds()
+        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        var isWhole = chain.gaps.allSatisfy { $0.end <= begin }
+        let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: tail)
+        try scanner.scan(from: begin) { (outcome) throws(EngineError) in
+            switch outcome {
+            case .record(let record):
+                if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
+                    names.remove(file.name)
+                }
+            case .damaged: isWhole = false
+            case .end: break
+            }
+        }
+        // What a damaged record names may still be wanted by who repairs it.
+        guard isWhole else { return }
+        for name in names { unlink(name) }
+    }
+
+    /// Head and tail when nothing is under way.
+    private func settledBounds() throws(EngineError) -> (head: Position, tail: Position) {
+        try lock.acquire(timeout: 10_000_000_000)
+        defer { lock.release() }
+        if block.owner.relaxed() != lock.identity { try takeOver() }
+        return (head, log.tail)
     }
 }

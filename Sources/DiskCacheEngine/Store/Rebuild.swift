@@ -1,7 +1,8 @@
 /// Makes the hash index and the counters again from the log, when they can't be believed (DESIGN 7.4).
 ///
 /// Reads the segments with `pread`, in order, a transaction at a time. Below `believedEnd` a bad record is damage: its range is
-/// put on record and what follows is read on. From there on the first bad record is the torn end, whatever lies behind it.
+/// put on record and what follows is read on. From there on the first bad record is the torn end, whatever lies behind it, and
+/// so is a record that is its key's newest and whose value file isn't whole (`Rebuild+Files`).
 struct Rebuild {
     let files: any FileSystem
     let log: Log
@@ -12,14 +13,20 @@ struct Rebuild {
     var head: Position
     var counters = CommitBlock.Counters()
     var report: RecoveryReport
+    private let gaps: [LogScanner.Gap]
+    /// Whether a value file is there and is the one that was written.
+    let isWhole: (ValueFileReference) throws(EngineError) -> Bool
+    /// Transactions above `believedEnd`, from the first on that names a value file: how many of them count isn't known yet.
+    var held: [Transaction] = []
     /// Where the log ends, behind the last whole transaction.
     private(set) var end: Position
     /// Whether nothing but zeros lies behind the end.
     private(set) var endIsClean = true
 
     init(
-        files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position, reason: String,
-        gaps: [String]
+        files: any FileSystem, log: Log, hash: KeyHash, scanner: LogScanner, index: HashIndex, head: Position,
+        reason: String, gaps: [LogScanner.Gap],
+        isWhole: @escaping (ValueFileReference) throws(EngineError) -> Bool
     ) {
         self.files = files
         self.log = log
@@ -29,19 +36,49 @@ struct Rebuild {
         self.head = head
         end = head
         report = RecoveryReport(reason: reason)
-        report.gaps = gaps
+        self.gaps = gaps
+        self.isWhole = isWhole
     }
 
-    /// A record of an open transaction: where it is, and what of it decides.
-    private struct Pending {
+    /// A record of a transaction: where it is, and what of it decides.
+    struct Pending {
+        enum Meaning {
+            /// A version of a key, perhaps with a file.
+            case version(ValueFileReference?)
+            case head(Position)
+            case other
+        }
         let position: Position
         let hash: UInt64
+        let meaning: Meaning
+
+        init(_ record: Record, hash: UInt64) {
+            position = record.position
+            self.hash = hash
+            switch record.kind {
+            case RecordKind.put.rawValue:
+                meaning = .version(ValueFormCode.isFile(record.form) ? ValueFileReference(record.value) : nil)
+            case RecordKind.tombstone.rawValue: meaning = .version(nil)
+            case RecordKind.head.rawValue: meaning = .head(record.valueWord)
+            default: meaning = .other
+            }
+        }
+
+        var namesFile: Bool {
+            if case .version(.some) = meaning { return true }
+            return false
+        }
+    }
+
+    /// A whole transaction.
+    struct Transaction {
+        let records: [Pending]
+        let end: Position
     }
 
     /// Scans and fills. The caller is counted in `ReaderPins` and holds the write lock.
     mutating func run() throws(EngineError) {
         var pending: [Pending] = []
-        var pendingEnd = end
         var state = self
         try scanner.scan(from: head) { (outcome) throws(EngineError) in
             switch outcome {
@@ -52,12 +89,10 @@ struct Rebuild {
                     pending.removeAll { $0.position >= from }
                 }
                 let hash = state.hash(KeyClass.identity(record.keyClass), record.key)
-                pending.append(Pending(position: record.position, hash: hash))
-                pendingEnd = record.end
+                pending.append(Pending(record, hash: hash))
                 if record.isCommit {
-                    for item in pending { try state.apply(item) }
+                    try state.take(Transaction(records: pending, end: record.end))
                     pending.removeAll(keepingCapacity: true)
-                    state.end = record.end
                 }
             case .damaged(let from, let to):
                 state.report.quarantined.append(from...to)
@@ -68,16 +103,31 @@ struct Rebuild {
                     state.end = max(state.end, to)
                     try state.keepDamagedKey(at: from)
                 }
-            case .end(let position, let isClean):
-                state.endIsClean = isClean && pending.isEmpty
-                if !isClean || !pending.isEmpty { state.report.cut = state.end }
-                _ = position
+            case .end(_, let isClean):
+                let isComplete = try state.applyHeld()
+                state.endIsClean = isClean && pending.isEmpty && isComplete
+                if !state.endIsClean { state.report.cut = state.end }
             }
         }
-        _ = pendingEnd
         self = state
         report.keys = Int(clamping: counters.count)
+        // What `clear` had left behind may be gone rightly.
+        report.gaps = gaps.filter { $0.end > head }.map(\.text)
         FaultPoint.reach(.rebuildScanned)
+    }
+
+    private mutating func take(_ transaction: Transaction) throws(EngineError) {
+        let isSure = transaction.end <= scanner.believedEnd || !transaction.records.contains(where: \.namesFile)
+        if held.isEmpty && isSure {
+            try apply(transaction)
+        } else {
+            held.append(transaction)
+        }
+    }
+
+    mutating func apply(_ transaction: Transaction) throws(EngineError) {
+        for item in transaction.records { try apply(item) }
+        end = transaction.end
     }
 
     private mutating func apply(_ item: Pending) throws(EngineError) {
@@ -88,7 +138,9 @@ struct Rebuild {
         case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
             let identity = KeyClass.identity(record.keyClass)
             while true {
-                switch try index.findForWriting(item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) }) {
+                switch try index.findForWriting(
+                    item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) })
+                {
                 case .present(let place, let old):
                     let row = old.kind == RecordKind.put.rawValue && old.position >= head ? old : nil
                     counters.apply(record, replacing: row)
@@ -103,7 +155,7 @@ struct Rebuild {
                 }
             }
         case RecordKind.head.rawValue:
-            head = max(head, record.valueWord)
+            head = max(head, min(record.valueWord, record.position))
             counters.nextRowid = max(counters.nextRowid, Self.secondWord(record))
             counters.apply(record, replacing: nil)
         default:

@@ -10,8 +10,11 @@ extension Store {
         let state = block.read()
         guard state.isIntact else {
             throw EngineError(
-                .corrupted, "the commit block is damaged; close the store in every process and open it again", path: path + "/meta")
+                .corrupted, "the commit block is damaged; close the store in every process and open it again",
+                path: path + "/meta")
         }
+        // Before the first store into log or index: whoever dies in the first transaction must not leave a seal that seems to hold.
+        Seal.clear(metaBase)
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         counters = state.counters
@@ -19,10 +22,12 @@ extension Store {
         let tail = CommitBlock.tail(state.word)
         _ = try currentIndex()
         try index.repair()
+        if !Mutant.isPlanted(.keepUnused) { try log.finishHalfMade(tail: tail) }
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
         FaultPoint.reach(.settleBegun)
-        try settle(tail)
+        if !Mutant.isPlanted(.noSettle) { try settle(tail) }
         block.owner.store(lock.identity)
+        wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         FaultPoint.reach(.settleFinished)
     }
@@ -54,25 +59,46 @@ extension Store {
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
+        var replacedFile = false
         for record in Self.withoutVoided(records) {
             switch record.kind {
             case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
                 let key = RecordKey(record)
                 let before: Record?
-                if let own = newest[key] { before = own } else { before = try version(at: record.previous) }
+                if let own = newest[key] {
+                    before = own
+                    if ValueFormCode.isFile(own.form), let file = ValueFileReference(own.value)?.name,
+                        !(ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file)
+                    {
+                        // Not if the committed version names it too (`touch`): that may be what a power loss leaves.
+                        if let older = try version(at: own.previous), ValueFormCode.isFile(older.form),
+                            ValueFileReference(older.value)?.name == file
+                        {
+                            replacedFile = true
+                        } else {
+                            try? valueFiles.unlink(file)
+                        }
+                    }
+                } else {
+                    before = try version(at: record.previous)
+                    if let before, ValueFormCode.isFile(before.form) { replacedFile = true }
+                }
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
-                head = record.valueWord
+                head = min(record.valueWord, record.position)
                 counters.apply(record, replacing: nil)
             default:
                 counters.apply(record, replacing: nil)
             }
         }
-        for record in newest.values { try redo(record) }
+        if !Mutant.isPlanted(.noReput) {
+            for record in newest.values { try redo(record) }
+        }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
         Seal.clear(metaBase)
+        if replacedFile { block.deadFiles.store(end) }
         index.cover(end)
         block.publish(tail: end, head: head, counters)
     }
@@ -102,8 +128,11 @@ extension Store {
     /// Slots back, newest first; the files that the records name away; a void record; T.
     private func giveUp(_ records: [Record]) throws(EngineError) {
         let first = records[0].position
+        if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
-            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else { continue }
+            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else {
+                continue
+            }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
             if let place = try index.slot(naming: record.position, hash: hash) {
                 place.slot.release(
@@ -112,13 +141,18 @@ extension Store {
             }
             if ValueFormCode.isFile(record.form), let file = ValueFileReference(record.value) {
                 let older = try version(at: record.previous)
-                let keeps = older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name } ?? false
+                let keeps =
+                    older.map { ValueFormCode.isFile($0.form) && ValueFileReference($0.value)?.name == file.name }
+                    ?? false
                 if !keeps { try? valueFiles.unlink(file.name) }
             }
         }
         FaultPoint.reach(.undoSlots)
+        if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
-        appendVoid(from: first)
+        guard appendVoid(from: first) else {
+            throw EngineError(.io, "what a writer left unfinished can't be voided; writing goes on when the disk does", path: path)
+        }
     }
 
     /// Of the records of whole transactions, those that no void record inside takes back.
@@ -170,6 +204,7 @@ extension Store {
 
     /// The settings as of now. No lock.
     public func currentSettings() throws(EngineError) -> Settings {
+        if isInTransaction { return settings }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         return try settings(at: block.read().counters.settings)

@@ -34,7 +34,9 @@ struct Seal: Equatable {
     /// The seal in `meta`; nil if there is none, or not a whole one.
     init?(_ base: UnsafeRawPointer) {
         let bytes = UnsafeRawBufferPointer(start: base + CommitBlock.sealOffset, count: Self.size)
-        func word(_ at: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        func word(_ at: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
         guard word(0) == Self.magic,
             word(120) == XXH64.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<120]), seed: 0)
         else { return nil }

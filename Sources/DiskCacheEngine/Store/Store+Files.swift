@@ -5,6 +5,7 @@ extension Store {
         timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, _ attributes: RecordAttributes,
         condition: PutCondition = .always, _ next: () throws -> [UInt8]?
     ) throws -> Bool {
+        try check(key, attributes)
         let writer = try beginFile(expected: 0)
         do {
             while let piece = try next() {
@@ -20,10 +21,13 @@ extension Store {
     /// Stores a value that is at hand, in a file of its own.
     @inline(never)
     func putFile(
-        timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, _ value: UnsafeRawBufferPointer,
+        timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16,
+        _ value: UnsafeRawBufferPointer,
         _ attributes: RecordAttributes, _ condition: PutCondition
     ) throws(EngineError) -> Bool {
-        if condition == .onlyIfMissing, let row = try find(keyClass, key), !(row.expiry.map { $0 <= environment.wallClock() } ?? false) {
+        if condition == .onlyIfMissing, let row = try find(keyClass, key),
+            !(row.expiry.map { $0 <= environment.wallClock() } ?? false)
+        {
             return false
         }
         let writer = try beginFile(expected: value.count)
@@ -65,13 +69,16 @@ extension Store {
             throw EngineError(error)
         }
         return try write(timeout: timeout) { () throws(EngineError) in
+            if let expiry = expiry(attributes), expiry <= now { return try putExpired(keyClass, key, condition) }
             var bytes = [UInt8](repeating: 0, count: ValueFileReference.size)
             bytes.withUnsafeMutableBytes { reference.store(into: $0) }
             let fileForm = form - ValueFormCode.text + ValueFormCode.textFile
             let result = bytes.withUnsafeBytes { value -> Result<Bool, EngineError> in
                 do throws(EngineError) {
                     return .success(
-                        try put(keyClass, key, form: fileForm, value: value, attributes, condition: condition, isLast: false))
+                        try put(
+                            keyClass, key, form: fileForm, value: value, attributes, condition: condition, isLast: false
+                        ))
                 } catch {
                     return .failure(error)
                 }
@@ -95,6 +102,8 @@ extension Store {
 
         /// Bytes.
         public var count: Int { reader.count }
+        /// Bytes that were read so far.
+        public var offset: Int { reader.offset }
         /// The file's path.
         public var path: String { reader.path }
 
@@ -123,7 +132,8 @@ extension Store {
         switch error {
         case .system(let failed): return EngineError(failed)
         case .corrupted(let path, let damage):
-            return EngineError(.corrupted, "the value's file isn't the one that was written (\(damage)); check tells more", path: path)
+            return EngineError(
+                .corrupted, "the value's file isn't the one that was written (\(damage)); check tells more", path: path)
         }
     }
 

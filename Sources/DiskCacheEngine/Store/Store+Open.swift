@@ -1,3 +1,5 @@
+import Synchronization
+
 /// How a store is to be opened.
 public struct StoreOptions: Sendable {
     /// Nanoseconds that opening and writing may wait for the write lock.
@@ -10,6 +12,8 @@ public struct StoreOptions: Sendable {
     public var windowSize = 0
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
+    /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
+    package var firstPosition = Log.origin
 
     /// The defaults.
     public init() {}
@@ -35,6 +39,8 @@ extension Store {
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
+            var isOpen = false
+            defer { if !isOpen { ForkGuard.unregister(openFile) } }
             let isAlone = try files.lock(openFile, .exclusive)
             let logDirectory = try StoreDirectory.subdirectory("log", in: directory, files: files)
 
@@ -46,14 +52,17 @@ extension Store {
             let windowSize = options.windowSize != 0 ? options.windowSize : 4 << 30
             let log = try Log(
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
-                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize, canWrite: true)
+                isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize,
+                canWrite: true,
+                firstPosition: options.firstPosition)
             let found = try views(
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
                 identity: opened.identity, base: opened.base, environment: environment)
 
             // Every change of who has it open is made under the writer's lock, this one too.
             guard try files.lock(openFile, .shared) else {
-                throw EngineError(.io, "the lock that says who has the store open was not to be had", path: path + "/open")
+                throw EngineError(
+                    .io, "the lock that says who has the store open was not to be had", path: path + "/open")
             }
             _ = try? files.lock(directory, .shared)
             let store = Store(
@@ -61,6 +70,11 @@ extension Store {
                 metaBase: opened.base, lock: WriteLock(files: files, file: lockFile, block: block, identity: ownerWord),
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
+            isOpen = true
+            // Before the first write asks where its value should lie; damaged settings are told by the write itself.
+            if let settings = try? store.currentSettings() {
+                store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
+            }
             return store
         } catch let error as SystemError {
             ForkGuard.unregister(directory)
@@ -88,14 +102,16 @@ extension Store {
     // MARK: meta
 
     private static func openMeta(
-        directory: FileDescriptor, logDirectory: FileDescriptor, status: FileStatus, path: String, environment: Environment
+        directory: FileDescriptor, logDirectory: FileDescriptor, status: FileStatus, path: String,
+        environment: Environment
     ) throws(EngineError) -> (base: UnsafeMutableRawPointer, identity: StoreIdentity, isNew: Bool) {
         let files = environment.files
         do throws(SystemError) {
             if let opened = try existingMeta(directory, files) {
                 guard opened.identity.format <= EngineVersion.format else {
                     files.unmap(opened.base, count: CommitBlock.fileSize, leavingZeros: false)
-                    throw SystemError(errno: ErrorNumber.notSupported, call: "format \(opened.identity.format)", path: path)
+                    throw SystemError(
+                        errno: ErrorNumber.notSupported, call: "format \(opened.identity.format)", path: path)
                 }
                 return (opened.base, opened.identity, false)
             }
@@ -116,7 +132,8 @@ extension Store {
                 storeID: header.storeID, salt: header.salt, epoch: header.epoch, boot: (0, 0), device: 0, inode: 0)
         } else if let gap = chain.gaps.first {
             throw EngineError(
-                .corrupted, "meta and every segment's header are damaged (\(gap)); nothing was changed", path: path)
+                .corrupted, "meta and every segment's header are damaged (\(gap.text)); nothing was changed", path: path
+            )
         } else {
             let boot = StoreIdentity.bootWords(environment.bootIdentity())
             identity = StoreIdentity(
@@ -173,7 +190,8 @@ extension Store {
 
     /// The index that can be believed, or one made again from the log.
     private static func views(
-        isAlone: Bool, metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock, identity: StoreIdentity,
+        isAlone: Bool, metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock,
+        identity: StoreIdentity,
         base: UnsafeMutableRawPointer, environment: Environment
     ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
         let files = environment.files
@@ -203,7 +221,8 @@ extension Store {
         case .failure(let why): reason = why.text
         }
         return try rebuild(
-            reason: reason, boot: boot, metaIsNew: metaIsNew, directory: directory, log: log, block: block, identity: identity,
+            reason: reason, boot: boot, metaIsNew: metaIsNew, directory: directory, log: log, block: block,
+            identity: identity,
             base: base, files: files)
     }
 
@@ -211,16 +230,20 @@ extension Store {
 
     /// DESIGN 7.4 (a): same boot, same files, and whatever a killed process can leave.
     private static func believe(
-        metaIsNew: Bool, boot: (UInt64, UInt64), generation: UInt64, directory: FileDescriptor, log: Log, block: CommitBlock,
+        metaIsNew: Bool, boot: (UInt64, UInt64), generation: UInt64, directory: FileDescriptor, log: Log,
+        block: CommitBlock,
         identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
     ) throws(EngineError) -> Result<HashIndex, Doubt> {
         func doubt(_ text: String) -> Result<HashIndex, Doubt> { .failure(Doubt(text: text)) }
         if metaIsNew { return doubt("meta was missing or damaged") }
         if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
         guard
-            let opened = try HashIndex.open(generation: generation, in: directory, files: files, storeID: identity.storeID)
+            let opened = try HashIndex.open(
+                generation: generation, in: directory, files: files, storeID: identity.storeID)
         else { return doubt("the hash index is missing or damaged") }
-        guard opened.identity.boot == boot else { return doubt("the hash index was made in another boot of the system") }
+        guard opened.identity.boot == boot else {
+            return doubt("the hash index was made in another boot of the system")
+        }
         let state = block.read()
         guard state.isIntact else { return doubt("the commit block is damaged") }
         let tail = CommitBlock.tail(state.word)
@@ -236,8 +259,14 @@ extension Store {
             return doubt(error.message)
         }
         let segments = log.segments
-        guard let newest = segments.last, newest.first == active || segments.contains(where: { $0.first == active }) else {
+        guard let newest = segments.last, newest.first == active || segments.contains(where: { $0.first == active })
+        else {
             return doubt("the newest segment of the log is missing or damaged")
+        }
+        if state.counters.settings != 0 {
+            guard case .record(let record) = try log.record(at: state.counters.settings),
+                record.kind == RecordKind.system.rawValue
+            else { return doubt("the settings are damaged") }
         }
         if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
             let size: Int
@@ -252,7 +281,9 @@ extension Store {
                     guard sum.value == seal.indexSum, sum.size == Int(clamping: seal.indexSize) else {
                         return doubt("the hash index isn't the one that was sealed")
                     }
-                    guard opened.index.covered.acquire() == tail else { return doubt("the hash index doesn't reach the tail") }
+                    guard opened.index.covered.acquire() == tail else {
+                        return doubt("the hash index doesn't reach the tail")
+                    }
                     return .success(opened.index)
                 } catch {
                     throw EngineError(error)
@@ -273,64 +304,93 @@ extension Store {
             }
         }
         guard transactions <= 1 else { return doubt("more than one transaction lies behind the tail") }
-        guard ends.contains(opened.index.covered.acquire()) else { return doubt("the hash index doesn't reach the tail") }
+        guard ends.contains(opened.index.covered.acquire()) else {
+            return doubt("the hash index doesn't reach the tail")
+        }
         return .success(opened.index)
     }
 
     /// Maps every live segment: from the one in which the head lies to the newest.
     private static func mapLive(_ log: Log, _ block: CommitBlock) throws(EngineError) {
         let state = block.read()
-        let firsts = try Log.firsts(log.files, log.directory)
+        // What lies beyond the active one was never used: whoever made it was killed.
+        let active = block.active.acquire()
+        let firsts = try Log.firsts(log.files, log.directory).filter { $0 <= active }
         // The segment that the head lies in begins at or below it.
         let lowest = firsts.last { $0 <= state.head } ?? firsts.first ?? 0
         try log.adopt(firsts.filter { $0 >= lowest })
     }
 
     private static func rebuild(
-        reason: String, boot: (UInt64, UInt64), metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock,
+        reason: String, boot: (UInt64, UInt64), metaIsNew: Bool, directory: FileDescriptor, log: Log,
+        block: CommitBlock,
         identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
     ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
         let state = block.read()
         let sameBoot = !metaIsNew && boot != (0, 0) && identity.boot == boot && state.isIntact
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        let known = Set(log.segments.map(\.first))
-        try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
-        let generation = block.indexGeneration.acquire() &+ 1
+        log.forgetSegments()
+        try log.adopt(chain.links.map(\.segment.first))
+        let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
-        let headerHead = chain.links.last?.segment.header.head ?? 0
+        var headerHead = chain.links.last?.segment.header.head ?? 0
+        if !chain.gaps.isEmpty {
+            let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
+            headerHead = max(headerHead, try scanner.newestHead())
+        }
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot ? max(state.head, headerHead) : headerHead
-        let believedEnd = sameBoot ? CommitBlock.tail(state.word) : (metaIsNew ? 0 : block.synced.acquire())
+        let stateTail = CommitBlock.tail(state.word)
+        if !sameBoot {
+            // `synced` has no check of its own: it counts while the commit block beside it is whole and agrees. Old is safe.
+            let synced = block.synced.acquire()
+            block.forgetHints(synced: state.isIntact && synced <= stateTail ? synced : 0)
+        }
+        let believedEnd = sameBoot ? stateTail : block.synced.relaxed()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: believedEnd)
+        let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
         var rebuild = Rebuild(
-            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index, head: head,
-            reason: reason, gaps: chain.gaps)
+            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
+            head: head, reason: reason, gaps: chain.gaps
+        ) { file throws(EngineError) in try valueFiles.isWhole(file) }
         try rebuild.run()
         FaultPoint.reach(.indexFilled)
 
-        var tail = rebuild.end
+        // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
+        var tail = chain.links.isEmpty ? 0 : rebuild.end
         let last = rebuild.counters.lastRecord
-        if let newest = chain.links.last?.segment {
-            tail = max(tail, newest.firstRecord)
+        block.making.store(0)
+        if let newest = chain.links.last?.segment, sameBoot && rebuild.endIsClean {
             block.active.store(newest.first)
-            try log.position(at: tail, active: newest.first, last: last)
-            if !(sameBoot && rebuild.endIsClean) {
-                // What lies behind the cut must never be met again: the next segment's header says so.
-                try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-                tail = rebuild.end
-            }
-            FaultPoint.reach(.rebuildSegmentWritten)
+            try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
+        } else if let newest = chain.links.last?.segment, last != 0 || !rebuild.report.quarantined.isEmpty {
+            // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
+            // follows this one, with a header that says where it was cut.
+            let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
+            block.active.store(torn.first)
+            try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
+            try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
         } else {
+            // Nothing counts: the log begins anew, behind what is there, which goes as what lies below a head goes.
             tail = 0
+            block.active.store(0)
+            rebuild.head = 0
+            if !chain.links.isEmpty || !chain.gaps.isEmpty {
+                try log.beginSegment(head: 0, settings: 0)
+                rebuild.head = log.activeFirst
+                log.dropBelow(rebuild.head)
+            }
         }
+        FaultPoint.reach(.rebuildSegmentWritten)
         index.cover(tail)
         Seal.clear(base)
-        let old = block.indexGeneration.relaxed()
         block.publish(tail: tail, head: rebuild.head, rebuild.counters)
         block.indexGeneration.release(generation)
         block.owner.store(0)
         block.syncing.store(0)
+        // Of the files that were replaced some may be there still.
+        block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         var renewed = identity
         renewed.boot = boot
@@ -340,11 +400,25 @@ extension Store {
         }
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
-            try files.unlinkIfPresent(IndexLayout.name(old), in: directory)
+            // Not the one that `meta` named alone: after a power loss there may be older ones, or another may be named.
+            for old in try files.list(directory)
+            where IndexLayout.generation(ofName: old).map({ $0 != generation }) ?? false {
+                try files.unlinkIfPresent(old, in: directory)
+            }
         } catch {
             throw EngineError(error)
         }
         // A store that was made just now has nothing to report.
         return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
+    }
+    /// A generation beyond that of every index file: what `meta` says may be anything.
+    private static func nextGeneration(
+        _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(EngineError) -> UInt64 {
+        do throws(SystemError) {
+            return (try files.list(directory).compactMap { IndexLayout.generation(ofName: $0) }.max() ?? 0) + 1
+        } catch {
+            throw EngineError(error)
+        }
     }
 }

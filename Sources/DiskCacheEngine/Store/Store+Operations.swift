@@ -37,13 +37,17 @@ extension Store {
     /// As `write`, for a body that throws anything.
     public func transact<R>(timeout: UInt64, _ body: () throws -> R) throws -> R {
         try begin(timeout: timeout)
+        let isOutermost = transaction.depth == 1
+        if isOutermost { isTransacting.store(1, ordering: .relaxed) }
         let result: R
         do {
             result = try body()
         } catch {
+            if isOutermost { isTransacting.store(0, ordering: .relaxed) }
             rollBack()
             throw error
         }
+        if isOutermost { isTransacting.store(0, ordering: .relaxed) }
         try commit()
         return result
     }
@@ -71,9 +75,13 @@ extension Store {
         try begin(timeout: timeout)
         let done: Bool
         do throws(EngineError) {
-            done = try put(
-                keyClass, key, form: form, value: value, attributes, condition: condition,
-                isLast: transaction.depth == 1 && transaction.operations == 0)
+            if let expiry = expiry(attributes), expiry <= now {
+                done = try putExpired(keyClass, key, condition)
+            } else {
+                done = try put(
+                    keyClass, key, form: form, value: value, attributes, condition: condition,
+                    isLast: transaction.depth == 1 && transaction.operations == 0)
+            }
         } catch {
             rollBack()
             throw error
@@ -82,13 +90,26 @@ extension Store {
         return done
     }
 
+    /// What is expired already when it is stored leaves no row: the key is missing afterwards, as if it had been there for no time.
+    @inline(never)
+    func putExpired(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ condition: PutCondition
+    ) throws(EngineError) -> Bool {
+        guard let row = try findAsWriter(keyClass, key) else { return true }
+        if condition == .onlyIfMissing, !(row.expiry.map { $0 <= now } ?? false) { return false }
+        try remove(row, cause: .expired, isLast: writesOne)
+        return true
+    }
+
     @inline(__always)
-    private func check(_ key: UnsafeRawBufferPointer, _ attributes: RecordAttributes) throws(EngineError) {
+    func check(_ key: UnsafeRawBufferPointer, _ attributes: RecordAttributes) throws(EngineError) {
         if key.count > RecordLayout.maximumKey {
-            throw EngineError(.keyTooLarge, "a key has at most \(RecordLayout.maximumKey) bytes; this one has \(key.count)")
+            throw EngineError(
+                .keyTooLarge, "a key has at most \(RecordLayout.maximumKey) bytes; this one has \(key.count)")
         }
         if let tag = attributes.tag, tag.bytes.count > RecordLayout.maximumTag {
-            throw EngineError(.limitReached, "a tag has at most \(RecordLayout.maximumTag) bytes; this one has \(tag.bytes.count)")
+            throw EngineError(
+                .limitReached, "a tag has at most \(RecordLayout.maximumTag) bytes; this one has \(tag.bytes.count)")
         }
     }
 
@@ -226,7 +247,7 @@ extension Store {
             let fresh = try HashIndex.create(
                 generation: index.generation + 1, in: directory, files: files, storeID: identity.storeID,
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
-            fresh.cover(log.tail)
+            fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             replaceIndex(with: fresh)
         } catch {

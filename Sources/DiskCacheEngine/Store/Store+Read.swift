@@ -2,6 +2,7 @@ extension Store {
     /// A record that a key has as of one commit, with that commit's tail.
     @inline(__always)
     func find(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        if isInTransaction { return try findAsWriter(keyClass, key) }
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
         var attempt = 0
@@ -31,11 +32,11 @@ extension Store {
     /// hash-copysplit.pml, core.pml).
     @inline(__always)
     private func look(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64) throws(EngineError) -> Look {
-        let word = block.word.acquire()
-        let tail = CommitBlock.tail(word)
+        var word = block.word.acquire()
+        var tail = CommitBlock.tail(word)
         let generation = block.indexGeneration.acquire()
         let index = self.index
-        if index.generation != generation {
+        if index.generation != generation && !Mutant.isPlanted(.superseded) {
             try switchIndex(to: generation)
             return .again
         }
@@ -44,6 +45,11 @@ extension Store {
         let entryWord = index.entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root)))
         let entry = DirectoryEntry(raw: entryWord.acquire())
         guard index.isValid(entry) else { return .damaged(0) }
+        if Mutant.isPlanted(.directoryFirst) {
+            word = block.word.acquire()
+            tail = CommitBlock.tail(word)
+        }
+        let moved = Mutant.isPlanted(.early) && (entryWord.relaxed() != entry.raw || index.root.relaxed() != root)
 
         let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
         let step = HashBits.step(fingerprint)
@@ -65,12 +71,16 @@ extension Store {
                 let slot = Slot(raw: index.slotWord(entry.page, bucket, i).acquire())
                 // It may have become another key's since.
                 if slot.raw &>> 40 != want || slot.isFree { continue }
+                if Mutant.isPlanted(.slotFirst) {
+                    word = block.word.acquire()
+                    tail = CommitBlock.tail(word)
+                }
                 let position = PackedPosition.complete(slot.low, around: tail)
                 let head = block.head(CommitBlock.slot(word)).relaxed()
                 if position < head {
                     // Below the head nothing counts, if that head is still the one (head-word.pml).
                     SharedMemory.acquireFence()
-                    if block.word.relaxed() != word { return .again }
+                    if block.word.relaxed() != word && !Mutant.isPlanted(.noReread) { return .again }
                     continue
                 }
                 switch try log.record(at: position) {
@@ -78,6 +88,10 @@ extension Store {
                 case .damaged: damaged = position
                 case .record(let record):
                     if !record.isOf(keyClass, key) { continue }
+                    if Mutant.isPlanted(.tailLate) {
+                        word = block.word.acquire()
+                        tail = CommitBlock.tail(word)
+                    }
                     if position >= tail { return try follow(record, word, keyClass, key) }
                     let now = CommitBlock.tail(block.word.relaxed())
                     if now &- tail >= 1 << 40 { return .again }
@@ -91,8 +105,16 @@ extension Store {
         }
         // A miss is believed only if nothing moved.
         SharedMemory.acquireFence()
-        if entryWord.relaxed() != entry.raw || index.root.relaxed() != root
-            || block.indexGeneration.relaxed() != generation || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
+        if Mutant.isPlanted(.early) {
+            if moved { return .again }
+        } else if Mutant.isPlanted(.noRoot) {
+            if entryWord.relaxed() != entry.raw { return .again }
+        } else if Mutant.isPlanted(.noDepth) {
+            if entryWord.relaxed() &>> 6 != entry.raw &>> 6 || index.root.relaxed() != root { return .again }
+        } else if !Mutant.isPlanted(.noRecheck),
+            entryWord.relaxed() != entry.raw || index.root.relaxed() != root
+                || block.indexGeneration.relaxed() != generation
+                || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
         {
             return .again
         }

@@ -31,6 +31,9 @@ public final class Store: @unchecked Sendable {
     /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
     private let writer: UnsafeMutablePointer<WriterState>
 
+    /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
+    let isTransacting = Atomic<UInt32>(0)
+
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
@@ -38,6 +41,9 @@ public final class Store: @unchecked Sendable {
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
+    let wantsSweep = Atomic<Bool>(true)
+    let hasSweptAll = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(
@@ -124,6 +130,7 @@ public final class Store: @unchecked Sendable {
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
     func switchIndex(to generation: UInt64) throws(EngineError) {
+        var replaced: HashIndex?
         let result = indexes.withLock { known -> Result<Void, EngineError> in
             if index.generation == generation { return .success(()) }
             do throws(EngineError) {
@@ -134,15 +141,17 @@ public final class Store: @unchecked Sendable {
                     // A still newer one has replaced it, or it was removed under us.
                     if block.indexGeneration.acquire() != generation { return .success(()) }
                     throw EngineError(
-                        .corrupted, "the hash index is missing or damaged; close the store everywhere and open it again",
+                        .corrupted,
+                        "the hash index is missing or damaged; close the store everywhere and open it again",
                         path: directory.path + "/" + IndexLayout.name(generation))
                 }
-                install(opened.index, &known)
+                replaced = install(opened.index, &known)
                 return .success(())
             } catch {
                 return .failure(error)
             }
         }
+        if let replaced { retire(replaced) }
         try result.get()
     }
 
@@ -151,15 +160,21 @@ public final class Store: @unchecked Sendable {
         let old = index
         block.indexGeneration.release(new.generation)
         FaultPoint.reach(.indexPublished)
-        indexes.withLock { install(new, &$0) }
+        retire(indexes.withLock { install(new, &$0) })
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
     }
 
-    private func install(_ new: HashIndex, _ known: inout [HashIndex]) {
+    /// The one that was current before; the caller retires it.
+    private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
         indexPointer.store(
             UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        return old
+    }
+
+    /// Never under the lock of `indexes`: this may free at once what was retired before, and that takes the lock.
+    private func retire(_ old: HashIndex) {
         ReaderPins.retire { [weak self] in
             self?.indexes.withLock { list in list.removeAll { $0 === old } }
         }
@@ -173,11 +188,14 @@ public final class Store: @unchecked Sendable {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         do throws(EngineError) {
-            if durability != .none { try sync() }
+            if durability != .none { try sync(timeout: 2_000_000_000) }
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
-            try takeOver()
-            sealIfAlone()
+            // Who only read leaves everything as it was, the seal of whoever closed before included.
+            if Seal(metaBase)?.word != block.word.relaxed() {
+                try takeOver()
+                sealIfAlone()
+            }
             _ = try? files.lock(openFile, .unlock)
         } catch {
             // A store that can't be sealed is recovered like one whose process died: nothing is lost.
@@ -193,11 +211,10 @@ public final class Store: @unchecked Sendable {
     private func sealIfAlone() {
         guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
         guard (try? files.lock(openFile, .exclusive)) == true else { return }
-        let begun = SystemCalls.monotonicClock()
-        guard let sum = try? Store.sum(of: index, files) else { return }
-        let taken = SystemCalls.monotonicClock() - begun
-        let open = begun - openedAt
-        if open / 10 < taken && taken > 1_000_000 { return }
+        // A larger one isn't summed at opening either.
+        guard let size = try? files.status(index.file).size, size <= Seal.summedLimit,
+            let sum = try? Store.sum(of: index, files)
+        else { return }
         let word = block.word.relaxed()
         Seal(
             word: word, head: head, generation: index.generation, indexSum: sum.value, indexSize: UInt64(sum.size)
@@ -221,7 +238,12 @@ public final class Store: @unchecked Sendable {
     // MARK: Figures
 
     /// Rows that are stored, expired ones included. O(1), no lock.
-    public var count: Int { Int(clamping: block.read().counters.count) }
+    public var count: Int { Int(clamping: isInTransaction ? counters.count : block.read().counters.count) }
+
+    /// Whether the calling thread has a transaction of several verbs open: what it reads are its own writes then.
+    @inline(__always) public var isInTransaction: Bool {
+        isTransacting.load(ordering: .relaxed) != 0 && lock.isHeldByThisThread
+    }
 
     /// Bytes that the rows are accounted with. O(1), no lock.
     public var liveBytes: Int { Int(clamping: block.read().counters.live) }

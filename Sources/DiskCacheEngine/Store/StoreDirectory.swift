@@ -9,7 +9,9 @@ enum StoreDirectory {
     /// unless `anyFileSystem` (P28), and a directory without a store in which other names stand (nothing is made then).
     static func open(
         _ path: String, files: any FileSystem, anyFileSystem: Bool
-    ) throws(EngineError) -> (directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus, content: Content) {
+    ) throws(EngineError) -> (
+        directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus, content: Content
+    ) {
         do {
             let directory = try openOrMake(path, files)
             let status = try files.status(directory)
@@ -18,12 +20,14 @@ enum StoreDirectory {
             }
             guard status.owner == SystemCalls.effectiveUser() else {
                 throw EngineError(
-                    .insecureDirectory, "the directory belongs to user \(status.owner); a store must belong to the user that opens it",
+                    .insecureDirectory,
+                    "the directory belongs to user \(status.owner); a store must belong to the user that opens it",
                     path: path)
             }
             guard status.mode & 0o002 == 0 else {
                 throw EngineError(
-                    .insecureDirectory, "the directory is writable for everybody; chmod o-w it, or choose another", path: path)
+                    .insecureDirectory, "the directory is writable for everybody; chmod o-w it, or choose another",
+                    path: path)
             }
             let fileSystem = try files.fileSystem(under: directory)
             if fileSystem.kind == .network && !anyFileSystem {
@@ -75,7 +79,8 @@ enum StoreDirectory {
     private static func opening(_ error: SystemError, _ path: String) -> EngineError {
         if error.errno == ErrorNumber.notDirectory {
             return EngineError(
-                .io, "something on the path is not a directory; give the store a directory of its own", path: path, errno: error.errno)
+                .io, "something on the path is not a directory; give the store a directory of its own", path: path,
+                errno: error.errno)
         }
         return EngineError(error)
     }
@@ -84,6 +89,7 @@ enum StoreDirectory {
         let parts = path.split(separator: "/", omittingEmptySubsequences: true)
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in parts {
+            let above = prefix.isEmpty ? "." : prefix
             prefix += prefix.isEmpty || prefix.hasSuffix("/") ? String(part) : "/" + part
             do throws(SystemError) {
                 try files.makeDirectory(prefix, in: nil, mode: 0o700)
@@ -93,7 +99,23 @@ enum StoreDirectory {
                 if let status = try files.status(of: prefix, in: nil), status.kind != .other { continue }
                 throw error
             }
+            // Else a power loss may take the store's directory, with everything that was synced in it.
+            try syncDirectory(above, in: nil, files)
         }
+    }
+
+    /// Makes a directory's entries durable. One that may not be read is its owner's, who made what is in it.
+    static func syncDirectory(
+        _ path: String, in directory: FileDescriptor?, _ files: any FileSystem
+    ) throws(SystemError) {
+        let opened: FileDescriptor
+        do throws(SystemError) {
+            opened = try files.open(path, in: directory, [.directory, .followLinks])
+        } catch {
+            if error.errno == ErrorNumber.accessDenied { return }
+            throw error
+        }
+        try files.syncDirectory(opened)
     }
 
     /// A subdirectory of the store, made if it isn't there.

@@ -43,9 +43,10 @@ final class WriteLock: @unchecked Sendable {
         guard queue.tryAcquire() || queue.acquire(deadline: Self.deadline(timeout)) else { throw timeoutError() }
         do throws(EngineError) {
             if stepsBack { stepBack() }
-            if try !files.lockOrThrow(file, .exclusive) { try wait(Self.deadline(timeout)) }
+            if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(Self.deadline(timeout)) }
             if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
         } catch {
+            _ = try? files.lock(file, .unlock)
             queue.release()
             throw error
         }
@@ -75,6 +76,10 @@ final class WriteLock: @unchecked Sendable {
     @inline(never)
     private func stepBack() {
         stepsBack = false
+        #if FAILPOINTS
+            // Whose turn it is, a step machine decides, not the clock.
+            if StepPoint.isScheduled() { return }
+        #endif
         guard let block else { return }
         let until = SystemCalls.monotonicClock() + 2_000_000
         while block.owner.relaxed() == identity && SystemCalls.monotonicClock() < until {

@@ -1,28 +1,3 @@
-/// What the open transaction has done so far: what undo needs, and the counters as they will be.
-struct TransactionState {
-    /// A slot that was stored: which record it names now, and what it named before.
-    struct Change {
-        var record: Position
-        var hash: UInt64
-        /// The slot before; a vacant one if the key had none.
-        var before: UInt64
-    }
-    /// How deep `begin` is nested; 0: no transaction.
-    var depth = 0
-    /// Where its first record lies.
-    var first: Position = 0
-    var changes: [Change] = []
-    var operations: UInt32 = 0
-    /// Whether the last record appended ends the transaction.
-    var isClosed = false
-    /// The counters and the head at its beginning, for undo.
-    var countersBefore = CommitBlock.Counters()
-    var headBefore: Position = 0
-    /// Files that its records name, placed or about to be; and how many files of others it replaced.
-    var newFiles: [ValueFileName] = []
-    var replacedFiles: UInt64 = 0
-}
-
 /// Expiry and tag of a record that is about to be written.
 public struct RecordAttributes {
     /// Microseconds since 1970; nil: never.
@@ -48,7 +23,7 @@ extension Store {
     @inline(__always)
     func begin(timeout: UInt64) throws(EngineError) {
         if lock.isHeldByThisThread {
-            transaction.depth &+= 1
+            beginNested()
             return
         }
         let clock = environment.wallClock()
@@ -69,12 +44,27 @@ extension Store {
         now = clock
     }
 
+    @inline(never)
+    private func beginNested() {
+        transaction.depth &+= 1
+        transaction.savepoints.append(
+            .init(
+                tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
+                counters: counters,
+                head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
+                replacedFiles: transaction.replacedFiles))
+    }
+
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
     @inline(__always)
     func commit() throws(EngineError) {
         transaction.depth &-= 1
-        if transaction.depth > 0 { return }
+        if transaction.depth > 0 {
+            transaction.savepoints.removeLast()
+            return
+        }
         do throws(EngineError) {
+            if let failure = transaction.failure { throw failure }
             try publish()
         } catch {
             undo()
@@ -87,24 +77,37 @@ extension Store {
         if mustSync { try sync() }
     }
 
-    /// Undoes everything that was written since the outermost `begin`, and lets go of the lock.
+    /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.
     @inline(never)
     func rollBack() {
         transaction.depth -= 1
-        if transaction.depth > 0 { return }
+        if transaction.depth > 0 {
+            undo(to: transaction.savepoints.removeLast())
+            return
+        }
         undo()
         lock.release()
     }
 
     @inline(__always)
     private func publish() throws(EngineError) {
-        guard transaction.operations != 0 else { return }
+        guard transaction.operations != 0 else {
+            if Mutant.isPlanted(.sameTail) {
+                counters.earliestExpiry &-= 1
+                block.publish(tail: log.tail, head: head, counters)
+            }
+            return
+        }
         if !transaction.isClosed { try appendCommitRecord() }
+        if !transaction.droppedFiles.isEmpty {
+            for name in transaction.droppedFiles { try? valueFiles.unlink(name) }
+            transaction.droppedFiles.removeAll()
+        }
         Seal.clear(metaBase)
         let tail = log.tail
         counters.lastRecord = log.lastRecord
         if transaction.replacedFiles != 0 {
-            block.deadFiles.add(transaction.replacedFiles)
+            block.deadFiles.store(tail)
             transaction.replacedFiles = 0
         }
         index.cover(tail)
@@ -137,6 +140,12 @@ extension Store {
         return time
     }
 
+    /// When what is stored with these attributes expires.
+    @inline(__always)
+    func expiry(_ attributes: RecordAttributes) -> Int64? {
+        attributes.expiresByDefault ? defaultExpiry() : attributes.expiry
+    }
+
     /// When what is stored now expires by default.
     @inline(__always)
     private func defaultExpiry() -> Int64? {
@@ -148,7 +157,8 @@ extension Store {
     func poisoned() -> EngineError {
         EngineError(
             .poisoned,
-            "an earlier sync failed, so writing was stopped; close the store in every process and open it again", path: path,
+            "an earlier sync failed, so writing was stopped; close the store in every process and open it again",
+            path: path,
             errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
@@ -177,7 +187,7 @@ extension Store {
         draft.keyClass = keyClass
         draft.key = key
         draft.value = value
-        draft.expiry = attributes.expiresByDefault ? defaultExpiry() : attributes.expiry
+        draft.expiry = expiry(attributes)
         draft.tag = attributes.tag
         var replaced: Record?
         if case .present(_, let record) = found, record.position >= head {
@@ -190,9 +200,12 @@ extension Store {
             }
         }
         if replaced == nil {
-            if identity == KeyClass.queue { throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one") }
+            if identity == KeyClass.queue {
+                throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
+            }
             guard counters.nextRowid < 1 << 40 else {
-                throw EngineError(.limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
+                throw EngineError(
+                    .limitReached, "the store has used up its 2^40 row numbers; move it to a new directory", path: path)
             }
             draft.rowid = counters.nextRowid
         }
@@ -208,7 +221,7 @@ extension Store {
             counters.nextRowid &+= 1
             counters.count &+= 1
         }
-        accountReplacement(of: replaced)
+        accountReplacement(of: replaced, form, value)
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         if isLast { transaction.isClosed = true }
         return true
@@ -231,7 +244,7 @@ extension Store {
         if isLast { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
-        accountReplacement(of: record)
+        accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
         if isLast { transaction.isClosed = true }
     }
@@ -251,7 +264,6 @@ extension Store {
         }
         transaction.operations &+= 1
         head = position
-        if counters.fileBytes != 0 { transaction.replacedFiles += counters.count }
         counters.dead = UInt64(draft.size)
         counters.live = 0
         counters.count = 0
@@ -263,7 +275,8 @@ extension Store {
     /// *Writer.* Writes the settings as a record of the open transaction.
     func appendSettings(_ encoded: [UInt8]) throws(EngineError) {
         let size = RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count)
-        try log.reserve(size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        try log.reserve(
+            size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
         if transaction.operations == 0 { transaction.first = log.tail }
         var draft = RecordDraft(kind: .system)
         draft.keyClass = KeyClass.system
@@ -346,6 +359,7 @@ extension Store {
         case .full:
             throw index.damaged()
         }
+        if Mutant.isPlanted(.slotBeforeRecord) { place.slot.release(place.value.pointing(to: log.tail).raw) }
         let position = try log.append(draft)
         transaction.changes.append(.init(record: position, hash: hash, before: before))
         transaction.operations &+= 1
@@ -354,74 +368,21 @@ extension Store {
     }
 
     @inline(__always)
-    private func accountReplacement(of record: Record?) {
+    private func accountReplacement(of record: Record?, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
         guard let record else { return }
         counters.subtract(record)
-        if ValueFormCode.isFile(record.form) { transaction.replacedFiles &+= 1 }
+        if ValueFormCode.isFile(record.form) { accountFile(of: record, form, value) }
     }
 
-    // MARK: Undo
-
-    /// Takes back what the transaction wrote: slots first, newest first, then a void record, then T. What was appended stays
-    /// in the log and counts for nothing.
+    /// A record with a file was replaced by one of this form and value, or removed. A file of this very transaction is named by
+    /// no `previous`, so it is remembered here.
     @inline(never)
-    func undo() {
-        defer {
-            transaction.changes.removeAll(keepingCapacity: true)
-            transaction.newFiles.removeAll()
-            transaction.operations = 0
-            transaction.replacedFiles = 0
-        }
-        for change in transaction.changes.reversed() {
-            if let place = try? index.slot(naming: change.record, hash: change.hash) {
-                let before = Slot(raw: change.before)
-                // A split may have moved the slot since: its place keeps its own fingerprint and displacement.
-                place.slot.release(
-                    before.isFree
-                        ? Slot.vacant
-                        : place.value.pointing(to: PackedPosition.complete(before.low, around: log.tail)).raw)
-                FaultPoint.reach(.undoSlot)
-            }
-        }
-        FaultPoint.reach(.undoSlots)
-        let last = transaction.countersBefore
-        let first = transaction.first
-        let wrote = transaction.operations != 0
-        counters.count = last.count
-        counters.live = last.live
-        counters.dead = last.dead
-        counters.fileBytes = last.fileBytes
-        counters.nextRowid = last.nextRowid
-        counters.earliestExpiry = last.earliestExpiry
-        if counters.settings != last.settings { settingsPosition = .max }
-        counters.settings = last.settings
-        head = transaction.headBefore
-        for name in transaction.newFiles { try? valueFiles.unlink(name) }
-        guard wrote else { return }
-        appendVoid(from: first)
-    }
-
-    /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.
-    func appendVoid(from first: Position) {
-        var draft = RecordDraft(kind: .void)
-        draft.flags = RecordBits.commit
-        draft.storedTime = counters.lastStoredTime
-        var body = first.littleEndian
-        let done: Bool = withUnsafeBytes(of: &body) { bytes in
-            draft.value = bytes
-            return (try? log.append(draft)) != nil
-        }
-        // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
-        guard done else {
-            block.owner.store(0)
-            return
-        }
-        FaultPoint.reach(.voidWritten)
-        counters.lastRecord = log.lastRecord
-        counters.dead &+= log.tail &- first
-        Seal.clear(metaBase)
-        index.cover(log.tail)
-        block.publish(tail: log.tail, head: head, counters)
-        markDirty()
+    private func accountFile(of record: Record, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
+        transaction.replacedFiles &+= 1
+        guard record.position >= transaction.first, let name = ValueFileReference(record.value)?.name,
+            transaction.newFiles.contains(name)
+        else { return }
+        let keeps = ValueFormCode.isFile(form) && ValueFileReference(value)?.name == name
+        if !keeps { transaction.droppedFiles.append(name) }
     }
 }

@@ -67,7 +67,10 @@ import Testing
         #expect(try cache.touch("e", expire: .after(.zero)))
         #expect(try !cache.contains("e"))
         #expect(try !cache.touch("e", expire: .never))
-        #expect(try cache.update("sum", default: 5) { $0 += 1; return $0 } == 6)
+        #expect(
+            try cache.update("sum", default: 5) {
+                $0 += 1; return $0
+            } == 6)
         #expect(try cache.get("sum", as: Int.self) == 6)
     }
 

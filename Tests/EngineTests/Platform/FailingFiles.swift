@@ -8,6 +8,7 @@ final class FailingFiles: FileSystem {
         var calls: [String] = []
         var fails: @Sendable (_ index: Int, _ call: String) -> Int32? = { _, _ in nil }
         var before: @Sendable (_ call: String) -> Void = { _ in }
+        var kind: FileSystemStatus.Kind?
     }
 
     private let state = Mutex(State())
@@ -26,6 +27,9 @@ final class FailingFiles: FileSystem {
 
     /// Has `body` run before each call.
     func intervene(_ body: @escaping @Sendable (_ call: String) -> Void) { state.withLock { $0.before = body } }
+
+    /// Says that every file lies on a file system of this kind; nil: the truth.
+    func pretend(_ kind: FileSystemStatus.Kind?) { state.withLock { $0.kind = kind } }
 
     private func reach(_ call: String, _ path: String) throws(SystemError) {
         let (errno, before) = state.withLock { state in
@@ -134,7 +138,12 @@ final class FailingFiles: FileSystem {
 
     func fileSystem(under file: FileDescriptor) throws(SystemError) -> FileSystemStatus {
         try reach("fileSystem", file.path)
-        return try real.fileSystem(under: file)
+        var found = try real.fileSystem(under: file)
+        if let kind = state.withLock({ $0.kind }) {
+            found.kind = kind
+            found.name = "a pretended file system"
+        }
+        return found
     }
 
     func disableCopyOnWrite(_ file: FileDescriptor) { real.disableCopyOnWrite(file) }

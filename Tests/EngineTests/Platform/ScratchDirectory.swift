@@ -5,8 +5,10 @@ final class ScratchDirectory: Sendable {
     let path: String
     let files = SystemFiles()
 
-    init() throws {
-        path = "/tmp/diskcache-test-" + String(SystemCalls.random(), radix: 36)
+    /// `inMemory`: on a file system without a disk, where there is one.
+    init(inMemory: Bool = false) throws {
+        let hasMemory = try inMemory && files.status(of: "/dev/shm", in: nil)?.kind == .directory
+        path = (hasMemory ? "/dev/shm" : "/tmp") + "/diskcache-test-" + String(SystemCalls.random(), radix: 36)
         try files.makeDirectory(path, in: nil, mode: 0o700)
     }
 

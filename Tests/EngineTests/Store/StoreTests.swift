@@ -22,7 +22,9 @@ import Testing
         return found.record.map { String(decoding: $0.value, as: UTF8.self) }
     }
 
-    static func withBytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws(EngineError) -> R) throws(EngineError) -> R {
+    static func withBytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws(EngineError) -> R)
+        throws(EngineError) -> R
+    {
         let bytes = Array(text.utf8)
         let result = bytes.withUnsafeBytes { buffer -> Result<R, EngineError> in
             do throws(EngineError) { return .success(try body(buffer)) } catch { return .failure(error) }
@@ -72,5 +74,18 @@ import Testing
         for i in 0..<3000 { #expect(try Self.get(second, "\(i)") == (i < 1000 ? "newer \(i)" : "value \(i)")) }
         try Self.set(second, "more", "m")
         #expect(try second.withStore { $0.count } == 3001)
+    }
+
+    /// The second frees what the first retired, while it installs its own.
+    @Test func clearByOneThreadAfterAnother() throws {
+        let scratch = try ScratchDirectory()
+        let handle = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: .system)
+        for round in 0..<20 {
+            TestThreads.run(1) { _ in
+                try? Self.set(handle, "\(round)", "x")
+                _ = try? handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+            }
+        }
+        #expect(try handle.withStore { $0.count } == 0)
     }
 }

@@ -66,6 +66,14 @@ enum IndexLayout {
 
     /// The name of the index file of a generation.
     static func name(_ generation: UInt64) -> String { "index.\(generation)" }
+
+    /// The generation that a file name stands for; nil if it isn't an index's.
+    static func generation(ofName name: String) -> UInt64? {
+        guard name.hasPrefix("index."), let generation = UInt64(name.dropFirst(6)), generation < 1 << 48,
+            Self.name(generation) == name
+        else { return nil }
+        return generation
+    }
 }
 
 /// One entry of the directory.

@@ -1,0 +1,23 @@
+import DiskCache
+
+/// Opens the cache in a directory that has one; throws for a directory without, and makes nothing there.
+func openExisting(_ directory: String) throws -> Cache {
+    let path = Array(expandPath(directory).utf8)
+    let isStore = ["meta", "log"].contains { (try? Platform.status(path + [Platform.slash] + Array($0.utf8))) != nil }
+    guard isStore else {
+        throw CacheError(.io, "there is no cache in this directory", path: directory)
+    }
+    return try openOrMake(directory)
+}
+
+/// Opens the cache in a directory, or makes one there.
+func openOrMake(_ directory: String) throws -> Cache {
+    var configuration = Cache.Configuration()
+    configuration.anySerializer = true
+    return try Cache(directory: directory, configuration: configuration)
+}
+
+/// The key that an argument is: text, unless `--int-key` says that it is an integer.
+func parseKey(_ text: String, _ arguments: Arguments) throws -> AnyCacheKey {
+    arguments.has("--int-key") ? .int(try parseNumber(text, "KEY")) : .string(text)
+}

@@ -1,0 +1,653 @@
+#!/usr/bin/env python3
+"""Reads a DiskCache store of format 1 that nobody has open. Written from FORMAT.md alone; needs nothing but Python 3.8.
+
+    reader.py STORE                     rows and verdict, as JSON, from the log
+    reader.py STORE --same-boot         the same, believing that `meta` is of this boot
+    reader.py STORE --via-index         rows, each found through the hash index
+    reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
+    reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
+    reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
+    reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
+"""
+
+import json
+import os
+import re
+import stat
+import struct
+import sys
+
+M = (1 << 64) - 1
+M40 = (1 << 40) - 1
+
+
+# FORMAT.md 4: checksums
+
+P1, P2, P3, P4, P5 = (
+    0x9E3779B185EBCA87,
+    0xC2B2AE3D27D4EB4F,
+    0x165667B19E3779F9,
+    0x85EBCA77C2B2AE63,
+    0x27D4EB2F165667C5,
+)
+
+
+def rot(x, n):
+    return ((x << n) | (x >> (64 - n))) & M
+
+
+def _round(lane, word):
+    return rot((lane + word * P2) & M, 31) * P1 & M
+
+
+def xxh64(data, seed=0):
+    n = len(data)
+    p = 0
+    if n >= 32:
+        lanes = [(seed + P1 + P2) & M, (seed + P2) & M, seed & M, (seed - P1) & M]
+        while p + 32 <= n:
+            for i, word in enumerate(struct.unpack_from("<4Q", data, p)):
+                lanes[i] = _round(lanes[i], word)
+            p += 32
+        h = (rot(lanes[0], 1) + rot(lanes[1], 7) + rot(lanes[2], 12) + rot(lanes[3], 18)) & M
+        for lane in lanes:
+            h = ((h ^ _round(0, lane)) * P1 + P4) & M
+    else:
+        h = (seed + P5) & M
+    h = (h + n) & M
+    while p + 8 <= n:
+        h = (rot(h ^ _round(0, struct.unpack_from("<Q", data, p)[0]), 27) * P1 + P4) & M
+        p += 8
+    if p + 4 <= n:
+        h = (rot(h ^ (struct.unpack_from("<I", data, p)[0] * P1 & M), 23) * P2 + P3) & M
+        p += 4
+    while p < n:
+        h = rot(h ^ (data[p] * P5 & M), 11) * P1 & M
+        p += 1
+    h = (h ^ (h >> 33)) * P2 & M
+    h = (h ^ (h >> 29)) * P3 & M
+    return h ^ (h >> 32)
+
+
+def u64(data, at):
+    return struct.unpack_from("<Q", data, at)[0]
+
+
+def is_checked(data, magic):
+    """Magic and check of the 128 bytes that begin segments, indexes, identities and seals."""
+    return len(data) >= 128 and data[:8] == magic and u64(data, 120) == xxh64(data[:120])
+
+
+def magic(letters):
+    return b"\x89" + letters + b"\r\n\x1a\n"
+
+
+# FORMAT.md 3: packed positions
+
+
+def complete_below(packed, own):
+    if packed == 0:
+        return 0
+    u = own // 4
+    return (u - ((u - packed) & M40)) * 4
+
+
+def complete_around(packed, near):
+    u = near // 4
+    d = (packed - u) & M40
+    if d >= 1 << 39:
+        d -= 1 << 40
+    return (u + d) * 4
+
+
+# FORMAT.md 5: segments
+
+
+class Segment:
+    def __init__(self, data):
+        self.data = data
+        self.salt = u64(data, 16)
+        self.store_id = bytes(data[24:40])
+        self.first = u64(data, 40)
+        self.length = u64(data, 48)
+        self.predecessor = u64(data, 56)
+        self.predecessor_end = u64(data, 64)
+        self.head = u64(data, 72)
+        self.epoch = struct.unpack_from("<q", data, 88)[0]
+        self.end = None  # where its records end, as its successor says
+        self.below_gap = False
+
+    @property
+    def first_record(self):
+        return self.first + 128
+
+    @property
+    def limit(self):
+        return self.first + self.length
+
+    def is_whole(self):
+        return (
+            u64(self.data, 8) == 1
+            and self.first % 65536 == 0
+            and self.length % 65536 == 0
+            and 0 < self.length <= 1 << 26
+            and self.first < 1 << 62
+            and self.first % (1 << 26) + self.length <= 1 << 26
+        )
+
+
+def read_file(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def is_regular(path):
+    return stat.S_ISREG(os.lstat(path).st_mode)
+
+
+def read_segments(store, store_id):
+    """All believed segments, the highest first, and where the gaps end."""
+    log = os.path.join(store, "log")
+    names = os.listdir(log) if os.path.isdir(log) else []
+    names = [name for name in names if re.fullmatch(r"[0-9a-f]{16}\.seg", name)]
+    believed, gaps = [], []
+    for name in sorted(names, reverse=True):
+        path = os.path.join(log, name)
+        data = read_file(path) if is_regular(path) else b"?"
+        if is_checked(data, magic(b"DCS")):
+            segment = Segment(data)
+            if segment.is_whole() and segment.first == int(name[:16], 16):
+                if store_id is None:
+                    store_id = segment.store_id
+                if segment.store_id == store_id:
+                    believed.append(segment)
+                    continue
+        if any(data[:128]) and not believed:
+            gaps.append(int(name[:16], 16) + len(data))
+    return believed, gaps
+
+
+def chain(believed, gaps):
+    """The segments of the log, upwards."""
+    if not believed:
+        return []
+    current = believed[0]
+    head = current.head
+    links = [current]
+    while current.first > head and current.predecessor != 0:
+        below = [s for s in believed if s.first == current.predecessor]
+        if below:
+            below[0].end = current.predecessor_end
+        else:
+            if current.predecessor_end > head:
+                gaps.append(current.predecessor_end)
+            below = [s for s in believed if s.first < current.predecessor][:1]
+            if not below:
+                break
+            below[0].below_gap = True
+        current = below[0]
+        links.append(current)
+    return links[::-1]
+
+
+# FORMAT.md 6: records
+
+PUT, TOMBSTONE, COMMIT, VOID, HEAD, SYSTEM = range(1, 7)
+
+
+class Record:
+    """What stands at `position` if it has the form of a record; `is_intact` tells whether it is one."""
+
+    @staticmethod
+    def at(data, offset, position, available, salt):
+        if available < 24:
+            return None
+        self = Record()
+        check, bits, key, value = struct.unpack_from("<IHBH", data, offset)
+        self.position = position
+        self.kind = bits & 7
+        self.commit = bits >> 3 & 1
+        wide, expiry, tag = bits >> 6 & 1, bits >> 7 & 1, bits >> 8 & 1
+        self.form = bits >> 9 & 15
+        self.key_class = bits >> 13
+        if not 1 <= self.kind <= 6:
+            return None
+        at = 24
+        if wide:
+            if key or value or available < 32:
+                return None
+            key, value = struct.unpack_from("<II", data, offset + 24)
+            if key > 1 << 24 or value > 1 << 24:
+                return None
+            at = 32
+        self.expiry = None
+        if expiry:
+            if at + 8 > available:
+                return None
+            self.expiry = struct.unpack_from("<q", data, offset + at)[0]
+            at += 8
+        self.tag = None
+        if tag:
+            if at + 3 > available:
+                return None
+            form, count = struct.unpack_from("<BH", data, offset + at)
+            at += 3
+            if at + count > available:
+                return None
+            self.tag = (form, bytes(data[offset + at : offset + at + count]))
+            at += count
+        if at + key + value > available:
+            return None
+        self.key = bytes(data[offset + at : offset + at + key])
+        at += key
+        self.value = bytes(data[offset + at : offset + at + value])
+        at += value
+        self.end = position + (at + 3) // 4 * 4
+        self.previous = complete_below(int.from_bytes(data[offset + 9 : offset + 14], "little"), position)
+        self.rowid = int.from_bytes(data[offset + 14 : offset + 19], "little")
+        self.stored = int.from_bytes(data[offset + 19 : offset + 24], "little")
+        wanted = xxh64(bytes(data[offset + 4 : offset + at]), (salt + position) & M) & 0xFFFFFFFF
+        self.is_intact = check == (wanted or 1)
+        return self
+
+    def has_file(self):
+        return self.kind == PUT and 6 <= self.form <= 8
+
+    def identity(self):
+        return (1 if self.key_class == 2 else self.key_class, self.key)
+
+
+# FORMAT.md 12: meta
+
+
+class Meta:
+    """A whole `meta`."""
+
+    @staticmethod
+    def read(store):
+        path = os.path.join(store, "meta")
+        if not os.path.lexists(path) or not is_regular(path):
+            return None
+        data = read_file(path)
+        if len(data) < 4096 or not is_checked(data[512:640], magic(b"DCM")):
+            return None
+        self = Meta()
+        self.format = struct.unpack_from("<I", data, 520)[0]
+        self.store_id = bytes(data[528:544])
+        self.salt = u64(data, 544)
+        self.epoch = struct.unpack_from("<q", data, 552)[0]
+        word = u64(data, 0)
+        self.word, self.tail, slot = word, word & ~3, word & 1
+        self.head = u64(data, 8 + 8 * slot)
+        self.index_generation = u64(data, 24)
+        self.synced = u64(data, 64)
+        counters = struct.unpack_from("<10Q", data, 256 + 128 * slot)
+        self.count = counters[0]
+        check = self.tail ^ rot(self.head, 61) ^ 0x9E3779B97F4A7C15
+        for counter, by in zip(counters, (1, 7, 13, 19, 29, 37, 41, 47, 53)):
+            check ^= rot(counter, by)
+        self.is_intact = check == counters[9]
+        seal = data[640:768]
+        self.seal = None
+        if seal[:8] == b"sealed\0\0" and u64(seal, 120) == xxh64(seal[:120]):
+            words = struct.unpack_from("<5Q", seal, 8)
+            if words[0] == word and words[2] == self.index_generation:
+                self.seal = words
+        return self
+
+
+# FORMAT.md 10 and 11: reading a log
+
+
+class Refused(Exception):
+    pass
+
+
+class Store:
+    def __init__(self, path, same_boot):
+        self.path = path
+        self.meta = Meta.read(path)
+        if self.meta and self.meta.format > 1:
+            raise Refused("newer format")
+        believed, self.gaps = read_segments(path, self.meta.store_id if self.meta else None)
+        if not self.meta and not believed and self.gaps:
+            raise Refused("damaged headers")
+        self.links = chain(believed, self.gaps)
+        self.quarantined = []
+        self.cut = None
+        self.versions = {}
+        self.system = {}
+        self.head = self.links[-1].head if self.links else 0
+        self.salt = self.meta.salt if self.meta else self.links[-1].salt if self.links else 0
+        self.epoch = self.meta.epoch if self.meta else self.links[-1].epoch if self.links else 0
+        if self.gaps and self.links:
+            self.head = max(self.head, self.newest_head())
+        self.believed_end = 0
+        if self.meta:
+            if same_boot and self.meta.is_intact:
+                self.believed_end = self.meta.tail
+                self.head = max(self.head, self.meta.head)
+            elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
+                self.believed_end = self.meta.synced
+        self.scan()
+
+    def newest_head(self):
+        segment = self.links[-1]
+        position, head, pending = segment.first_record, 0, 0
+        stop = min(segment.first + len(segment.data), segment.limit)
+        while True:
+            record = self.record_in(segment, position, stop)
+            if not record or not record.is_intact:
+                return head
+            if record.kind == HEAD and self.word(record) >= segment.first:
+                pending = self.word(record)
+            if record.kind == VOID and self.word(record) <= pending:
+                pending = 0
+            if record.commit:
+                head, pending = max(head, pending), 0
+            position = record.end
+
+    def scan(self):
+        pending = []
+        held = []
+        end = self.head
+        position = self.head
+        torn = False
+        is_cut = False
+        below_gap = True
+        for index, segment in enumerate(self.links):
+            if segment.limit <= self.head:
+                continue
+            lost = segment.predecessor_end if segment.predecessor else 0
+            if below_gap and lost > position and lost > self.believed_end:
+                is_cut = True
+                break
+            below_gap = segment.end is None
+            is_newest = index == len(self.links) - 1
+            position = max(position, segment.first_record)
+            # Where the records end, and how far there are bytes to read.
+            file_end = min(segment.first + len(segment.data), segment.limit)
+            named = file_end if segment.end is None else min(segment.end, segment.limit)
+            stop = min(named, file_end)
+            while position < named:
+                record = self.record_in(segment, position, stop)
+                if record and record.is_intact:
+                    if record.kind == VOID:
+                        voided = self.word(record)
+                        pending = [r for r in pending if r.position < voided]
+                    pending.append(record)
+                    position = record.end
+                    if record.commit:
+                        if position <= self.believed_end:
+                            self.apply(pending)
+                            end = position
+                        else:
+                            held.append((pending, position))
+                        pending = []
+                    continue
+                if position >= self.believed_end:
+                    torn = True
+                    break
+                if segment.below_gap:
+                    break
+                limit = min(named, self.believed_end)
+                begin = position
+                position += 4
+                while position < limit:
+                    found = self.record_in(segment, position, stop)
+                    if found and found.is_intact:
+                        break
+                    position += 4
+                position = min(position, limit)
+                self.quarantined.append([begin, position])
+                self.apply(pending)
+                pending = []
+                end = max(end, position)
+                if record and record.kind in (PUT, TOMBSTONE):
+                    self.damage(record)
+            if torn:
+                rest = segment.data[position - segment.first :]
+                if not is_newest or any(rest):
+                    is_cut = True
+                break
+            if is_newest and position < segment.limit:
+                is_cut = True
+        count = self.whole_transactions(held)
+        for records, behind in held[:count]:
+            self.apply(records)
+            end = behind
+        if is_cut or pending or count < len(held):
+            self.cut = end
+        # What lay below the head may be gone rightly.
+        self.gaps = [gap for gap in self.gaps if gap > self.head]
+
+    def whole_transactions(self, held):
+        count = len(held)
+        while True:
+            newest = {}
+            for number, (records, _) in enumerate(held[:count]):
+                for record in records:
+                    if record.kind in (PUT, TOMBSTONE):
+                        newest[record.identity()] = (number, record)
+                    elif record.kind == HEAD:
+                        head = self.word(record)
+                        newest = {key: value for key, value in newest.items() if value[1].position >= head}
+            bad = [n for n, r in newest.values() if r.has_file() and self.value_file(r.value) is None]
+            if not bad:
+                return count
+            count = min(bad)
+
+    def record_in(self, segment, position, stop):
+        return Record.at(segment.data, position - segment.first, position, stop - position, self.salt)
+
+    @staticmethod
+    def word(record):
+        return u64(record.value, 0) if len(record.value) >= 8 else 0
+
+    def apply(self, records):
+        for record in records:
+            if record.kind in (PUT, TOMBSTONE):
+                self.versions[record.identity()] = record
+            elif record.kind == HEAD:
+                self.head = max(self.head, self.word(record))
+            elif record.kind == SYSTEM:
+                self.system[record.key] = record
+
+    def damage(self, record):
+        if record.identity() in self.versions:
+            self.versions[record.identity()] = record
+
+    def damaged(self):
+        found = (key for key, record in self.versions.items() if not record.is_intact)
+        return sorted(key for key in found if self.versions[key].position >= self.head)
+
+    def rows(self):
+        found = [r for r in self.versions.values() if r.kind == PUT and r.position >= self.head and r.is_intact]
+        return [self.row(r) for r in sorted(found, key=Record.identity)]
+
+    def row(self, record):
+        value = record.value
+        if record.has_file():
+            value = self.value_file(value)
+        tag = record.tag and {"form": record.tag[0], "bytes": record.tag[1].hex()}
+        return {
+            "class": record.key_class,
+            "key": record.key.hex(),
+            "form": record.form,
+            "value": None if value is None else value.hex(),
+            "expiry": record.expiry,
+            "tag": tag,
+            "rowid": record.rowid,
+            "stored": (record.stored + self.epoch) * 1000,
+        }
+
+    # FORMAT.md 18: value files
+
+    def value_file(self, reference):
+        if len(reference) != 32:
+            return None
+        name = reference[:16].hex()
+        path = os.path.join(self.path, "files", name[:2], name[2:4], name[4:] + ".val")
+        if not os.path.lexists(path) or not is_regular(path):
+            return None
+        data = read_file(path)
+        if len(data) != u64(reference, 16) or xxh64(data) != u64(reference, 24):
+            return None
+        return data
+
+
+# FORMAT.md 13: hash index
+
+
+class KeyHash:
+    def __init__(self, store_id):
+        self.k = [xxh64(store_id + struct.pack("<Q", n), 0x6B65796861736800 + n) | 1 for n in range(5)]
+
+    @staticmethod
+    def fold(a, b):
+        product = a * b
+        return (product >> 64) ^ (product & M)
+
+    def __call__(self, key_class, key):
+        k = self.k
+        a = b = 0
+        if key:
+            state = k[0]
+            p = 0
+            while len(key) - p > 16:
+                state = (self.fold(u64(key, p) ^ k[1], u64(key, p + 8) ^ state) + k[4]) & M
+                p += 16
+            r = len(key) - p
+            if r >= 8:
+                a, b = u64(key, p), u64(key, p + r - 8)
+            elif r >= 4:
+                a = struct.unpack_from("<I", key, p)[0]
+                b = struct.unpack_from("<I", key, p + r - 4)[0]
+            else:
+                a = key[p] << 16 | key[p + r // 2] << 8 | key[p + r - 1]
+            a ^= state
+        inner = self.fold(a ^ k[1], b ^ k[2])
+        last = ((len(key) << 8 | key_class) + k[4]) & M
+        return self.fold(inner ^ k[3], last ^ (inner * k[0] & M))
+
+
+class Index:
+    def __init__(self, store):
+        self.store = store
+        path = os.path.join(store.path, "index.%d" % store.meta.index_generation)
+        self.data = data = read_file(path)
+        if not is_checked(data, magic(b"DCI")) or u64(data, 8) != 1:
+            raise Refused("not an index")
+        if data[16:32] != store.meta.store_id or u64(data, 32) != store.meta.index_generation:
+            raise Refused("another index")
+        self.hash = KeyHash(store.meta.store_id)
+        self.covered = u64(data, 136)
+        root = u64(data, 128)
+        self.depth, self.run = root & 0xFF, root >> 8
+        self.segments = store.links
+
+    def record(self, position):
+        for segment in self.segments:
+            if segment.first_record <= position < segment.limit:
+                stop = min(segment.limit, segment.first + len(segment.data))
+                record = self.store.record_in(segment, position, stop)
+                return record if record and record.is_intact else None
+        return None
+
+    def find(self, key_class, key):
+        identity = 1 if key_class == 2 else key_class
+        h = self.hash(identity, key)
+        number = (h >> 16) & ((1 << self.depth) - 1)
+        entry = struct.unpack_from("<I", self.data, self.run * 4096 + number * 4)[0]
+        page, depth = entry >> 6, entry & 63
+        fingerprint = (h >> (16 + (depth & ~7))) & 0x3FFFFF
+        home = ((h & 0xFFFF) * 63) >> 16
+        step = 1 + ((fingerprint >> 17) * 20 >> 5)
+        for x in range(4):
+            bucket = (home + x * step) % 63
+            slots = struct.unpack_from("<8Q", self.data, page * 4096 + 64 + bucket * 64)
+            for slot in slots:
+                if slot < 2 or slot >> 40 != (fingerprint << 2 | x):
+                    continue
+                position = complete_around(slot & M40, self.store.meta.tail)
+                if position < self.store.meta.head:
+                    continue
+                record = self.record(position)
+                # A record that nobody committed: the version before it counts.
+                while record and record.position >= self.store.meta.tail:
+                    older = record.previous
+                    record = self.record(older) if 0 < older < record.position else None
+                if record and record.identity() == (identity, key):
+                    if record.position < self.store.meta.head:
+                        return None
+                    return record if record.kind == PUT else None
+            if 0 in slots:
+                break
+        return None
+
+
+# Output
+
+
+def show(value):
+    return json.dumps(value, separators=(",", ":"))
+
+
+def show_rows(rows):
+    return "[" + ",".join("\n  " + show(row) for row in rows) + ("\n " if rows else "") + "]"
+
+
+def report(store):
+    verdict = "whole"
+    if store.gaps:
+        verdict = "gap"
+    elif store.quarantined:
+        verdict = "quarantined"
+    elif store.cut is not None:
+        verdict = "cut"
+    settings = store.system.get(b"settings")
+    print("{")
+    print(' "verdict":%s,' % show(verdict))
+    print(' "cut":%s,' % show(store.cut))
+    print(' "quarantined":%s,' % show(store.quarantined))
+    print(' "gaps":%s,' % show(len(store.gaps)))
+    print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in store.damaged()]))
+    print(' "settings":%s,' % show(settings and settings.value.hex()))
+    print(' "rows":%s' % show_rows(store.rows()))
+    print("}")
+
+
+def main(arguments):
+    if arguments[0] == "--batch":
+        for line in sys.stdin:
+            main(line.rstrip("\n").split("\t"))
+            print(end="\0")
+        return
+    if arguments[0] == "--hash":
+        print("%016x" % KeyHash(bytes.fromhex(arguments[1]))(int(arguments[2]), bytes.fromhex(arguments[3])))
+        return
+    if arguments[0] == "--xxh64":
+        print("%016x" % xxh64(bytes.fromhex(arguments[2]), int(arguments[1], 16)))
+        return
+    try:
+        store = Store(arguments[0], "--same-boot" in arguments)
+        if "--via-index" in arguments:
+            index = Index(store)
+            rows = [index.find(*key) for key in sorted(store.versions)]
+            print(show_rows([store.row(record) for record in rows if record]))
+        elif "--lookup" in arguments:
+            index = Index(store)
+            for line in open(arguments[arguments.index("--lookup") + 1]):
+                key_class, _, key = line.rstrip("\n").partition(" ")
+                record = index.find(int(key_class), bytes.fromhex(key))
+                print(show(record and store.row(record)))
+        else:
+            report(store)
+    except Refused as refusal:
+        print('{\n "refused":%s\n}' % show(str(refusal)))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1:])
