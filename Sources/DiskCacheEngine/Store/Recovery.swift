@@ -151,7 +151,8 @@ extension Store {
         if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         guard appendVoid(from: first) else {
-            throw EngineError(.io, "what a writer left unfinished can't be voided; writing goes on when the disk does", path: path)
+            throw EngineError(
+                .io, "what a writer left unfinished can't be voided; writing goes on when the disk does", path: path)
         }
     }
 
