@@ -40,6 +40,34 @@ struct Fixture {
         }
     }
 
+    /// Four values in files, of which one is whole.
+    private static func badFiles(_ name: String, _ words: String, isSynced: Bool = false) -> Fixture {
+        Fixture(name: name, words: words) { path in
+            let store = try TestStore(path)
+            try store.configure { $0.minFileSize = 4 }
+            for key in ["whole", "missing", "longer", "flipped"] {
+                try store.set(try TestKey(key), TestValue("value of \(key)"))
+            }
+            let tail = try store.handle.withStore { CommitBlock.tail($0.block.word.relaxed()) }
+            store.close()
+            for file in Disk.files(below: path) {
+                if !file.hasPrefix("files/") {
+                    if !file.hasPrefix("log/") { try FileManager.default.removeItem(atPath: path + "/" + file) }
+                    continue
+                }
+                var bytes = try Disk.read(path + "/" + file)
+                let text = String(decoding: bytes, as: UTF8.self)
+                if text.hasSuffix("missing") { try FileManager.default.removeItem(atPath: path + "/" + file) }
+                if text.hasSuffix("longer") { try Disk.write(bytes + [0], to: path + "/" + file) }
+                if text.hasSuffix("flipped") {
+                    bytes[0] ^= 1
+                    try Disk.write(bytes, to: path + "/" + file)
+                }
+            }
+            if isSynced { try Disk.write(LogBuilder.meta(synced: tail), to: path + "/meta") }
+        }
+    }
+
     static var all: [Fixture] {
         [
             engine("empty", "a store in which nothing was ever written", keeping: ["meta"]) { _ in },
@@ -274,28 +302,9 @@ struct Fixture {
                 meta[530] ^= 1
                 try Disk.write(meta, to: path + "/meta")
             },
-            Fixture(name: "value-file-missing", words: "one value's file is missing, another's damaged") { path in
-                let store = try TestStore(path)
-                try store.configure { $0.minFileSize = 4 }
-                for key in ["whole", "missing", "longer", "flipped"] {
-                    try store.set(try TestKey(key), TestValue("value of \(key)"))
-                }
-                store.close()
-                for file in Disk.files(below: path) {
-                    if !file.hasPrefix("files/") {
-                        if !file.hasPrefix("log/") { try FileManager.default.removeItem(atPath: path + "/" + file) }
-                        continue
-                    }
-                    var bytes = try Disk.read(path + "/" + file)
-                    let text = String(decoding: bytes, as: UTF8.self)
-                    if text.hasSuffix("missing") { try FileManager.default.removeItem(atPath: path + "/" + file) }
-                    if text.hasSuffix("longer") { try Disk.write(bytes + [0], to: path + "/" + file) }
-                    if text.hasSuffix("flipped") {
-                        bytes[0] ^= 1
-                        try Disk.write(bytes, to: path + "/" + file)
-                    }
-                }
-            },
+            badFiles(
+                "value-file-missing", "one value's file is missing, another's damaged, and nothing known of synced"),
+            badFiles("synced-value-file-missing", "the same below synced", isSynced: true),
         ]
     }
 }

@@ -155,7 +155,7 @@ struct Rebuild {
                 }
             }
         case RecordKind.head.rawValue:
-            head = max(head, record.valueWord)
+            head = max(head, min(record.valueWord, record.position))
             counters.nextRowid = max(counters.nextRowid, Self.secondWord(record))
             counters.apply(record, replacing: nil)
         default:

@@ -264,6 +264,11 @@ extension Store {
         else {
             return doubt("the newest segment of the log is missing or damaged")
         }
+        if state.counters.settings != 0 {
+            guard case .record(let record) = try log.record(at: state.counters.settings),
+                record.kind == RecordKind.system.rawValue
+            else { return doubt("the settings are damaged") }
+        }
         if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
             let size: Int
             do throws(SystemError) {
@@ -325,8 +330,8 @@ extension Store {
         let state = block.read()
         let sameBoot = !metaIsNew && boot != (0, 0) && identity.boot == boot && state.isIntact
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        let known = Set(log.segments.map(\.first))
-        try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
+        log.forgetSegments()
+        try log.adopt(chain.links.map(\.segment.first))
         let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
