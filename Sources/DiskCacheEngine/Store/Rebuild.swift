@@ -179,10 +179,8 @@ struct Rebuild {
             record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue
         else { return }
         let previous = record.previous
-        // A new key has no older version that could come back.
-        if previous == 0 { return }
         // The version before is whole, and of the same key: better than key bytes that may be the damaged ones.
-        if case .record(let before) = try log.record(at: previous), before.isOfRow,
+        if previous != 0, case .record(let before) = try log.record(at: previous), before.isOfRow,
             try mark(before, as: position, where: { $0.position == previous || $0.previous == previous })
         {
             return
