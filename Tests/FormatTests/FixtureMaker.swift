@@ -302,7 +302,8 @@ struct Fixture {
                 meta[530] ^= 1
                 try Disk.write(meta, to: path + "/meta")
             },
-            badFiles("value-file-missing", "one value's file is missing, another's damaged, and nothing known of synced"),
+            badFiles(
+                "value-file-missing", "one value's file is missing, another's damaged, and nothing known of synced"),
             badFiles("synced-value-file-missing", "the same below synced", isSynced: true),
         ]
     }
