@@ -227,6 +227,9 @@ struct Fixture {
             },
             crafted("damage-in-the-middle", "a flipped bit below synced", synced: 0x10080 + 5 * 28) { log in
                 for key in ["a", "b", "c", "b", "d"] { try log.put(key, "one") }
+                // An overwrite names the version before it: 0x1009c / 4.
+                log.set(0x10080 + 3 * 28 + 9, 0x27)
+                log.set(0x10080 + 3 * 28 + 10, 0x40)
                 log.flip(0x10080 + 3 * 28 + 26)
             },
             crafted("damage-without-meta", "a flipped bit, and nothing known of synced") { log in

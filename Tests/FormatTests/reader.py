@@ -454,6 +454,12 @@ class Store:
                 self.system[record.key] = record
 
     def damage(self, record):
+        if record.previous == 0:
+            return
+        for identity, newest in self.versions.items():
+            if newest.is_intact and record.previous in (newest.position, newest.previous):
+                self.versions[identity] = record
+                return
         if record.identity() in self.versions:
             self.versions[record.identity()] = record
 

@@ -121,4 +121,17 @@ import Testing
         #expect(try client.get("unfinished") == nil)
         #expect(parent.finish().end == .signalled(9))
     }
+
+    /// A store that couldn't be opened leaves nothing behind that a fork would close in the child.
+    @Test func forkAfterFailedOpenings() throws {
+        let scratch = try TestDirectory("failedfork")
+        let path = scratch.path + "/store"
+        try SystemFiles().makeDirectory(path, in: nil, mode: 0o700)
+        try SystemFiles().makeDirectory(path + "/meta", in: nil, mode: 0o700)
+        let child = try ChildProcess(["failedfork", "directory=\(path)"])
+        let result = child.finish()
+        let text = String(decoding: result.output, as: UTF8.self)
+        #expect(result.end == .exited(0))
+        #expect(text == "20 failures\n0 changed\n", "\(text)")
+    }
 }

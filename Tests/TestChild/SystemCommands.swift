@@ -115,6 +115,32 @@ enum ForkCommand {
         client.handle.close()
     }
 
+    /// `failedfork`: after openings that failed, a child of a fork still has all the files that it should have.
+    static func afterFailures(_ arguments: Arguments) throws {
+        var failures = 0
+        for _ in 0..<20 {
+            do throws(EngineError) { _ = try StoreClient(arguments.text("directory")) } catch { failures += 1 }
+        }
+        TestChild.say("\(failures) failures")
+        // Files that take the numbers of those that the openings had.
+        let opened = (0..<20).map { _ in open("/proc/self/exe", O_RDONLY) }
+        var before = stat()
+        fstat(opened[0], &before)
+        let child = systemFork()
+        if child == 0 {
+            var changed: Int32 = 0
+            for number in opened {
+                var now = stat()
+                fstat(number, &now)
+                if now.st_ino != before.st_ino { changed += 1 }
+            }
+            _exit(changed)
+        }
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        TestChild.say("\(status >> 8) changed")
+    }
+
     /// `idlefork`: the child does nothing and outlives its parent, which ends in the middle of a transaction.
     static func idle(_ arguments: Arguments) throws {
         let client = try StoreClient(arguments.text("directory"))

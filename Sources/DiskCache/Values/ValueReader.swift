@@ -41,11 +41,12 @@ public final class ValueReader {
         switch source {
         case .bytes(let bytes):
             guard offset < bytes.count else { return nil }
-            let end = min(offset + maximum, bytes.count)
+            let end = offset + min(maximum, bytes.count - offset)
             defer { offset = end }
             return Array(bytes[offset..<end])
         case .file(let file):
-            let piece = try [UInt8](unsafeUninitializedCapacity: maximum) { buffer, count in
+            let left = max(file.count - file.offset, 1)
+            let piece = try [UInt8](unsafeUninitializedCapacity: min(maximum, left)) { buffer, count in
                 do {
                     count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
                 } catch let error as EngineError {

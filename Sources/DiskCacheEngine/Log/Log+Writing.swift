@@ -4,6 +4,8 @@ import Synchronization
 extension Log {
     /// The first segment of a new log begins here: 0 stands for "none" wherever a position is stored.
     static let origin: Position = 1 << 16
+    /// What `meta` says of segments farther than this from the newest is not believed.
+    private static let farthest: Position = 1 << 32
 
     /// Goes to where the log ends: `tail` in the segment that begins at `activeFirst` (0: there is no segment yet).
     func position(at tail: Position, active activeFirst: Position, last: Position) throws(EngineError) {
@@ -27,12 +29,8 @@ extension Log {
     private func activate(_ found: Segment) throws(EngineError) {
         do {
             let segment = try wholeLength(found)
+            let sealed = active
             if isMappedForWriting {
-                if let sealed = active, sealed.first != segment.first, sealed.first >= window.start {
-                    _ = try files.map(
-                        sealed.file, offset: 0, count: sealed.mappable, writable: false,
-                        at: window.address(sealed.first))
-                }
                 _ = try files.map(
                     segment.file, offset: 0, count: segment.mappable, writable: true,
                     at: window.address(segment.first))
@@ -40,6 +38,12 @@ extension Log {
             // What others allocated is known to the file alone; asking for allocated blocks again costs one call.
             allocatedEnd = max(segment.first, tail)
             active = segment
+            // Last: while the new one can't be written to, the old one must be.
+            if isMappedForWriting, let sealed, sealed.first != segment.first, sealed.first >= window.start {
+                _ = try? files.map(
+                    sealed.file, offset: 0, count: sealed.mappable, writable: false,
+                    at: window.address(sealed.first))
+            }
         } catch {
             throw EngineError(error)
         }
@@ -120,7 +124,10 @@ extension Log {
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
-        var first = max(active?.limit ?? firstPosition, block.beyond.relaxed())
+        var first = active?.limit ?? firstPosition
+        // No further than that a wrong bit in `meta` could make positions jump.
+        let beyond = block.beyond.relaxed()
+        if beyond > first, beyond &- first < Self.farthest { first = beyond }
         if taken >= first { first = taken + UInt64(granule) }
         do throws(SystemError) {
             while true {
@@ -188,6 +195,11 @@ extension Log {
         } catch {
             // Nothing was written into it: the name is free again.
             try? files.unlink(SegmentHeader.name(first), in: directory, isDirectory: false)
+            mutex.withLock { segments in
+                guard segments.last?.first == first, active?.first != first else { return }
+                segments.removeLast()
+                window.end = segments.last?.limit ?? window.start
+            }
             block.making.store(0)
             throw error
         }
@@ -234,7 +246,7 @@ extension Log {
         let first = block.making.acquire()
         if first == 0 { return }
         let active = block.active.acquire()
-        if first > active {
+        if first > active, active == 0 || first &- active < Self.farthest {
             do throws(SystemError) {
                 let opened = try Segment.open(
                     first, in: directory, files: files, storeID: storeID, salt: salt, writable: canWrite)

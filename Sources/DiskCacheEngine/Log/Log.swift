@@ -18,6 +18,9 @@ final class Log: @unchecked Sendable {
     /// The address of the window's fields.
     private let windowWord: Atomic<UnsafeMutableRawPointer>
     let mutex = Mutex<[Segment]>([])
+    /// First positions of segments that were taken away, though a reader may still be in their mappings: their addresses are not
+    /// to be used again before that. Taken inside `mutex` or alone.
+    private let retiring = Mutex<Set<Position>>([])
     let canWrite: Bool
     /// Where the first segment of a log without any begins.
     let firstPosition: Position
@@ -139,6 +142,7 @@ final class Log: @unchecked Sendable {
             }
         }
         try result.get()
+        followHead()
     }
 
     /// First positions of all segment files, ascending.
@@ -181,7 +185,11 @@ final class Log: @unchecked Sendable {
     func map(_ segment: Segment, into segments: inout [Segment]) throws(SystemError) {
         var window = self.window
         if segments.isEmpty { window.start = segment.first }
-        let span = segment.limit - window.start
+        guard segment.first >= window.end || segments.isEmpty else {
+            throw SystemError(errno: ErrorNumber.invalid, call: "the order of segments", path: segment.file.path)
+        }
+        let lowest = min(window.start, retiring.withLock { $0.min() } ?? .max)
+        let span = segment.limit &- lowest
         if span > UInt64(window.size / 2) {
             window = try enlarged(for: Int(span), segments)
         }
@@ -201,7 +209,7 @@ final class Log: @unchecked Sendable {
             new.free()
             throw SystemError(errno: ErrorNumber.noMemory, call: "mmap", path: "the log's window of addresses")
         }
-        new.start = old.start
+        new.start = segments.first?.first ?? old.start
         for segment in segments where segment.mappable > 0 {
             _ = try files.map(
                 segment.file, offset: 0, count: segment.mappable,
@@ -209,32 +217,61 @@ final class Log: @unchecked Sendable {
         }
         new.end = old.end
         windowWord.store(new.fields, ordering: .sequentiallyConsistent)
-        ReaderPins.retire { old.free() }
+        ReaderPins.retireLater { old.free() }
         return new
     }
 
     /// The segments that are mapped, ascending.
     var segments: [Segment] { mutex.withLock { $0 } }
 
-    /// Takes away the mappings of segments that lie below `head` altogether.
+    /// Takes away the mappings of segments that lie below `head` altogether: zeros take their place when their readers have left.
     func dropBelow(_ head: Position) {
         mutex.withLock { segments in
             let window = self.window
-            let gone = segments.filter { $0.limit <= head && $0.first != active?.first }
+            let active = block.active.acquire()
+            let gone = segments.filter { $0.limit <= head && $0.first != active }
             guard !gone.isEmpty else { return }
             segments.removeAll { segment in gone.contains { $0.first == segment.first } }
             window.start = segments.first?.first ?? head
+            let fields = SendableAddress(window.fields)
             for segment in gone where segment.mappable > 0 {
-                let address = SendableAddress(window.address(segment.first))
-                let fields = SendableAddress(window.fields)
-                let files = self.files
-                ReaderPins.retire { [weak self] in
-                    // A window that was replaced in the meantime is unmapped as a whole.
-                    guard let self, self.window.fields == fields.pointer else { return }
-                    files.unmap(address.pointer, count: segment.mappable, leavingZeros: true)
-                }
+                retiring.withLock { _ = $0.insert(segment.first) }
+                ReaderPins.retireLater { [weak self] in self?.unmapRetired(segment, fields) }
             }
         }
+        ReaderPins.collect()
+    }
+
+    private func unmapRetired(_ segment: Segment, _ fields: SendableAddress) {
+        mutex.withLock { _ in
+            retiring.withLock { _ = $0.remove(segment.first) }
+            // A window that was replaced in the meantime is unmapped as a whole.
+            guard window.fields == fields.pointer else { return }
+            files.unmap(window.address(segment.first), count: segment.mappable, leavingZeros: true)
+        }
+    }
+
+    /// Forgets every segment: what an opening had mapped before it turned out that the log has to be read anew. Nobody else may
+    /// be reading yet.
+    func forgetSegments() {
+        mutex.withLock { segments in
+            let window = self.window
+            for segment in segments where segment.mappable > 0 {
+                files.unmap(window.address(segment.first), count: segment.mappable, leavingZeros: true)
+            }
+            segments.removeAll()
+            window.end = 0
+            window.start = 0
+        }
+    }
+
+    /// Drops what lies below the head, if that has moved: so that a process that only reads keeps nothing that others unlinked.
+    private func followHead() {
+        let word = block.word.acquire()
+        let head = block.head(CommitBlock.slot(word)).relaxed()
+        SharedMemory.acquireFence()
+        // The other slot is filled for a commit that isn't one yet.
+        if block.word.relaxed() == word, head > window.start { dropBelow(head) }
     }
 
     /// Bytes that the segment files take on disk.

@@ -89,6 +89,10 @@ struct SegmentHeader: Equatable, Sendable {
         head = word(72)
         settings = word(80)
         epoch = Int64(bitPattern: word(88))
+        // What came before lies below: a chain that doesn't go down would never end.
+        guard predecessor == 0 || predecessor < first, predecessorEnd <= first, head <= first, settings <= first else {
+            return nil
+        }
         guard first % UInt64(Self.granule) == 0, length % UInt64(Self.granule) == 0, length > 0,
             length <= UInt64(Self.maximumLength), first < 1 << 62,
             first & (UInt64(Self.maximumLength) - 1) + length <= UInt64(Self.maximumLength)
@@ -112,6 +116,9 @@ struct SegmentHeader: Equatable, Sendable {
         guard bytes.count == 20, name.hasSuffix(".seg") else { return nil }
         let digits = bytes[0..<16]
         guard digits.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else { return nil }
-        return Position(String(decoding: digits, as: UTF8.self), radix: 16)
+        guard let position = Position(String(decoding: digits, as: UTF8.self), radix: 16), position < 1 << 62 else {
+            return nil
+        }
+        return position
     }
 }

@@ -11,6 +11,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
     case clearCommitted, segmentsUnlinked
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
+    case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
+    case treesPagesSynced, treesSyncedRootWritten, treesSynced
 
     #if FAILPOINTS
         /// Called at each point, on the thread that reaches it.

@@ -45,8 +45,13 @@ package enum ReaderPins {
 
     /// Runs `free` when no reader that entered before now is left: at once, or in a later `collect`.
     static func retire(_ free: @escaping @Sendable () -> Void) {
-        retired.withLock { $0.append(Retired(free: free)) }
+        retireLater(free)
         collect()
+    }
+
+    /// As `retire`, but `free` isn't run before the next `collect`: for callers that hold a lock which it takes.
+    static func retireLater(_ free: @escaping @Sendable () -> Void) {
+        retired.withLock { $0.append(Retired(free: free)) }
     }
 
     /// Frees what nobody can be reading any more. Cheap when nothing waits.

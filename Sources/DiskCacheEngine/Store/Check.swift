@@ -74,12 +74,12 @@ extension Store {
                     kind: .damagedLog, message: "the log ends at position \(end), the commit block says \(log.tail)"))
         }
         for row in rows.values where row.isRow {
-            expected.count += 1
-            expected.live += CommitBlock.Counters.accounted(row.size)
+            expected.count &+= 1
+            expected.live &+= CommitBlock.Counters.accounted(row.size)
             if let file = row.file {
                 let bytes = CommitBlock.Counters.fileBytes(length: file.length)
-                expected.live += bytes
-                expected.fileBytes += bytes
+                expected.live &+= bytes
+                expected.fileBytes &+= bytes
             }
         }
         let hasDamage = !findings.isEmpty

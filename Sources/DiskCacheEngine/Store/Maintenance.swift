@@ -31,11 +31,16 @@ extension Store {
         if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1 { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
         do throws(EngineError) {
+            // Without waiting for another process's sync: this thread serves every store.
+            if durability != .none { try sync(timeout: 0) }
             try dropDead()
             try sweep()
-            if durability != .none { try sync() }
         } catch {
-            // Told to the next writer by the poison, or tried again at the next write.
+            // The next writer is told by the poison; anything else is tried again.
+            if error.code != .poisoned && block.poison.relaxed() == 0 {
+                isDirty.store(2, ordering: .relaxed)
+                return now &+ interval
+            }
         }
         return ReaderPins.waiting == 0 ? nil : now &+ interval
     }
@@ -44,7 +49,9 @@ extension Store {
     ///
     /// Syncs are taken one at a time among processes, by flock on `sync`. A sync that fails poisons the store: a second try could
     /// be told "done" while the pages are lost (P5).
-    public func sync() throws(EngineError) {
+    ///
+    /// Waits for another's sync `timeout` nanoseconds at most; then it throws `timeout`.
+    public func sync(timeout: UInt64 = 60_000_000_000) throws(EngineError) {
         let covered = CommitBlock.tail(block.word.acquire())
         let file: FileDescriptor
         do throws(SystemError) {
@@ -52,7 +59,7 @@ extension Store {
         } catch {
             throw EngineError(error)
         }
-        try withSyncLock(file) { () throws(EngineError) in
+        try withSyncLock(file, timeout) { () throws(EngineError) in
             if block.poison.acquire() != 0 { throw poisoned() }
             if block.synced.acquire() >= covered { return }
             try syncNow()
@@ -70,12 +77,16 @@ extension Store {
 
     /// An open file a call: two threads exclude each other as two processes do.
     private func withSyncLock(
-        _ file: FileDescriptor, _ body: () throws(EngineError) -> Void
+        _ file: FileDescriptor, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
     ) throws(EngineError) {
         ForkGuard.register(file)
         defer { ForkGuard.unregister(file) }
         var pause: UInt64 = 20_000
+        let begun = SystemCalls.monotonicClock()
         while try !files.lockOrThrow(file, .exclusive) {
+            if SystemCalls.monotonicClock() &- begun >= timeout {
+                throw EngineError(.timeout, "another process's sync took too long to wait for", path: file.path)
+            }
             SystemCalls.sleep(nanoseconds: pause)
             pause = min(pause * 2, 1_000_000)
         }
@@ -201,6 +212,7 @@ extension Store {
     func dropDead() throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
+        log.dropBelow(head)
         if below.isEmpty { return }
         try sync()
         try raiseFloor(to: head)
@@ -214,7 +226,6 @@ extension Store {
                     if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
                 }
             }
-            log.dropBelow(head)
             for first in below { try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory) }
         } catch {
             throw EngineError(error)

@@ -155,7 +155,7 @@ struct Rebuild {
                 }
             }
         case RecordKind.head.rawValue:
-            head = max(head, record.valueWord)
+            head = max(head, min(record.valueWord, record.position))
             counters.nextRowid = max(counters.nextRowid, Self.secondWord(record))
             counters.apply(record, replacing: nil)
         default:
@@ -178,21 +178,41 @@ struct Rebuild {
         guard let record = log.unverifiedRecord(at: position),
             record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue
         else { return }
+        let previous = record.previous
+        // A new key has no older version that could come back.
+        if previous == 0 { return }
+        // The version before is whole, and of the same key: better than key bytes that may be the damaged ones.
+        if case .record(let before) = try log.record(at: previous), before.isOfRow,
+            try mark(before, as: position, where: { $0.position == previous || $0.previous == previous })
+        {
+            return
+        }
+        _ = try mark(record, as: position) { _ in true }
+    }
+
+    /// Points the slot of a record's key at the damaged record, if it names an older one that `fits`; whether it did.
+    private mutating func mark(
+        _ record: Record, as damaged: Position, where fits: (Record) -> Bool
+    ) throws(EngineError) -> Bool {
         let identity = KeyClass.identity(record.keyClass)
         let hash = self.hash(identity, record.key)
-        if case .present(let place, let old) = try index.findForWriting(
-            hash, anchor: position, log: log, { $0.isOf(identity, record.key) }), old.position < position
-        {
-            if old.kind == RecordKind.put.rawValue && old.position >= head {
-                counters.subtract(old)
-                counters.count &-= 1
-            }
-            place.slot.store(place.value.pointing(to: position).raw)
+        let found = try index.findForWriting(hash, anchor: damaged, log: log, { $0.isOf(identity, record.key) })
+        guard case .present(let place, let old) = found, old.position < damaged, fits(old) else { return false }
+        if old.kind == RecordKind.put.rawValue && old.position >= head {
+            counters.subtract(old)
+            counters.count &-= 1
         }
+        place.slot.store(place.value.pointing(to: damaged).raw)
+        return true
     }
 
     private static func secondWord(_ record: Record) -> UInt64 {
         record.value.count >= 16
             ? UInt64(littleEndian: record.value.loadUnaligned(fromByteOffset: 8, as: UInt64.self)) : 0
     }
+}
+
+extension Record {
+    /// Whether it is a version of a key.
+    fileprivate var isOfRow: Bool { kind == RecordKind.put.rawValue || kind == RecordKind.tombstone.rawValue }
 }

@@ -70,7 +70,14 @@ extension Store {
                     if ValueFormCode.isFile(own.form), let file = ValueFileReference(own.value)?.name,
                         !(ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file)
                     {
-                        try? valueFiles.unlink(file)
+                        // Not if the committed version names it too (`touch`): that may be what a power loss leaves.
+                        if let older = try version(at: own.previous), ValueFormCode.isFile(older.form),
+                            ValueFileReference(older.value)?.name == file
+                        {
+                            replacedFile = true
+                        } else {
+                            try? valueFiles.unlink(file)
+                        }
                     }
                 } else {
                     before = try version(at: record.previous)
@@ -79,7 +86,7 @@ extension Store {
                 counters.apply(record, replacing: row(before))
                 newest[key] = record
             case RecordKind.head.rawValue:
-                head = record.valueWord
+                head = min(record.valueWord, record.position)
                 counters.apply(record, replacing: nil)
             default:
                 counters.apply(record, replacing: nil)
@@ -90,10 +97,8 @@ extension Store {
         }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
-        if replacedFile { block.deadFiles.store(end) }
         Seal.clear(metaBase)
-        // They may have replaced files; whether they have is found out by who unlinks.
-        block.deadFiles.store(end)
+        if replacedFile { block.deadFiles.store(end) }
         index.cover(end)
         block.publish(tail: end, head: head, counters)
     }
@@ -145,7 +150,10 @@ extension Store {
         FaultPoint.reach(.undoSlots)
         if Mutant.isPlanted(.undoLate) { return }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
-        appendVoid(from: first)
+        guard appendVoid(from: first) else {
+            throw EngineError(
+                .io, "what a writer left unfinished can't be voided; writing goes on when the disk does", path: path)
+        }
     }
 
     /// Of the records of whole transactions, those that no void record inside takes back.

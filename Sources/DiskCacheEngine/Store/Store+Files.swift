@@ -102,6 +102,8 @@ extension Store {
 
         /// Bytes.
         public var count: Int { reader.count }
+        /// Bytes that were read so far.
+        public var offset: Int { reader.offset }
         /// The file's path.
         public var path: String { reader.path }
 

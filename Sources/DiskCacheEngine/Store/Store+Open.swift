@@ -28,6 +28,9 @@ extension Store {
         _ path: String, directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus,
         content: StoreDirectory.Content, options: StoreOptions, environment: Environment
     ) throws(EngineError) -> Store {
+        // What is closed again must not stay in the table: the number becomes another file's, which a fork would then take away.
+        var registered = [directory]
+        defer { for file in registered { ForkGuard.unregister(file) } }
         do {
             let files = environment.files
             ForkGuard.register(directory)
@@ -39,6 +42,7 @@ extension Store {
             defer { first.release() }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
+            registered.append(openFile)
             let isAlone = try files.lock(openFile, .exclusive)
             let logDirectory = try StoreDirectory.subdirectory("log", in: directory, files: files)
 
@@ -72,12 +76,12 @@ extension Store {
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
             }
+            // From here on the store takes them off.
+            registered = []
             return store
         } catch let error as SystemError {
-            ForkGuard.unregister(directory)
             throw EngineError(error)
         } catch let error as EngineError {
-            ForkGuard.unregister(directory)
             throw error
         } catch {
             throw EngineError(.io, "\(error)", path: path)
@@ -260,6 +264,11 @@ extension Store {
         else {
             return doubt("the newest segment of the log is missing or damaged")
         }
+        if state.counters.settings != 0 {
+            guard case .record(let record) = try log.record(at: state.counters.settings),
+                record.kind == RecordKind.system.rawValue
+            else { return doubt("the settings are damaged") }
+        }
         if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
             let size: Int
             do throws(SystemError) {
@@ -321,8 +330,8 @@ extension Store {
         let state = block.read()
         let sameBoot = !metaIsNew && boot != (0, 0) && identity.boot == boot && state.isIntact
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        let known = Set(log.segments.map(\.first))
-        try log.adopt(chain.links.map(\.segment.first).filter { !known.contains($0) })
+        log.forgetSegments()
+        try log.adopt(chain.links.map(\.segment.first))
         let generation = try Self.nextGeneration(directory, files)
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)

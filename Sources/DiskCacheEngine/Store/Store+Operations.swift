@@ -247,7 +247,7 @@ extension Store {
             let fresh = try HashIndex.create(
                 generation: index.generation + 1, in: directory, files: files, storeID: identity.storeID,
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
-            fresh.cover(log.tail)
+            fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             replaceIndex(with: fresh)
         } catch {

@@ -188,7 +188,7 @@ public final class Store: @unchecked Sendable {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         do throws(EngineError) {
-            if durability != .none { try sync() }
+            if durability != .none { try sync(timeout: 2_000_000_000) }
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             // Who only read leaves everything as it was, the seal of whoever closed before included.
@@ -211,11 +211,10 @@ public final class Store: @unchecked Sendable {
     private func sealIfAlone() {
         guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
         guard (try? files.lock(openFile, .exclusive)) == true else { return }
-        let begun = SystemCalls.monotonicClock()
-        guard let sum = try? Store.sum(of: index, files) else { return }
-        let taken = SystemCalls.monotonicClock() - begun
-        let open = begun - openedAt
-        if open / 10 < taken && taken > 1_000_000 { return }
+        // A larger one isn't summed at opening either.
+        guard let size = try? files.status(index.file).size, size <= Seal.summedLimit,
+            let sum = try? Store.sum(of: index, files)
+        else { return }
         let word = block.word.relaxed()
         Seal(
             word: word, head: head, generation: index.generation, indexSum: sum.value, indexSize: UInt64(sum.size)

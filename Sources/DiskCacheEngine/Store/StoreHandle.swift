@@ -85,7 +85,15 @@ public final class StoreHandle: Sendable {
     /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync and for the write lock.
     public func close() {
         opening.withLock { _ in
+            let open = pointer.load(ordering: .acquiring)
+            guard open != 0 else { return }
+            let own = forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed)
+            // Not while another thread is between two verbs of a transaction: its next one would open the store again and wait
+            // for its own lock. After two seconds the store is closed all the same.
+            let lock = Self.store(at: open).takeUnretainedValue().lock
+            let isQuiet = own && !lock.isHeldByThisThread && (try? lock.acquire(timeout: 2_000_000_000)) != nil
             let address = pointer.exchange(0, ordering: .sequentiallyConsistent)
+            if isQuiet { lock.release() }
             guard address != 0 else { return }
             // A child leaves its parent's store alone.
             guard forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) else { return }

@@ -46,6 +46,7 @@ final class WriteLock: @unchecked Sendable {
             if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(Self.deadline(timeout)) }
             if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
         } catch {
+            _ = try? files.lock(file, .unlock)
             queue.release()
             throw error
         }

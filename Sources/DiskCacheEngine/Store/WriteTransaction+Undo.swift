@@ -82,7 +82,9 @@ extension Store {
     }
 
     /// Appends "what lies from `first` to here doesn't count", for which every append keeps room, and publishes it.
-    func appendVoid(from first: Position) {
+    /// False: it couldn't be written, and the transaction stays uncommitted behind T, for the next owner to settle.
+    @discardableResult
+    func appendVoid(from first: Position) -> Bool {
         var draft = RecordDraft(kind: .void)
         draft.flags = RecordBits.commit
         draft.storedTime = counters.lastStoredTime
@@ -91,10 +93,9 @@ extension Store {
             draft.value = bytes
             return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
         }
-        // Without it (pwrite failed) the transaction stays uncommitted behind T: the next owner settles it.
         guard done else {
             block.owner.store(0)
-            return
+            return false
         }
         FaultPoint.reach(.voidWritten)
         counters.lastRecord = log.lastRecord
@@ -103,5 +104,6 @@ extension Store {
         index.cover(log.tail)
         block.publish(tail: log.tail, head: head, counters)
         markDirty()
+        return true
     }
 }

@@ -103,7 +103,8 @@ import Testing
                 if number < 40 { #expect(a != nil, "seed \(seed), round \(round): \(number) was synced") }
             }
             let report = try again.handle.withStore { (store) throws(EngineError) in store.recovery }
-            #expect(pairs == 80 || report?.cut != nil)
+            // Zeros that begin where a transaction ends look like a log that ends there.
+            #expect(pairs == 80 || report?.cut != nil || !garbage, "seed \(seed), round \(round)")
             try setPair(again, 100)
             #expect(try StoreCheck.problems(again.handle) == [])
             again.handle.close()

@@ -10,7 +10,8 @@ extension HashIndex {
         var root = self.root.relaxed()
         var depth = Self.depth(ofRoot: root)
         let entry = DirectoryEntry(raw: entryWord(root, HashBits.directoryIndex(hash, depth)).relaxed())
-        guard isValid(entry) else { throw damaged() }
+        guard isValid(entry), entry.depth <= depth else { throw damaged() }
+        try checkHeaderWords(root)
         guard entry.depth < IndexLayout.maximumDepth else { throw full() }
         if entry.depth == depth {
             try double(root)
@@ -177,6 +178,17 @@ extension HashIndex {
                 if !slot.isFree { body(slot, bucket, index) }
             }
         }
+    }
+
+    /// The header's words are not covered by its check: before pages are written by them they must be possible.
+    private func checkHeaderWords(_ root: UInt64) throws(EngineError) {
+        let pages = self.pages.relaxed()
+        let spare = self.spare.relaxed()
+        let end = Self.run(ofRoot: root) + IndexLayout.directoryPages(Self.depth(ofRoot: root))
+        guard isValid(root: root), pages >= UInt64(end), pages < 1 << 26,
+            isValid(DirectoryEntry(page: Int(pages) - 1, depth: 0)),
+            spare == 0 || (spare < pages && spare >= UInt64(IndexLayout.firstFreePage))
+        else { throw damaged() }
     }
 
     /// A directory of twice the size: a fresh run with the old one twice, then one store of the root.
