@@ -161,4 +161,32 @@ import Testing
         #expect(image.files.contains { $0.path.hasSuffix(".val") && $0.bytes.count == 40000 })
         handle.close()
     }
+
+    /// Unlinks come back in any subset: segments below a `clear` stay until its head record is durable, at every durability.
+    @Test func segmentsGoOnlyOnceTheClearIsDurable() throws {
+        let files = try RecordingFiles(root: scratch.path)
+        let handle = try open("first", files: files)
+        for number in 0..<150 { try StoreTests.set(handle, "\(number)", String(repeating: "v", count: 1500)) }
+        try handle.withStore { (store) throws(EngineError) in
+            try store.sync()
+            _ = try store.clear(timeout: 1_000_000_000)
+        }
+        let cleared = files.mark()
+        try handle.withStore { (store) throws(EngineError) in try store.dropDead() }
+        handle.close()
+        let trace = files.trace
+        let gone = try #require(
+            trace.events.firstIndex { event in
+                if case .entry(let name, node: nil, movedTo: _) = event { return name.name.hasSuffix(".seg") }
+                return false
+            })
+        let synced = try #require(
+            trace.events.firstIndex { event in
+                if case .sync(let node, let begun) = event {
+                    return begun >= cleared && !trace.directories.contains(node)
+                }
+                return false
+            })
+        #expect(cleared < synced && synced < gone)
+    }
 }

@@ -167,8 +167,8 @@ final class PowerLossActor {
         case 46..<57: try delete(dice.below(PowerLossRun.keys))
         case 57..<72: try transaction(undoing: false)
         case 72..<80: try transaction(undoing: true)
-        case 80..<90: try sync()
-        case 90..<92: try clear()
+        case 80..<89: try sync()
+        case 89..<92: try clear()
         case 92..<94: try withStore { store throws(EngineError) in try store.dropDead() }
         case 94..<97:
             close()
@@ -266,6 +266,10 @@ final class PowerLossActor {
     private func clear() throws {
         for key in 0..<now.count - 1 { now[key] = 0 }
         try commit { _ = try self.withStore { store throws(EngineError) in try store.clear(timeout: Self.timeout) } }
+        // What lies below it may go, but not before the clear itself is durable.
+        guard mayInterrupt, dice.once(in: 2) else { return }
+        try put(dice.below(PowerLossRun.keys))
+        try withStore { store throws(EngineError) in try store.dropDead() }
     }
 
     private func change() throws {
