@@ -111,8 +111,13 @@ extension Store {
         try log.mapNewSegments(upTo: tail)
         block.syncing.store(1)
         do throws(SystemError) {
-            if state.counters.fileBytes != 0 { try valueFiles.sync(try valueFilesNamed(from: from, to: tail)) }
-            for segment in log.segments where segment.limit > from && segment.first < tail {
+            let segments = try segmentsToSync(from: from, to: tail)
+            if state.counters.fileBytes != 0 {
+                for segment in segments {
+                    try valueFiles.sync(try valueFilesNamed(in: segment, from: from, below: tail))
+                }
+            }
+            for segment in segments {
                 let window = log.window
                 if segment.first >= window.start {
                     try SystemCalls.syncMapping(
@@ -139,24 +144,23 @@ extension Store {
         block.syncing.store(0)
     }
 
-    /// Names of the value files that records of a range carry.
-    private func valueFilesNamed(from: Position, to tail: Position) throws(SystemError) -> [ValueFileName] {
-        var names: [ValueFileName] = []
-        do throws(EngineError) {
-            try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
-                if ValueFormCode.isFile(record.form), record.kind == RecordKind.put.rawValue,
-                    let file = ValueFileReference(record.value)
-                {
-                    names.append(file.name)
-                }
+    /// The segments that hold something of a range, by their names: a later `clear` that isn't durable yet takes mappings away.
+    /// One that has no name any more lies below a head that is durable.
+    private func segmentsToSync(from: Position, to tail: Position) throws(SystemError) -> [Segment] {
+        let mapped = log.segments
+        let firsts = try files.list(log.directory).compactMap { SegmentHeader.position(ofName: $0) }.sorted()
+        var found: [Segment] = []
+        for (number, first) in firsts.enumerated() where first < tail {
+            if number + 1 < firsts.count, firsts[number + 1] <= from { continue }
+            if let segment = mapped.first(where: { $0.first == first }) {
+                found.append(segment)
+            } else if case .segment(let segment) = try Segment.open(
+                first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: true)
+            {
+                found.append(segment)
             }
-        } catch {
-            throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "scan", path: path)
         }
-        // A file that a later record replaced may be gone already.
-        var present: [ValueFileName] = []
-        for name in names where try files.status(of: name.path, in: directory) != nil { present.append(name) }
-        return present
+        return found.filter { $0.limit > from }
     }
 
     /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it.
@@ -268,15 +272,20 @@ extension Store {
         for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
     }
 
-    /// The value files that a segment's records below a position name. Read with `pread`.
-    func valueFilesNamed(in segment: Segment, below end: Position) throws(SystemError) -> [ValueFileName] {
-        let bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+    /// The value files that a segment's records of a range name; both ends are record boundaries. Read with `pread`.
+    func valueFilesNamed(
+        in segment: Segment, from start: Position = 0, below end: Position
+    ) throws(SystemError) -> [ValueFileName] {
+        let first = max(start, segment.firstRecord)
+        let limit = min(end, segment.first + UInt64(segment.mappable))
+        if first >= limit { return [] }
+        let bytes = try files.read(segment.file, count: Int(limit - first), at: Int(first - segment.first))
         return bytes.withUnsafeBytes { buffer in
             var names: [ValueFileName] = []
-            var offset = SegmentHeader.size
-            while offset < buffer.count, segment.first + UInt64(offset) < end,
+            var offset = 0
+            while offset < buffer.count,
                 let record = Record(
-                    at: buffer.baseAddress! + offset, position: segment.first + UInt64(offset),
+                    at: buffer.baseAddress! + offset, position: first + UInt64(offset),
                     available: buffer.count - offset),
                 record.isIntact(salt: identity.salt)
             {

@@ -336,7 +336,8 @@ extension Store {
         let index = try HashIndex.create(
             generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
         var headerHead = chain.links.last?.segment.header.head ?? 0
-        if !chain.gaps.isEmpty {
+        if chain.links.count > 1 || !chain.gaps.isEmpty {
+            // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
             let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
             headerHead = max(headerHead, try scanner.newestHead())
         }
