@@ -35,7 +35,7 @@ extension Store {
         var word = block.word.acquire()
         var tail = CommitBlock.tail(word)
         let generation = block.indexGeneration.acquire()
-        let index = self.index
+        let index = indexView
         if index.generation != generation && !Mutant.isPlanted(.superseded) {
             try switchIndex(to: generation)
             return .again

@@ -25,7 +25,7 @@ public final class Store: @unchecked Sendable {
     public let recovery: RecoveryReport?
 
     /// The index of the current generation, unretained; `indexes` keeps it.
-    private let indexPointer: Atomic<UnsafeRawPointer>
+    private let indexPointer: Atomic<UnsafeMutableRawPointer>
     private let indexes: Mutex<[HashIndex]>
 
     /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
@@ -65,7 +65,7 @@ public final class Store: @unchecked Sendable {
         self.log = log
         valueFiles = ValueFiles(directory: directory, environment: environment)
         self.recovery = recovery
-        indexPointer = Atomic(UnsafeRawPointer(Unmanaged.passUnretained(index).toOpaque()))
+        indexPointer = Atomic(index.view.fields)
         indexes = Mutex([index])
         openedAt = SystemCalls.monotonicClock()
         writer = .allocate(capacity: 1)
@@ -124,8 +124,10 @@ public final class Store: @unchecked Sendable {
 
     /// The index as this process knows it: perhaps not the current one (`currentIndex`).
     @inline(__always) var index: HashIndex {
-        Unmanaged<HashIndex>.fromOpaque(indexPointer.load(ordering: .acquiring))._withUnsafeGuaranteedRef { $0 }
+        indexView.index._withUnsafeGuaranteedRef { $0 }
     }
+    /// As `index`, for callers that are counted in `ReaderPins`.
+    @inline(__always) var indexView: IndexView { IndexView(fields: indexPointer.load(ordering: .acquiring)) }
 
     /// Opens the index file that `meta` names, when another process has replaced it.
     @inline(never)
@@ -168,8 +170,7 @@ public final class Store: @unchecked Sendable {
     private func install(_ new: HashIndex, _ known: inout [HashIndex]) -> HashIndex {
         let old = index
         known.append(new)
-        indexPointer.store(
-            UnsafeRawPointer(Unmanaged.passUnretained(new).toOpaque()), ordering: .sequentiallyConsistent)
+        indexPointer.store(new.view.fields, ordering: .sequentiallyConsistent)
         return old
     }
 

@@ -217,7 +217,7 @@ extension HashIndex {
         guard size <= reserved else {
             throw EngineError(.limitReached, "the hash index doesn't fit into the address space", path: file.path)
         }
-        let valid = validPages.load(ordering: .relaxed) * IndexLayout.pageSize
+        let valid = validPages * IndexLayout.pageSize
         if size <= valid { return }
         do {
             let current = try files.status(file).size
@@ -229,7 +229,8 @@ extension HashIndex {
                 try files.allocate(file, offset: current, count: end - current)
                 SystemCalls.populate(base + current, count: end - current)
             }
-            validPages.store(min(try files.status(file).size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
+            view.validPages.pointee.store(
+                min(try files.status(file).size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
         } catch {
             throw EngineError(error)
         }

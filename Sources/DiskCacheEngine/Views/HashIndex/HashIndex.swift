@@ -17,8 +17,7 @@ final class HashIndex: @unchecked Sendable {
     let files: any FileSystem
     let base: UnsafeMutableRawPointer
     let reserved: Int
-    /// Pages that the file really has: checked before a page number from the file is believed.
-    let validPages: Atomic<Int>
+    let view: IndexView
 
     static let reservation = 16 << 30
 
@@ -31,14 +30,19 @@ final class HashIndex: @unchecked Sendable {
         self.files = files
         self.base = base
         self.reserved = reserved
-        validPages = Atomic(min(size, reserved) / IndexLayout.pageSize)
+        view = IndexView(
+            base: base, generation: generation, validPages: min(size, reserved) / IndexLayout.pageSize)
+        view.index = Unmanaged.passUnretained(self)
     }
 
-    deinit { files.unmap(base, count: reserved, leavingZeros: false) }
+    deinit {
+        files.unmap(base, count: reserved, leavingZeros: false)
+        view.fields.deallocate()
+    }
 
     // MARK: Words
 
-    @inline(__always) var root: SharedWord { SharedWord(base, IndexLayout.root) }
+    @inline(__always) var root: SharedWord { view.root }
     @inline(__always) var covered: SharedWord { SharedWord(base, IndexLayout.covered) }
     var pages: SharedWord { SharedWord(base, IndexLayout.pages) }
     var spare: SharedWord { SharedWord(base, IndexLayout.spare) }
@@ -47,44 +51,18 @@ final class HashIndex: @unchecked Sendable {
     @inline(__always) static func depth(ofRoot root: UInt64) -> Int { Int(root & 0xFF) }
     @inline(__always) static func run(ofRoot root: UInt64) -> Int { Int(root &>> 8) }
 
-    /// The directory entry of a hash.
-    @inline(__always)
-    func entryWord(_ root: UInt64, _ index: Int) -> SharedHalf {
-        SharedHalf(base, Self.run(ofRoot: root) &* IndexLayout.pageSize &+ index &* 4)
+    @inline(__always) func entryWord(_ root: UInt64, _ index: Int) -> SharedHalf { view.entryWord(root, index) }
+    @inline(__always) func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
+        view.slotWord(page, bucket, index)
     }
+    @inline(__always) func isValid(root: UInt64) -> Bool { view.isValid(root: root) }
+    @inline(__always) func isValid(_ entry: DirectoryEntry) -> Bool { view.isValid(entry) }
+    @inline(__always) var validPages: Int { view.validPages.pointee.load(ordering: .relaxed) }
 
-    @inline(__always)
-    func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
-        SharedWord(
-            base, page &* IndexLayout.pageSize &+ 64 &+ bucket &* IndexLayout.bucketSize &+ index &* 8)
-    }
-
-    /// Whether a directory's pages lie in the file.
-    @inline(__always)
-    func isValid(root: UInt64) -> Bool {
-        let depth = Self.depth(ofRoot: root)
-        guard depth <= IndexLayout.maximumDepth else { return false }
-        let run = Self.run(ofRoot: root)
-        return run >= IndexLayout.firstFreePage && hasPages(run &+ max(1, (4 &<< depth) &>> 12))
-    }
-
-    /// Whether an entry's page lies in the file.
-    @inline(__always)
-    func isValid(_ entry: DirectoryEntry) -> Bool {
-        entry.page >= IndexLayout.firstFreePage && entry.depth <= IndexLayout.maximumDepth
-            && hasPages(entry.page &+ 1)
-    }
-
-    @inline(__always) private func hasPages(_ count: Int) -> Bool {
-        count <= validPages.load(ordering: .relaxed) || hasPagesNow(count)
-    }
-
-    /// The file may have grown: ask it.
-    @inline(never) private func hasPagesNow(_ count: Int) -> Bool {
-        guard let size = try? files.status(file).size else { return false }
-        let valid = min(size, reserved) / IndexLayout.pageSize
-        validPages.store(valid, ordering: .relaxed)
-        return count <= valid
+    /// Asks the file how many pages it has.
+    func refreshValidPages() {
+        guard let size = try? files.status(file).size else { return }
+        view.validPages.pointee.store(min(size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
     }
 
     // MARK: Making and opening
