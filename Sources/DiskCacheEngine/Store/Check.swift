@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Proves log, hash index, counters and value files against each other, both ways (P48). Changes nothing.
 extension Store {
     /// Something that isn't as it should be.
@@ -149,7 +151,9 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed(), spared.withLock({ $0.isEmpty }) else {
+            return findings
+        }
         let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
             // What `clear` left below the head goes with its segment.
