@@ -34,6 +34,7 @@ extension Store {
             // Without waiting for another process's sync: this thread serves every store.
             if durability != .none { try sync(timeout: 0) }
             try dropDead()
+            try maintainTrees()
             try sweep()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
