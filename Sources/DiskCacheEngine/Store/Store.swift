@@ -192,7 +192,7 @@ public final class Store: @unchecked Sendable {
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
-            try maintainTrees()
+            try maintainTrees(merges: false)
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             // Who only read leaves everything as it was, the seal of whoever closed before included.

@@ -69,11 +69,12 @@ extension Store {
         if tail == 0 { return false }
         try log.mapNewSegments(upTo: tail &- 4)
         let first = max(committed.head, log.window.start)
+        if tail <= first { return false }
         let root = try pager.fileRoot()
         var existing: TreeSet = []
         for tree in TreeID.allCases where root.trees[tree.rawValue].exists { existing.insert(TreeSet(tree)) }
         // P below the head: everything was cleared in between, so the trees count as empty.
-        let isVoid = existing.isEmpty || root.position < first || root.position > tail
+        let isVoid = existing.isEmpty || root.position <= first || root.position > tail
         let missing = isVoid ? existing.union(wanted) : wanted.subtracting(existing)
         if missing.isEmpty, isVoid || root.position >= tail { return false }
         let batch = try BTreeBatch(pager)
@@ -120,7 +121,8 @@ extension Store {
     }
 
     private func dropUnusedTrees(_ pager: Pager) throws(EngineError) {
-        let used = TreeSet(rawValue: block.wantedTrees.exchange(0))
+        var used = TreeSet(rawValue: block.wantedTrees.exchange(0))
+        if try currentSettings().tagIndex { used.insert(TreeSet(.tag)) }
         let root = try pager.fileRoot()
         let unused = TreeID.allCases.filter { root.trees[$0.rawValue].exists && !used.contains(TreeSet($0)) }
         if unused.isEmpty { return }
@@ -132,7 +134,7 @@ extension Store {
     // MARK: Maintenance
 
     /// The maintenance thread's turn: merges when a batch has come together, and makes durable what is in the trees.
-    func maintainTrees() throws(EngineError) {
+    func maintainTrees(merges: Bool = true) throws(EngineError) {
         if block.treesGeneration.relaxed() == 0 { return }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
@@ -143,7 +145,7 @@ extension Store {
             let root = try pager.fileRoot()
             let tail = CommitBlock.tail(block.word.acquire())
             let keeps = root.trees.contains { $0.exists }
-            if keeps, tail > root.position, tail &- root.position >= OrderedViews.batchBytes {
+            if merges, keeps, tail > root.position, tail &- root.position >= OrderedViews.batchBytes {
                 _ = try catchUp(building: [], dropsUnused: true)
             }
             if durability != .none { try syncTrees(pager) }

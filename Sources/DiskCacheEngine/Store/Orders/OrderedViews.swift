@@ -90,7 +90,8 @@ extension Store {
                     let root = try pager.root(of: tree)
                     // Beyond T: published since T was loaded.
                     if root.tree.exists, root.position > tail, block.read().word != committed.word { continue }
-                    if root.tree.exists, root.position >= first, root.position <= tail {
+                    // Below the head nothing counts, and a `clear` is a head record at what was the tail.
+                    if root.tree.exists, root.position > first, root.position <= tail {
                         state.tree = BTree(pager, tree)
                         state.position = root.position
                     }
@@ -122,7 +123,7 @@ extension Store {
             let root = try pager.fileRoot()
             var trees: TreeSet = []
             for id in TreeID.allCases where root.trees[id.rawValue].exists { trees.insert(TreeSet(id)) }
-            let isCounted = trees.contains(TreeSet(tree)) && root.position >= first && root.position <= tail
+            let isCounted = trees.contains(TreeSet(tree)) && root.position > first && root.position <= tail
             return (tail &- min(tail, isCounted ? root.position : first), trees)
         }
     }
