@@ -122,7 +122,9 @@ extension Cache {
         return .keys(from: bounds.lower, upTo: bounds.upper)
     }
 
-    private static func prefix(_ text: String) -> OrderedScan.Range { .prefix([KeyClass.text.rawValue] + Array(text.utf8)) }
+    private static func prefix(_ text: String) -> OrderedScan.Range {
+        .prefix([KeyClass.text.rawValue] + Array(text.utf8))
+    }
 
     private static func prefix(_ bytes: [UInt8]) -> OrderedScan.Range { .prefix([KeyClass.bytes.rawValue] + bytes) }
 

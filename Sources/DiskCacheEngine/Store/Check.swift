@@ -1,10 +1,10 @@
-/// Proves log, hash index, counters and value files against each other, both ways (P48). Changes nothing.
+/// Proves log, hash index, ordered views, counters and value files against each other, both ways (P48). Changes nothing.
 extension Store {
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Equatable {
         /// What kind of thing it is.
         public enum Kind: Sendable, Equatable {
-            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile
+            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile, wrongView
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -96,6 +96,7 @@ extension Store {
             compare("the counter of file bytes", counters.fileBytes, expected.fileBytes)
         }
         findings += try checkFiles(rows)
+        if !hasDamage { findings += try checkTrees() }
         return findings
     }
 

@@ -34,7 +34,9 @@ extension Store {
         else {
             if wanted.isEmpty { return true }
             try renewTrees(after: block.treesGeneration.acquire())
-            guard try views.locked({ () throws(EngineError) in try views.currentPager(self) }) != nil else { return false }
+            guard try views.locked({ () throws(EngineError) in try views.currentPager(self) }) != nil else {
+                return false
+            }
             return try catchUp(building: wanted, dropsUnused: dropsUnused)
         }
         return try withTreesLock(pager) { () throws(EngineError) in

@@ -58,10 +58,13 @@ public final class Evictor {
     }
 
     /// Whether the row was still there, and as it is to be removed.
-    private func remove(_ row: (keyClass: UInt8, key: [UInt8], rowid: UInt64), _ store: Store) throws(EngineError) -> Bool {
+    private func remove(_ row: (keyClass: UInt8, key: [UInt8], rowid: UInt64), _ store: Store) throws(EngineError)
+        -> Bool
+    {
         let result = row.key.withUnsafeBytes { key -> Result<Bool, EngineError> in
             do throws(EngineError) {
-                guard let record = try store.findAsWriter(row.keyClass, key), record.rowid == row.rowid, isWanted(record)
+                guard let record = try store.findAsWriter(row.keyClass, key), record.rowid == row.rowid,
+                    isWanted(record)
                 else { return .success(false) }
                 try store.remove(record, cause: cause, isLast: false)
                 return .success(true)

@@ -42,7 +42,8 @@ final class OrderChanges {
             key.removeAll()
             append(old)
             try changes.delete(key.bytes)
-        } else if record.previous != 0, record.previous >= head, case .record(let old) = try log.record(at: record.previous),
+        } else if record.previous != 0, record.previous >= head,
+            case .record(let old) = try log.record(at: record.previous),
             old.kind == RecordKind.put.rawValue, let tag = old.tag
         {
             key.removeAll()

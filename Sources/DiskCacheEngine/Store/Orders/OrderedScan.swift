@@ -59,7 +59,9 @@ public final class OrderedScan {
     public static let batchSize = 64
 
     /// A scan that begins now. `wantsRecords`: its rows come with their newest versions.
-    public init(_ order: RowOrder, _ range: Range = .all, reversed: Bool = false, wantsRecords: Bool = false, in store: Store) {
+    public init(
+        _ order: RowOrder, _ range: Range = .all, reversed: Bool = false, wantsRecords: Bool = false, in store: Store
+    ) {
         var limits = BTreeRange()
         var tag: (form: UInt8, bytes: [UInt8])?
         switch range {
@@ -125,7 +127,9 @@ public final class OrderedScan {
             case .key(let given, let placed): (keyClass, bytes) = (given, placed)
             case .record(let position):
                 // Of a row that is there every version is, unless a newer one was written since: then that is in the log ahead.
-                guard case .record(let record) = try store.log.record(at: position), record.rowid == rowid else { return nil }
+                guard case .record(let record) = try store.log.record(at: position), record.rowid == rowid else {
+                    return nil
+                }
                 (keyClass, bytes) = (record.keyClass, record.key)
             }
         }

@@ -125,7 +125,9 @@ enum PageLayout {
 
     /// The generation whose file has this name.
     static func generation(ofName name: String) -> UInt64? {
-        guard name.hasPrefix("trees."), let number = UInt64(name.dropFirst(6)), self.name(number) == name else { return nil }
+        guard name.hasPrefix("trees."), let number = UInt64(name.dropFirst(6)), self.name(number) == name else {
+            return nil
+        }
         return number
     }
 }
