@@ -42,6 +42,8 @@ extension Cache {
             case damagedFile
             /// A value file that no item names.
             case unknownFile
+            /// A queue whose record doesn't agree with its items.
+            case wrongQueue
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -104,6 +106,7 @@ extension Cache.Finding.Kind {
         case .missingFile: self = .missingFile
         case .damagedFile: self = .damagedFile
         case .unknownFile: self = .unknownFile
+        case .wrongQueue: self = .wrongQueue
         }
     }
 }

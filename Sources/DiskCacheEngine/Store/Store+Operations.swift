@@ -116,7 +116,7 @@ extension Store {
     /// From how many bytes on a value of this form has a file of its own. Read without the lock: where a value lies is decided
     /// for each anew, so settings that are a moment old do no harm.
     @inline(__always)
-    private func fileThreshold(_ form: UInt16) -> Int {
+    func fileThreshold(_ form: UInt16) -> Int {
         form == ValueFormCode.text || form == ValueFormCode.bytes || form == ValueFormCode.encoded
             ? minFileSize.load(ordering: .relaxed) : Int.max
     }
