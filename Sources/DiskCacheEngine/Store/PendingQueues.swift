@@ -71,7 +71,7 @@ extension Store {
             }
             number &+= 1
         }
-        let stored: (ends: QueueEnds, exists: Bool)
+        let stored: (ends: QueueEnds, exists: Bool, isDamaged: Bool)
         do throws(EngineError) {
             stored = try storedEnds(key, hash)
         } catch {
@@ -80,7 +80,10 @@ extension Store {
         }
         withUnsafeBytes(of: 0 as UInt64) { names.append($0.baseAddress!, 8) }
         queues.list.append(
-            .init(hash: hash, nameStart: start, prefixCount: prefix.count, ends: stored.ends, exists: stored.exists))
+            .init(
+                hash: hash, nameStart: start, prefixCount: prefix.count, ends: stored.ends, exists: stored.exists,
+                isChanged: stored.isDamaged))
+        if stored.isDamaged { queues.isChanged = true }
         return number
     }
 
@@ -88,20 +91,20 @@ extension Store {
     @inline(__always)
     private func storedEnds(
         _ key: UnsafeRawBufferPointer, _ hash: UInt64
-    ) throws(EngineError) -> (ends: QueueEnds, exists: Bool) {
+    ) throws(EngineError) -> (ends: QueueEnds, exists: Bool, isDamaged: Bool) {
         if case .present(_, let record) = try index.findForWriting(
             hash, anchor: log.tail, log: log, { $0.isOf(KeyClass.system, key) })
         {
             guard record.position >= head, record.kind == RecordKind.system.rawValue else {
-                return (QueueEnds(), false)
+                return (QueueEnds(), false, false)
             }
-            if let ends = QueueEnds(record.value) { return (ends, true) }
+            if let ends = QueueEnds(record.value) { return (ends, true, false) }
         } else if case .damaged = try look(KeyClass.system, key, hash) {
             // Under the lock nothing moves: its slot names what no longer is a record.
         } else {
-            return (QueueEnds(), false)
+            return (QueueEnds(), false, false)
         }
-        return (try countedEnds(UnsafeRawBufferPointer(rebasing: key[5...])), true)
+        return (try countedEnds(UnsafeRawBufferPointer(rebasing: key[5...])), true, true)
     }
 
     /// Gives a queue other ends.

@@ -242,11 +242,28 @@ extension Store {
             try lock.acquire(timeout: timeout)
             defer { lock.release() }
             if block.owner.relaxed() != lock.identity { try takeOver() }
-            // Only while nothing was written since.
-            guard counters.count == 0 else { return }
+            // Only while nothing was written since but what `clear` itself did: the record of a queue may be among that.
+            guard counters.count == 0, log.tail &- head < 4096 else { return }
+            var kept: [Record] = []
+            var isAlone = true
+            _ = try log.scanTail(from: head) { record in
+                if !record.hasSlot { return }
+                if record.kind == RecordKind.system.rawValue { kept.append(record) } else { isAlone = false }
+            }
+            guard isAlone else { return }
             let fresh = try HashIndex.create(
                 generation: index.generation + 1, in: directory, files: files, storeID: identity.storeID,
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
+            for record in kept {
+                let found = try fresh.findForWriting(
+                    hash(KeyClass.system, record.key), anchor: log.tail, log: log
+                ) { $0.isOf(KeyClass.system, record.key) }
+                switch found {
+                case .free(let place), .present(let place, _):
+                    place.slot.store(place.value.pointing(to: record.position).raw)
+                case .full: return
+                }
+            }
             fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             replaceIndex(with: fresh)

@@ -152,10 +152,32 @@ extension Store {
         return .empty
     }
 
-    /// Whether a queue has no items, expired ones included. No lock.
+    /// Whether a queue has no items, expired ones included. No lock. What is damaged counts as there: the holder of the lock deals
+    /// with it.
     public func isEmpty(_ name: QueueName) throws(EngineError) -> Bool {
-        guard let record = try find(KeyClass.system, name.system) else { return true }
-        return QueueEnds(record.value)?.count == 0
+        switch try version(KeyClass.system, name.system) {
+        case .found(let record): return QueueEnds(record.value)?.count == 0
+        case .absent: return true
+        case .damaged: return false
+        }
+    }
+
+    private enum Version {
+        case found(Record)
+        case absent
+        case damaged
+    }
+
+    /// `find`, for whom damage is no error.
+    @inline(__always)
+    private func version(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Version {
+        do throws(EngineError) {
+            if let record = try find(keyClass, key) { return .found(record) }
+            return .absent
+        } catch {
+            if error.code != .corrupted { throw error }
+            return .damaged
+        }
     }
 
     // MARK: Looking
@@ -178,13 +200,23 @@ extension Store {
         if isInTransaction { return .unknown }
         for _ in 0..<16 {
             let word = block.word.acquire()
-            guard let record = try find(KeyClass.system, name.system) else { return .empty }
-            guard let ends = QueueEnds(record.value) else { return .unknown }
+            let ends: QueueEnds
+            switch try version(KeyClass.system, name.system) {
+            case .found(let record):
+                guard let stored = QueueEnds(record.value) else { return .unknown }
+                ends = stored
+            case .absent: return .empty
+            case .damaged: return .unknown
+            }
             if ends.count == 0 { return .empty }
             var number = atFront ? ends.front : ends.back
             var item: Record?
             for _ in 0..<64 where item == nil && number >= ends.front && number <= ends.back {
-                item = try find(KeyClass.queue, name.item(number))
+                switch try version(KeyClass.queue, name.item(number)) {
+                case .found(let record): item = record
+                case .absent: break
+                case .damaged: return .unknown
+                }
                 if let expiry = item?.expiry, expiry <= now { item = nil }
                 if item == nil { number += atFront ? 1 : -1 }
             }
