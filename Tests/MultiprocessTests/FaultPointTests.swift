@@ -26,6 +26,8 @@ import Testing
         static func scenarios(_ point: FaultPoint) -> [Scenario] {
             // The B-tree has its own tests of kills; no store makes one yet.
             if point.rawValue.hasPrefix("trees") { return [] }
+            // So have queues (`QueueProcessTests`).
+            if point == .queueItemsWritten || point == .pushersSignalled { return [] }
             switch point {
             case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored,
                 .splitDone,
