@@ -24,7 +24,7 @@ import Testing
         }
 
         static func scenarios(_ point: FaultPoint) -> [Scenario] {
-            // The B-tree has its own tests of kills; no store makes one yet.
+            // Where orders are read: `OrderKillTests`.
             if point.rawValue.hasPrefix("trees") { return [] }
             switch point {
             case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored,
@@ -37,8 +37,8 @@ import Testing
             case .segmentsUnlinked, .deadFileUnlinked: return [.maintenance]
             case .segmentHeaderWritten: return [.growth, .work]
             case .syncBegun, .syncDone: return [.work, .maintenance]
-            // Two processes' ends of a settling, which `secondKills` gets to, and one that no code reaches yet.
-            case .transactionRedone, .clearCommitted: return []
+            // Two processes' ends of a settling, which `secondKills` gets to.
+            case .transactionRedone: return []
             default: return [.work]
             }
         }
