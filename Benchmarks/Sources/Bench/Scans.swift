@@ -50,7 +50,8 @@ enum Scans {
             func times(_ body: () throws -> Void) throws -> [UInt64] { try (0..<rounds).map { _ in try time(body) } }
             note("sorted keys", keys, try times { try count(cache.sortedKeys(), keys) })
             note("sorted keys, backward", keys, try times { try count(cache.sortedKeys(reversed: true), keys) })
-            note("keys of a range of bytes", keys, try times { try count(cache.keys(prefix: Array("key-".utf8)), keys) })
+            note(
+                "keys of a range of bytes", keys, try times { try count(cache.keys(prefix: Array("key-".utf8)), keys) })
             note("keys in insertion order", keys, try times { try count(cache.keys(), keys) })
             note("sorted items", keys, try times { try count(cache.sortedItems(as: [UInt8].self), keys) })
             note("items in insertion order", keys, try times { try count(cache.items(as: [UInt8].self), keys) })
