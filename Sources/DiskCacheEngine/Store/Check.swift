@@ -113,11 +113,8 @@ extension Store {
         }
         repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
         findings += try checkFiles(rows, &repairs)
-        if !hasDamage {
-            let wrong = try checkTrees()
-            repairs.needsTrees = !wrong.isEmpty
-            findings += wrong
-        }
+        if !hasDamage { findings += try checkTrees() }
+        repairs.needsTrees = findings.contains { $0.kind == .wrongView }
         return findings
     }
 
