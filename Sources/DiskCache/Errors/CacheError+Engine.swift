@@ -40,6 +40,6 @@ extension CacheError {
         case .serializerMismatch: code = .serializerMismatch
         case .inTransaction: code = .inTransaction
         }
-        self.init(code, error.message, path: error.path, errno: error.errno)
+        self.init(code, error.message, path: error.path, errno: error.errno, removed: error.removed)
     }
 }
