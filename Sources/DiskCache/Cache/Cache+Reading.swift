@@ -104,7 +104,7 @@ extension Cache {
     ) throws {
         let found: (record: Record?, access: StoreHandle.Access)
         do {
-            found = try handle.find(keyClass, key)
+            found = try handle.find(keyClass, key, counts: true)
         } catch {
             throw CacheError(error)
         }
@@ -123,7 +123,7 @@ extension Cache {
     private func lookUpFile(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        try withLiveRecord(keyClass, key) { record, store in try withBytes(of: record, store, body) }
+        try withLiveRecord(keyClass, key, counts: false) { record, store in try withBytes(of: record, store, body) }
     }
 
     @inline(__always)
@@ -137,13 +137,13 @@ extension Cache {
     /// Calls `body` with the live record of a key. `body` says false if the record's file is gone: then the key is looked up again,
     /// since whoever replaced it may have unlinked the file; the same record a second time counts as a miss.
     func withLiveRecord(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (Record, Store) throws -> Bool
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = true, _ body: (Record, Store) throws -> Bool
     ) throws {
         var last: Position?
         while true {
             let found: (record: Record?, access: StoreHandle.Access)
             do {
-                found = try handle.find(keyClass, key)
+                found = try handle.find(keyClass, key, counts: counts && last == nil)
             } catch {
                 throw CacheError(error)
             }

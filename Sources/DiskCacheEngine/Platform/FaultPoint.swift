@@ -11,6 +11,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
     case clearCommitted, segmentsUnlinked
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
+    case stampsCreated, stampsWritten, stampsCarried
+    case cullBegun, victimRemoved, copied, headMoved, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesPagesSynced, treesSyncedRootWritten, treesSynced
 

@@ -12,6 +12,8 @@ extension Store {
             transaction.failure = nil
             transaction.operations = 0
             transaction.replacedFiles = 0
+            transaction.replacedBytes = 0
+            transaction.ownBytes = 0
         }
         if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
         let first = transaction.first
@@ -33,6 +35,7 @@ extension Store {
         transaction.newFiles.removeSubrange(savepoint.newFiles...)
         transaction.droppedFiles.removeSubrange(savepoint.droppedFiles...)
         transaction.replacedFiles = savepoint.replacedFiles
+        transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
         do throws(EngineError) {
             let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
