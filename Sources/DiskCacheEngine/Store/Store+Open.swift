@@ -75,6 +75,11 @@ extension Store {
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
+                // A rebuild has made another index: reads are stamped before the first write too.
+                if found.report != nil {
+                    store.settings = settings
+                    store.applySettings()
+                }
             }
             // From here on the store takes them off.
             registered = []
