@@ -9,11 +9,12 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
-    case clearCommitted, segmentsUnlinked
+    case segmentsUnlinked
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case stampsCreated, stampsWritten, stampsCarried
     case cullBegun, victimRemoved, copied, headMoved, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
+    case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced
 
     #if FAILPOINTS

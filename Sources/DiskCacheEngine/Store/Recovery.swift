@@ -29,7 +29,7 @@ extension Store {
         block.owner.store(lock.identity)
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
-        keepStamps()
+        announceModes()
         FaultPoint.reach(.settleFinished)
     }
 

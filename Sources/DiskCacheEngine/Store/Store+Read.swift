@@ -132,7 +132,7 @@ extension Store {
     @inline(__always)
     private func access(_ index: IndexView, _ page: Int, _ bucket: Int, _ number: Int, _ record: Record) {
         let modes = block.modes.relaxed()
-        if modes & StampMode.modeMask == 0 || record.kind == RecordKind.tombstone.rawValue { return }
+        if !Modes(raw: modes).keepsStamps || record.kind == RecordKind.tombstone.rawValue { return }
         stamp(index, index.slotWord(page, bucket, number), record, modes: modes)
     }
 
@@ -177,13 +177,18 @@ extension Store {
         case .found(let record): return record
         case .absent: return nil
         case .again, .damaged:
+            if position != 0 { throw damagedRecord(position) }
             throw EngineError(
-                .corrupted,
-                position == 0
-                    ? "the hash index is damaged; close the store everywhere and open it again to rebuild it"
-                    : "the record at position \(position) is damaged, and this key's value with it; check tells more",
+                .corrupted, "the hash index is damaged; close the store everywhere and open it again to rebuild it",
                 path: path)
         }
+    }
+
+    func damagedRecord(_ position: Position) -> EngineError {
+        EngineError(
+            .corrupted,
+            "the record at position \(position) is damaged, and this key's value with it; store another, or run check",
+            path: path)
     }
 
     /// The newest version of a key as the holder of the write lock sees it, its own uncommitted writes included.
@@ -195,11 +200,16 @@ extension Store {
         switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
         case .present(let place, let record):
             if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
-            if counts, eviction.mode != .none {
+            if counts, eviction.stampBytes != 0 {
                 stamp(index.view, place.slot, record, modes: block.modes.relaxed())
             }
             return record
-        case .free, .full: return nil
+        case .free(let place):
+            let slot = Slot(raw: place.slot.relaxed())
+            if slot.isFree { return nil }
+            // The slot serves for a new version, but what it names can't be read: not the same as nothing.
+            throw damagedRecord(PackedPosition.complete(slot.low, around: log.tail))
+        case .full: return nil
         }
     }
 }

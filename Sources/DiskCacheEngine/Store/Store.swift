@@ -38,6 +38,7 @@ public final class Store: @unchecked Sendable {
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
     let eviction = EvictionState()
+    let views = OrderedViews()
 
     let openedAt: UInt64
     let maintenance = Mutex<Worker.Token?>(nil)
@@ -46,6 +47,11 @@ public final class Store: @unchecked Sendable {
     /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
     let wantsSweep = Atomic<Bool>(true)
     let hasSweptAll = Atomic<Bool>(false)
+    let snapshotLock: SnapshotLock
+    /// Value files that nothing names any more, kept for a snapshot that may be reading them.
+    let spared = Mutex<[ValueFileName]>([])
+    /// Whether something waits for snapshots to end.
+    let awaitsSnapshots = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(
@@ -66,6 +72,7 @@ public final class Store: @unchecked Sendable {
         self.openFile = openFile
         self.log = log
         valueFiles = ValueFiles(directory: directory, environment: environment)
+        snapshotLock = SnapshotLock(files: environment.files, directory: directory)
         self.recovery = recovery
         indexPointer = Atomic(index.view.fields)
         indexes = Mutex([index])
@@ -193,8 +200,11 @@ public final class Store: @unchecked Sendable {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
+        // Nobody comes back for them; a snapshot that still wants one says that it has expired.
+        unlinkSpared(evenIfNeeded: true)
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
+            try maintainTrees(merges: false)
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             // Who only read leaves everything as it was, the seal of whoever closed before included.
@@ -210,6 +220,7 @@ public final class Store: @unchecked Sendable {
         _ = try? files.lock(directory, .unlock)
         ForkGuard.unregister(openFile)
         ForkGuard.unregister(directory)
+        views.close()
         ReaderPins.collect()
     }
 
@@ -260,7 +271,7 @@ public final class Store: @unchecked Sendable {
         let block = self.block.read()
         let index = try currentIndex()
         do throws(SystemError) {
-            var sum = CommitBlock.fileSize
+            var sum = CommitBlock.fileSize + treeBytes()
             for name in try files.list(log.directory) {
                 sum += try files.status(of: name, in: log.directory)?.allocated ?? 0
             }
@@ -278,9 +289,6 @@ public final class Store: @unchecked Sendable {
         if index.generation != generation { try switchIndex(to: generation) }
         return index
     }
-
-    /// How often this process waited for the write lock, and for how many nanoseconds in all.
-    public var lockWaits: (count: UInt64, nanoseconds: UInt64) { lock.waits }
 }
 
 /// What recovery found and did when a store was opened.

@@ -100,6 +100,8 @@ extension Store {
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
+        block.note(.commits)
+        block.note(.bytesWritten, tail &- transaction.first)
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         markDirty()
@@ -230,7 +232,7 @@ extension Store {
         accountReplacement(of: replaced, form, value)
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         transaction.ownBytes &+= bytes
-        if eviction.mode == .frequency, replaced != nil, case .present(let place, _) = found {
+        if eviction.policy == .leastFrequentlyUsed, replaced != nil, case .present(let place, _) = found {
             stampWrite(place.slot, rowid: draft.rowid, access)
         }
         if mustCull { try cull(closes: isLast) } else if isLast { transaction.isClosed = true }
@@ -254,6 +256,7 @@ extension Store {
         if isLast { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
+        if cause != .deleted { block.note(cause == .expired ? .expired : .evicted) }
         accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
         if isLast { transaction.isClosed = true }
