@@ -250,9 +250,9 @@ extension Store {
     func dropDead() throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
-        // Before the sync: what is replaced after it may be wanted again after a power loss.
-        let names = below.isEmpty ? [] : try filesGone(in: below)
         if below.isEmpty { return log.dropBelow(head) }
+        // Before the sync: what is replaced after it may be wanted again after a power loss.
+        let names = try filesGone(in: below)
         try sync()
         guard snapshotLock.earlierAreOver() else {
             awaitsSnapshots.store(true, ordering: .relaxed)

@@ -15,7 +15,7 @@ extension Store {
         let lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
         let log = Int(clamping: max(self.log.allocatedEnd, lowest) - lowest)
         let index = self.index.validPages * IndexLayout.pageSize
-        return log + index * (eviction.mode == .none ? 1 : 2) + CommitBlock.fileSize
+        return log + index * (eviction.stampBytes == 0 ? 1 : 2) + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
     }
 
@@ -83,7 +83,10 @@ extension Store {
         if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
         volume = try measure(timeout).volume
         if volume <= goal { return }
-        if try compactHead(freeing: volume - goal, timeout: timeout) { try dropDead() }
+        guard try compactHead(freeing: volume - goal, timeout: timeout) else { return }
+        try dropDead()
+        // Not while a snapshot may need them: they stay until another time.
+        if block.floor.acquire() >= block.read().head { try vacateSlots(timeout: timeout) }
     }
 
     private func deadline(_ timeout: UInt64) -> UInt64 {
@@ -110,8 +113,9 @@ extension Store {
         guard let newHead, gained > 0 else { return false }
         // Value files that were replaced are looked for through `previous`, so before the segments go that it leads to.
         if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
+        // Else the trees would be built again from what is left.
+        if block.treesGeneration.relaxed() != 0 { _ = try? catchUp(building: []) }
         try moveHead(to: newHead, timeout: timeout)
-        try vacateSlots(timeout: timeout)
         return true
     }
 
@@ -204,9 +208,9 @@ extension Store {
         var next: Int? = 0
         while let start = next {
             next = try write(timeout: timeout) { () throws(EngineError) in
-                if block.floor.relaxed() < head { block.floor.release(head) }
                 Seal.clear(metaBase)
-                return try index.vacate(below: head, anchor: log.tail, from: start, pages: 128)
+                return try index.vacate(
+                    below: min(head, block.floor.relaxed()), anchor: log.tail, from: start, pages: 128)
             }
         }
         FaultPoint.reach(.slotsVacated)
