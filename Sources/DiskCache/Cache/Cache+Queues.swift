@@ -125,13 +125,7 @@ extension Cache {
         try withBytes(of: record, store) { form, bytes in
             value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
         }
-        guard let value else { return nil }
-        let file = store.file(of: record)
-        return Entry(
-            value: value, storedAt: Double(store.storedAt(record)) / 1_000_000,
-            expires: record.expiry.map { Double($0) / 1_000_000 },
-            tag: try record.tag.map { try Tag(form: $0.form, bytes: $0.bytes) },
-            byteCount: file?.count ?? record.value.count, path: file?.path)
+        return try value.map { try entry($0, record, store) }
     }
 
     private func take(

@@ -40,6 +40,7 @@ extension CacheError {
         case .serializerMismatch: code = .serializerMismatch
         case .inTransaction: code = .inTransaction
         case .queueFull: code = .queueFull
+        case .snapshotExpired: code = .snapshotExpired
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

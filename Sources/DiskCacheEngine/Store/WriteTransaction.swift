@@ -118,6 +118,8 @@ extension Store {
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
+        block.note(.commits)
+        block.note(.bytesWritten, tail &- transaction.first)
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.removeAll()
@@ -257,6 +259,7 @@ extension Store {
         if closes { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
+        if cause != .deleted { block.note(cause == .expired ? .expired : .evicted) }
         accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
         if closes { transaction.isClosed = true }
