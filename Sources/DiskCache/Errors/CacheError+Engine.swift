@@ -39,8 +39,8 @@ extension CacheError {
         case .invalidSetting: code = .invalidSetting
         case .serializerMismatch: code = .serializerMismatch
         case .inTransaction: code = .inTransaction
-        case .queueFull: code = .queueFull
         case .snapshotExpired: code = .snapshotExpired
+        case .queueFull: code = .queueFull
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

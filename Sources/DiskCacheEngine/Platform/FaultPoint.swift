@@ -9,9 +9,11 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
-    case segmentsUnlinked, queueItemsWritten, pushersSignalled
+    case segmentsUnlinked
+    case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
+    case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced
 
     #if FAILPOINTS

@@ -1,12 +1,13 @@
 import Synchronization
 
-/// Proves log, hash index, counters, queues and value files against each other, both ways (P48).
+/// Proves log, hash index, ordered views, queues, counters and value files against each other, both ways (P48).
 extension Store {
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Equatable {
         /// What kind of thing it is.
         public enum Kind: Sendable, Equatable {
-            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile, wrongQueue
+            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile, wrongView
+            case wrongQueue
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -116,6 +117,11 @@ extension Store {
         }
         repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
         findings += try checkFiles(rows, &repairs)
+        if !hasDamage {
+            let wrong = try checkTrees()
+            repairs.needsTrees = !wrong.isEmpty
+            findings += wrong
+        }
         return findings
     }
 

@@ -267,11 +267,12 @@ extension Store {
             fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             // A snapshot from before the `clear` looks for keys in the old one.
-            let isReplaced = try snapshotLock.excluding { () throws(EngineError) in
+            if snapshotLock.earlierAreOver() {
                 if block.floor.relaxed() < head { block.floor.release(head) }
                 replaceIndex(with: fresh)
+            } else {
+                try? files.unlinkIfPresent(IndexLayout.name(fresh.generation), in: directory)
             }
-            if !isReplaced { try? files.unlinkIfPresent(IndexLayout.name(fresh.generation), in: directory) }
         } catch {
             return
         }
