@@ -12,7 +12,7 @@ internal import DiskCacheEngine
 /// first item of an empty queue has the number 500,000,000,000,000; the next ones count up at the back and down at the front.
 ///
 /// All take the write lock, which they wait for the cache's `timeout` at most, unless they say otherwise; then they throw `timeout`,
-/// and nothing has happened. All throw `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// and nothing has happened. All throw `keyTooLarge` for a prefix of more than 16 MiB, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
 extension Cache {
     /// Adds a value at an end of a queue; its key. O(1).
     ///

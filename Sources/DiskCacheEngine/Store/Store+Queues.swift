@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Queues (DESIGN 6.2): `push` makes items at an end, `take` removes or shows the one at an end. The caller holds an access of the
 /// handle.
 ///
@@ -85,13 +87,18 @@ extension Store {
     ) throws -> Int64? {
         while true {
             try begin(timeout: timeout)
+            // What `visit` does with the store itself is part of the transaction.
+            let isOutermost = transaction.depth == 1
+            if isOutermost { isTransacting.store(1, ordering: .relaxed) }
             let step: Step
             do throws(EngineError) {
                 step = try takeStep(name, fromFront, removing, visit)
             } catch {
+                if isOutermost { isTransacting.store(0, ordering: .relaxed) }
                 rollBack()
                 throw error
             }
+            if isOutermost { isTransacting.store(0, ordering: .relaxed) }
             try commit()
             switch step {
             case .found(let number): return number
