@@ -31,6 +31,11 @@ enum TestChild {
             case "fork": try ForkCommand.use(arguments)
             case "failedfork": try ForkCommand.afterFailures(arguments)
             case "idlefork": try ForkCommand.idle(arguments)
+            case "transfer": try TransferCommand.run(arguments)
+            case "audit": try AuditCommand.run(arguments)
+            case "produce": try QueueCommands.produce(arguments)
+            case "consume": try QueueCommands.consume(arguments)
+            case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
