@@ -31,7 +31,10 @@ enum TestChild {
             case "fork": try ForkCommand.use(arguments)
             case "failedfork": try ForkCommand.afterFailures(arguments)
             case "idlefork": try ForkCommand.idle(arguments)
+            case "transfer": try TransferCommand.run(arguments)
+            case "audit": try AuditCommand.run(arguments)
             case "damage": try DamageCommand.run(arguments)
+            case "evict": try EvictCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

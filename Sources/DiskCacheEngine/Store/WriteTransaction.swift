@@ -57,6 +57,7 @@ extension Store {
         }
         let mustSync = settings.durability == .full
         let wantsRoom = eviction.wantsRoom
+        if wantsRoom { eviction.wantsRoom = false }
         lock.release()
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
