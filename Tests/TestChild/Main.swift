@@ -37,6 +37,7 @@ enum TestChild {
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
+            case "evict": try EvictCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

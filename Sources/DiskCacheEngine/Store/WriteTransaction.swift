@@ -60,6 +60,7 @@ extension Store {
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let wantsRoom = eviction.wantsRoom
+        if wantsRoom { eviction.wantsRoom = false }
         lock.release()
         if hasPushed { wakePullers() }
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.

@@ -67,7 +67,6 @@ extension Store {
             let freed = accountedBytes(record.size, form: record.form, value: record.value)
             let isLast = closes && accountedBytes &- freed <= eviction.capacity
             try remove(record, cause: .evicted, isLast: isLast)
-            block.note(.evicted)
             FaultPoint.reach(.victimRemoved)
         }
     }
@@ -80,7 +79,6 @@ extension Store {
         var removed = 0
         while removed < limit, let victim = try nextVictim(.expiry, atMost: instant, sparesOwn: sparesOwn) {
             try remove(victim.record, cause: .expired, isLast: false)
-            block.note(.expired)
             FaultPoint.reach(.victimRemoved)
             removed += 1
             if removed & 15 == 0, until != .max, SystemCalls.monotonicClock() >= until { return removed }
@@ -99,7 +97,6 @@ extension Store {
         var removed = 0
         while removed < limit, accountedBytes > bytes, let victim = try nextVictim(ranking, sparesOwn: false) {
             try remove(victim.record, cause: .evicted, isLast: false)
-            block.note(.evicted)
             FaultPoint.reach(.victimRemoved)
             removed += 1
             if removed & 15 == 0, SystemCalls.monotonicClock() >= until { break }
