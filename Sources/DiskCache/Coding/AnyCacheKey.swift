@@ -33,6 +33,11 @@ public enum AnyCacheKey: CacheKey {
         }
     }
 
+    /// The key that a value has by its deterministic CBOR, as ``Encoded`` gives it.
+    package static func serializing(_ value: some Encodable) throws -> AnyCacheKey {
+        .encoded(try CBOREncoder(forKey: true).encode(value))
+    }
+
     /// The number that identifies a number.
     private var number: NumberKey? {
         switch self {

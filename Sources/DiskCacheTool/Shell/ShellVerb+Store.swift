@@ -1,0 +1,54 @@
+import DiskCache
+
+/// Verbs about the cache as a whole, and about this process.
+extension ShellVerb {
+    static let maintenance: [ShellVerb] = [
+        ShellVerb("count") { session, _ in .integer(Int64(try session.cache.count)) },
+        ShellVerb("volume") { session, _ in .integer(Int64(try session.cache.volume)) },
+        ShellVerb("clear") { session, _ in .integer(Int64(try session.cache.clear())) },
+        ShellVerb("check") { session, _ in
+            .array(
+                try session.cache.check().map {
+                    .object(["kind": .text($0.kind.rawValue), "message": .text($0.message)])
+                })
+        },
+        ShellVerb("settings", [], ["set"]) { session, request in
+            let cache = session.cache
+            switch request["set"] {
+            case nil, .null: break
+            case .object(let members):
+                try cache.configure { settings in
+                    for member in members { try ShellSettings.set(member.name, member.value, on: &settings) }
+                }
+                if let timeout = request["set"]?["timeout"] {
+                    cache.timeout = try ShellSettings.duration(timeout, "timeout")
+                }
+            default: throw BadRequest("set is an object of settings")
+            }
+            return ShellSettings.json(try cache.settings, timeout: cache.timeout)
+        },
+        ShellVerb("sync") { session, _ in
+            try session.cache.sync()
+            return .bool(true)
+        },
+        ShellVerb("close") { session, _ in
+            try session.cache.close()
+            return .bool(true)
+        },
+        ShellVerb("now", ["set"]) { session, request in
+            try session.clock.set(request["set"] ?? .null)
+            return .bool(true)
+        },
+        ShellVerb("pause", ["seconds"]) { _, request in
+            let duration = try request.duration("seconds") ?? .zero
+            Platform.pause(nanoseconds: UInt64(min(max(duration.seconds, 0), 1e9) * 1e9))
+            return .bool(true)
+        },
+    ]
+
+    static let transactions: [ShellVerb] = [
+        ShellVerb("begin") { session, _ in try session.begin() },
+        ShellVerb("commit") { session, _ in try session.commit() },
+        ShellVerb("rollback") { session, _ in try session.rollBack() },
+    ]
+}
