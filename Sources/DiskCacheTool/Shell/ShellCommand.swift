@@ -87,9 +87,11 @@ enum ShellCommand: Command {
         var id: JSON?
         var members: [JSON.Member]
         do {
-            let request = try JSONReader.read(line)
+            var reader = JSONReader(line)
+            let request = try reader.whole()
+            if !reader.flawedMembers.contains("id") { id = request["id"] }
+            if let flaw = reader.flaw { throw flaw }
             guard case .object(var arguments) = request else { throw BadRequest("a request is an object") }
-            id = request["id"]
             guard case .text(let verb) = request["do"] else { throw BadRequest("a request needs a verb: \"do\"") }
             arguments.removeAll { $0.name == "do" || $0.name == "id" }
             members = [JSON.Member(name: "ok", value: try session.execute(verb, arguments))]

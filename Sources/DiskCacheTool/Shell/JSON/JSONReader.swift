@@ -1,25 +1,39 @@
 /// Reads JSON (RFC 8259), strictly: no trailing commas, no comments, no names twice, no text that isn't Unicode, no number that
 /// 64 bits can't hold, no more than 512 containers inside each other. Whatever is wrong is a `BadRequest` that says where.
+///
+/// Malformed JSON is thrown at once. What is well-formed and yet not to be had (a number beyond 64 bits, a name twice) is a *flaw*:
+/// it is read as null and remembered, so that an answer to the rest, its `id`, is still possible.
 struct JSONReader {
     static let maximumDepth = 512
 
     private let bytes: ArraySlice<UInt8>
     /// Where the next byte is.
     private(set) var offset: Int
+    /// The first flaw, and how many there are.
+    private(set) var flaw: BadRequest?
+    private var flaws = 0
+    /// The members of the outermost object that have one.
+    private(set) var flawedMembers: Set<String> = []
 
-    /// A reader of `bytes`, which must be valid UTF-8.
+    /// A reader of `bytes`.
     init(_ bytes: ArraySlice<UInt8>) {
         self.bytes = bytes
         offset = bytes.startIndex
     }
 
-    /// The one value that `bytes` are.
+    /// The one value that `bytes` are, without a flaw.
     static func read(_ bytes: ArraySlice<UInt8>) throws -> JSON {
-        guard String(validating: bytes, as: UTF8.self) != nil else { throw BadRequest("this isn't UTF-8") }
         var reader = JSONReader(bytes)
-        let value = try reader.value()
-        reader.skipBlanks()
-        guard reader.next == nil else { throw reader.malformed("something behind the value") }
+        let value = try reader.whole()
+        if let flaw = reader.flaw { throw flaw }
+        return value
+    }
+
+    /// The one value that the bytes are, flaws read as null.
+    mutating func whole() throws -> JSON {
+        let value = try value()
+        skipBlanks()
+        guard next == nil else { throw malformed("something behind the value") }
         return value
     }
 
@@ -51,6 +65,11 @@ struct JSONReader {
         BadRequest("\(what) at byte \(offset - bytes.startIndex)")
     }
 
+    private mutating func remember(_ what: String) {
+        flaws += 1
+        if flaw == nil { flaw = malformed(what) }
+    }
+
     private mutating func take(_ byte: UInt8) -> Bool {
         guard next == byte else { return false }
         offset += 1
@@ -66,7 +85,7 @@ struct JSONReader {
     }
 
     private mutating func array(depth: Int) throws -> JSON {
-        if depth > Self.maximumDepth { throw malformed("more than \(Self.maximumDepth) nested containers") }
+        if depth > Self.maximumDepth { return try tooDeep() }
         offset += 1
         var elements: [JSON] = []
         skipBlanks()
@@ -80,7 +99,7 @@ struct JSONReader {
     }
 
     private mutating func object(depth: Int) throws -> JSON {
-        if depth > Self.maximumDepth { throw malformed("more than \(Self.maximumDepth) nested containers") }
+        if depth > Self.maximumDepth { return try tooDeep() }
         offset += 1
         var members: [JSON.Member] = []
         // By bytes: canonical equivalents are different names.
@@ -90,15 +109,39 @@ struct JSONReader {
         while true {
             skipBlanks()
             guard next == UInt8(ascii: "\"") else { throw malformed("no name where one should be") }
+            let flawsBefore = flaws
             let name = try text()
-            guard names.insert(Array(name.utf8)).inserted else { throw malformed("the name \(quoted(name)) twice") }
+            let isNew = names.insert(Array(name.utf8)).inserted
+            if !isNew { remember("the name \(quoted(name)) twice") }
             skipBlanks()
             guard take(UInt8(ascii: ":")) else { throw malformed("a name without a value") }
-            members.append(JSON.Member(name: name, value: try value(depth: depth)))
+            let value = try value(depth: depth)
+            if isNew { members.append(JSON.Member(name: name, value: value)) }
+            if depth == 1, flaws > flawsBefore { flawedMembers.insert(name) }
             skipBlanks()
             if take(UInt8(ascii: "}")) { return .object(members) }
             guard take(UInt8(ascii: ",")) else { throw malformed("an object that doesn't go on") }
         }
+    }
+
+    /// Goes past a container that is too deep, without going in.
+    private mutating func tooDeep() throws -> JSON {
+        remember("more than \(Self.maximumDepth) nested containers")
+        var open = 0
+        repeat {
+            guard let byte = next else { throw malformed("a container without its end") }
+            switch byte {
+            case UInt8(ascii: "\""): _ = try text()
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                open += 1
+                offset += 1
+            case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                open -= 1
+                offset += 1
+            default: offset += 1
+            }
+        } while open > 0
+        return .null
     }
 
     // MARK: Text
@@ -116,8 +159,9 @@ struct JSONReader {
             if byte == UInt8(ascii: "\"") { break }
             try escape(&content)
         }
-        guard let text = String(validating: content, as: UTF8.self) else { throw malformed("a text that isn't UTF-8") }
-        return text
+        if let text = String(validating: content, as: UTF8.self) { return text }
+        remember("a text that isn't UTF-8")
+        return ""
     }
 
     private mutating func escape(_ content: inout [UInt8]) throws {
@@ -132,17 +176,21 @@ struct JSONReader {
         case UInt8(ascii: "t"): content.append(0x09)
         case UInt8(ascii: "u"):
             let unit = try hexadecimal()
-            var scalar = UInt32(unit)
-            if unit & 0xfc00 == 0xd800 {
-                guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
-                    throw malformed("half a surrogate pair")
-                }
+            var value = UInt32(unit)
+            let start = offset
+            if unit & 0xfc00 == 0xd800, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) {
                 let second = try hexadecimal()
-                guard second & 0xfc00 == 0xdc00 else { throw malformed("half a surrogate pair") }
-                scalar = 0x10000 + (UInt32(unit & 0x3ff) << 10 | UInt32(second & 0x3ff))
+                if second & 0xfc00 == 0xdc00 {
+                    value = 0x10000 + (UInt32(unit & 0x3ff) << 10 | UInt32(second & 0x3ff))
+                }
             }
-            guard let scalar = Unicode.Scalar(scalar) else { throw malformed("half a surrogate pair") }
-            content += Array(String(Character(scalar)).utf8)
+            if let scalar = Unicode.Scalar(value) {
+                content += Array(String(Character(scalar)).utf8)
+            } else {
+                // What follows is an escape of its own.
+                offset = start
+                remember("half a surrogate pair")
+            }
         default: throw malformed("an unknown escape")
         }
     }
@@ -185,10 +233,12 @@ struct JSONReader {
         }
         let text = String(decoding: bytes[start..<offset], as: UTF8.self)
         if isFloat {
-            guard let value = Double(text), value.isFinite else { throw malformed("a float beyond 64 bits") }
-            return .float(value)
+            if let value = Double(text), value.isFinite { return .float(value) }
+            remember("a float beyond 64 bits")
+        } else {
+            if let value = Int64(text) { return .integer(value) }
+            remember("an integer beyond 64 bits")
         }
-        guard let value = Int64(text) else { throw malformed("an integer beyond 64 bits") }
-        return .integer(value)
+        return .null
     }
 }

@@ -1,0 +1,1 @@
+"""Operations that need an order: queues, iteration, expiry, tags, eviction, statistics."""
