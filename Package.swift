@@ -33,7 +33,7 @@ let package = Package(
             name: "EngineTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
             swiftSettings: engineSettings),
         .testTarget(
-            name: "MultiprocessTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
+            name: "MultiprocessTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestSupport", "TestChild"],
             swiftSettings: engineSettings),
         .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(

@@ -37,8 +37,8 @@ import Testing
             case .segmentsUnlinked, .deadFileUnlinked: return [.maintenance]
             case .segmentHeaderWritten: return [.growth, .work]
             case .syncBegun, .syncDone: return [.work, .maintenance]
-            // Two processes' ends of a settling, which `secondKills` gets to, and one that no code reaches yet.
-            case .transactionRedone, .clearCommitted: return []
+            // Two processes' ends of a settling, which `secondKills` gets to.
+            case .transactionRedone: return []
             default: return [.work]
             }
         }

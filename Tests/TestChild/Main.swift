@@ -31,6 +31,8 @@ enum TestChild {
             case "fork": try ForkCommand.use(arguments)
             case "failedfork": try ForkCommand.afterFailures(arguments)
             case "idlefork": try ForkCommand.idle(arguments)
+            case "transfer": try TransferCommand.run(arguments)
+            case "audit": try AuditCommand.run(arguments)
             case "damage": try DamageCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")

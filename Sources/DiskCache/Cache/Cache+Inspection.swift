@@ -6,7 +6,7 @@ extension Cache {
     package func inspect(_ key: some CacheKey) throws -> (form: ValueForm, entry: Entry<ValueReader>)? {
         try withKeyBytes(key) { keyClass, bytes in
             var result: (form: ValueForm, entry: Entry<ValueReader>)?
-            try withLiveRecord(keyClass, bytes) { record, store in
+            try withLiveRecord(keyClass, bytes, counts: false) { record, store in
                 guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form)) else {
                     throw CacheError(
                         .unsupportedFormat, "a value of a form that this version doesn't know", path: directory)

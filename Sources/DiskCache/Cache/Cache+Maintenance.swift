@@ -52,12 +52,18 @@ extension Cache {
         public var description: String { "\(kind.rawValue): \(message)" }
     }
 
-    /// Proves log, index, counters and value files against each other; nothing is changed. Empty: all is well.
+    /// Proves log, index, counters and value files against each other; what was found. Empty: all is well.
     ///
     /// Reads the whole log and every value file. Holds the write lock, so writers wait; readers don't.
-    public func check() throws -> [Finding] {
+    ///
+    /// - Parameter fix: Puts right what can be: index and counters are made again from the log, items whose file is missing or damaged
+    ///   are removed, value files that no item names are unlinked. Nothing else in the directory is touched. What was found is returned
+    ///   all the same; another check tells what is left.
+    ///
+    /// Throws `inTransaction` inside a transaction, `timeout`.
+    public func check(fix: Bool = false) throws -> [Finding] {
         try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.check(timeout: handle.timeout) }
+            try handle.withStore { (store) throws(EngineError) in try store.check(timeout: handle.timeout, fix: fix) }
         }.map { Finding(kind: Finding.Kind($0.kind), message: $0.message) }
     }
 

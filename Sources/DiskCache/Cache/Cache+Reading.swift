@@ -59,12 +59,7 @@ extension Cache {
                     value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                 }
                 guard isThere, let value else { return false }
-                let file = store.file(of: record)
-                result = Entry(
-                    value: value, storedAt: Double(store.storedAt(record)) / 1_000_000,
-                    expires: record.expiry.map { Double($0) / 1_000_000 },
-                    tag: try record.tag.map { try Tag(form: $0.form, bytes: $0.bytes) },
-                    byteCount: file?.count ?? record.value.count, path: file?.path)
+                result = try entry(value, record, store)
                 return true
             }
             return result
@@ -97,6 +92,16 @@ extension Cache {
 
     // MARK: Parts
 
+    /// A value with everything that its record says.
+    func entry<V>(_ value: V, _ record: Record, _ store: Store) throws -> Entry<V> {
+        let file = store.file(of: record)
+        return Entry(
+            value: value, storedAt: Double(store.storedAt(record)) / 1_000_000,
+            expires: record.expiry.map { Double($0) / 1_000_000 },
+            tag: try record.tag.map { try Tag(form: $0.form, bytes: $0.bytes) },
+            byteCount: file?.count ?? record.value.count, path: file?.path)
+    }
+
     /// Calls `body` with the value's form and bytes if the key is there and not expired.
     @usableFromInline
     func lookUp(
@@ -109,11 +114,14 @@ extension Cache {
             throw CacheError(error)
         }
         defer { handle.end(found.access) }
-        guard let record = found.record else { return }
-        if let expiry = record.expiry, expiry <= handle.now() { return }
+        guard let record = found.record, !(record.expiry.map { $0 <= handle.now() } ?? false) else {
+            handle.count(isHit: false, found.access)
+            return
+        }
         if ValueFormCode.isFile(record.form) {
             try lookUpFile(keyClass, key, body)
         } else {
+            handle.count(isHit: true, found.access)
             try body(try form(record), record.value)
         }
     }
@@ -135,9 +143,9 @@ extension Cache {
     }
 
     /// Calls `body` with the live record of a key. `body` says false if the record's file is gone: then the key is looked up again,
-    /// since whoever replaced it may have unlinked the file; the same record a second time counts as a miss.
+    /// since whoever replaced it may have unlinked the file; the same record a second time is a miss. `counts`: among hits and misses.
     func withLiveRecord(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (Record, Store) throws -> Bool
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = true, _ body: (Record, Store) throws -> Bool
     ) throws {
         var last: Position?
         while true {
@@ -148,9 +156,16 @@ extension Cache {
                 throw CacheError(error)
             }
             defer { handle.end(found.access) }
-            guard let record = found.record, record.position != last else { return }
-            if let expiry = record.expiry, expiry <= handle.now() { return }
-            if try handle.withStoreOf(found.access, { try body(record, $0) }) { return }
+            guard let record = found.record, record.position != last,
+                !(record.expiry.map { $0 <= handle.now() } ?? false)
+            else {
+                if counts { handle.count(isHit: false, found.access) }
+                return
+            }
+            if try handle.withStoreOf(found.access, { try body(record, $0) }) {
+                if counts { handle.count(isHit: true, found.access) }
+                return
+            }
             last = record.position
         }
     }

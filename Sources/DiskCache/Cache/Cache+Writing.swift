@@ -252,18 +252,6 @@ extension Cache {
 
     // MARK: Parts
 
-    private func inTransaction<R>(_ body: () throws -> R) throws -> R {
-        let access = try handle.open()
-        defer { handle.end(access) }
-        return try handle.withStoreOf(access) { store in
-            do {
-                return try store.transact(timeout: handle.timeout, body)
-            } catch let error as EngineError {
-                throw CacheError(error)
-            }
-        }
-    }
-
     private func withStore<R>(_ body: (Store) throws(EngineError) -> R) throws -> R {
         do {
             return try handle.withStore(body)

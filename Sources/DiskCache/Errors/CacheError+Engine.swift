@@ -39,6 +39,7 @@ extension CacheError {
         case .invalidSetting: code = .invalidSetting
         case .serializerMismatch: code = .serializerMismatch
         case .inTransaction: code = .inTransaction
+        case .snapshotExpired: code = .snapshotExpired
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

@@ -18,12 +18,13 @@
 ///  120  dead files 8      T of the last commit that replaced a record with a value file
 ///  128  making 8          first position of a segment that is being made; 0: none
 ///  136  beyond 8          no segment that is made from now on begins below this
+///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
 ///  384  counters 10 × 8   slot 1
 ///  512  identity 128      see `StoreIdentity`
 ///  640  seal 128          see `Seal`
-///  1024 statistics        hits and misses, striped
+/// 1024  statistics 2048  hits and misses, striped; see `Statistics`
 /// ```
 ///
 /// **Commit.** The holder of the write lock fills the slot that doesn't hold, then stores the word (release). T only grows and
@@ -40,6 +41,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var indexGeneration: SharedWord { SharedWord(base, 24) }
     @inline(__always) var poison: SharedWord { SharedWord(base, 32) }
     @inline(__always) var floor: SharedWord { SharedWord(base, 40) }
+    /// See `Modes`.
     @inline(__always) var modes: SharedWord { SharedWord(base, 48) }
     @inline(__always) var synced: SharedWord { SharedWord(base, 64) }
     @inline(__always) var syncing: SharedWord { SharedWord(base, 72) }

@@ -9,7 +9,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
-    case clearCommitted, segmentsUnlinked
+    case segmentsUnlinked
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesPagesSynced, treesSyncedRootWritten, treesSynced

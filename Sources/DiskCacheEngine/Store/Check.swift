@@ -1,4 +1,6 @@
-/// Proves log, hash index, counters and value files against each other, both ways (P48). Changes nothing.
+import Synchronization
+
+/// Proves log, hash index, counters and value files against each other, both ways (P48).
 extension Store {
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Equatable {
@@ -20,15 +22,23 @@ extension Store {
         var file: ValueFileReference?
     }
 
-    /// Reads the log with `pread` under the write lock; readers go on.
-    public func check(timeout: UInt64) throws(EngineError) -> [Finding] {
+    /// Reads the log with `pread` under the write lock; readers go on. `fix`: puts right what can be; what was found is
+    /// given back all the same.
+    public func check(timeout: UInt64, fix: Bool = false) throws(EngineError) -> [Finding] {
         if lock.isHeldByThisThread {
             throw EngineError(
                 .inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
         }
-        try lock.acquire(timeout: timeout)
-        defer { lock.release() }
-        try takeOver()
+        return try write(timeout: timeout) { () throws(EngineError) in
+            try takeOver()
+            var repairs = Repairs()
+            let findings = try examine(&repairs)
+            if fix { try repair(repairs) }
+            return findings
+        }
+    }
+
+    private func examine(_ repairs: inout Repairs) throws(EngineError) -> [Finding] {
         var findings: [Finding] = []
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
         for gap in chain.gaps where gap.end > head {
@@ -83,7 +93,12 @@ extension Store {
             }
         }
         let hasDamage = !findings.isEmpty
-        findings += try checkIndex(rows)
+        do throws(EngineError) {
+            findings += try checkIndex(rows)
+        } catch {
+            guard error.code == .corrupted else { throw error }
+            findings.append(Finding(kind: .wrongIndex, message: error.message))
+        }
         if !hasDamage {
             func compare(_ name: String, _ stored: UInt64, _ counted: UInt64) {
                 if stored != counted {
@@ -95,7 +110,8 @@ extension Store {
             compare("the counter of live bytes", counters.live, expected.live)
             compare("the counter of file bytes", counters.fileBytes, expected.fileBytes)
         }
-        findings += try checkFiles(rows)
+        repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
+        findings += try checkFiles(rows, &repairs)
         return findings
     }
 
@@ -128,7 +144,7 @@ extension Store {
         return findings
     }
 
-    private func checkFiles(_ rows: [UInt64: LogRow]) throws(EngineError) -> [Finding] {
+    private func checkFiles(_ rows: [UInt64: LogRow], _ repairs: inout Repairs) throws(EngineError) -> [Finding] {
         var findings: [Finding] = []
         var known: Set<ValueFileName> = []
         for row in rows.values {
@@ -136,6 +152,7 @@ extension Store {
             known.insert(reference.name)
             do throws(ValueFileError) {
                 guard let reader = try valueFiles.open(reference) else {
+                    repairs.lostRows.append(row.position)
                     findings.append(
                         Finding(kind: .missingFile, message: "the value's file \(reference.name.path) is missing"))
                     continue
@@ -144,12 +161,15 @@ extension Store {
                 defer { buffer.deallocate() }
                 while try reader.read(into: buffer) > 0 {}
             } catch {
+                if case .corrupted = error { repairs.lostRows.append(row.position) }
                 findings.append(
                     Finding(kind: .damagedFile, message: Self.engineError(error).message + " (\(reference.name.path))"))
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() <= block.synced.relaxed() else { return findings }
+        guard block.deadFiles.relaxed() <= block.synced.relaxed(), spared.withLock({ $0.isEmpty }) else {
+            return findings
+        }
         let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
             // What `clear` left below the head goes with its segment.
@@ -162,6 +182,7 @@ extension Store {
                 }
             }
             for name in try valueFiles.list() where !known.contains(name) {
+                repairs.unknownFiles.append(name)
                 findings.append(Finding(kind: .unknownFile, message: "no item names the file \(name.path)"))
             }
         } catch {

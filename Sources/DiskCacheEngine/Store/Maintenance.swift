@@ -34,6 +34,7 @@ extension Store {
             // Without waiting for another process's sync: this thread serves every store.
             if durability != .none { try sync(timeout: 0) }
             try dropDead()
+            unlinkSpared(evenIfNeeded: false)
             try sweep()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
@@ -42,7 +43,8 @@ extension Store {
                 return now &+ interval
             }
         }
-        return ReaderPins.waiting == 0 ? nil : now &+ interval
+        let waits = awaitsSnapshots.exchange(false, ordering: .relaxed) || ReaderPins.waiting != 0
+        return waits ? now &+ interval : nil
     }
 
     /// Makes everything durable that is committed now. Waits for the disk; other writers go on meanwhile.
@@ -142,6 +144,7 @@ extension Store {
         if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.synced.release(tail)
         block.syncing.store(0)
+        block.note(.syncs)
     }
 
     /// The segments that hold something of a range, by their names: a later `clear` that isn't durable yet takes mappings away.
@@ -163,13 +166,39 @@ extension Store {
         return found.filter { $0.limit > from }
     }
 
-    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it.
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
+    /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
+        var names: [ValueFileName] = []
+        try collectReplaced(from: from, to: tail, &names)
+        if names.isEmpty { return }
+        let dead = names
+        if try snapshotLock.excluding({ () throws(EngineError) in for name in dead { unlink(name) } }) { return }
+        spared.withLock { $0 += dead }
+        awaitsSnapshots.store(true, ordering: .relaxed)
+    }
+
+    /// Unlinks what was spared for snapshots.
+    func unlinkSpared(evenIfNeeded: Bool) {
+        let names = spared.withLock { $0 }
+        if names.isEmpty { return }
+        let unlinkAll = { () throws(EngineError) in
+            for name in names { self.unlink(name) }
+            self.spared.withLock { $0.removeFirst(min(names.count, $0.count)) }
+        }
+        let isDone = (try? snapshotLock.excluding(unlinkAll)) ?? false
+        if isDone { return }
+        if evenIfNeeded { try? unlinkAll() } else { awaitsSnapshots.store(true, ordering: .relaxed) }
+    }
+
+    private func collectReplaced(
+        from: Position, to tail: Position, _ names: inout [ValueFileName]
+    ) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
             if record.kind == RecordKind.head.rawValue, record.valueWord == record.position {
-                try unlinkFiles(below: record.position)
+                try collectFiles(below: record.position, &names)
             }
             guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue,
                 record.previous != 0, case .record(let old) = try log.record(at: record.previous),
@@ -177,7 +206,7 @@ extension Store {
                 let file = ValueFileReference(old.value)
             else { return }
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
-            if !keeps { unlink(file.name) }
+            if !keeps { names.append(file.name) }
         }
     }
 
@@ -216,10 +245,13 @@ extension Store {
     func dropDead() throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
-        log.dropBelow(head)
-        if below.isEmpty { return }
+        if below.isEmpty { return log.dropBelow(head) }
         try sync()
-        try raiseFloor(to: head)
+        guard try snapshotLock.excluding({ () throws(EngineError) in try raiseFloor(to: head) }) else {
+            awaitsSnapshots.store(true, ordering: .relaxed)
+            return
+        }
+        log.dropBelow(head)
         // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         do throws(SystemError) {
             if try files.status(of: ValueFiles.root, in: directory) != nil {
@@ -230,7 +262,11 @@ extension Store {
                     if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
                 }
             }
-            for first in below { try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory) }
+            for first in below {
+                let size = try files.status(of: SegmentHeader.name(first), in: log.directory)?.size ?? 0
+                try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
+                block.note(.compactedBytes, UInt64(size))
+            }
         } catch {
             throw EngineError(error)
         }
@@ -252,8 +288,8 @@ extension Store {
         if block.floor.relaxed() < head { block.floor.release(head) }
     }
 
-    /// Unlinks every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
-    private func unlinkFiles(below head: Position) throws(EngineError) {
+    /// Every file that a record below `head` names, mapped or not: after a reopening what `clear` removed isn't mapped.
+    private func collectFiles(below head: Position, _ names: inout [ValueFileName]) throws(EngineError) {
         let firsts = try Log.firsts(files, log.directory)
         do throws(SystemError) {
             for first in firsts where first < head {
@@ -261,7 +297,7 @@ extension Store {
                     first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
                     writable: false)
                 guard case .segment(let segment) = opened else { continue }
-                for name in try valueFilesNamed(in: segment, below: head) { unlink(name) }
+                names += try valueFilesNamed(in: segment, below: head)
             }
         } catch {
             throw EngineError(error)

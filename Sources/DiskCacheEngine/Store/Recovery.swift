@@ -29,6 +29,7 @@ extension Store {
         block.owner.store(lock.identity)
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
+        announceModes()
         FaultPoint.reach(.settleFinished)
     }
 
@@ -188,6 +189,7 @@ extension Store {
         settings = try settings(at: counters.settings)
         minFileSize.store(settings.minFileSize, ordering: .relaxed)
         settingsPosition = counters.settings
+        announceModes()
     }
 
     /// The settings that the record at a position holds; 0: the defaults.

@@ -414,7 +414,7 @@ extension Store {
         return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
     }
     /// A generation beyond that of every index file: what `meta` says may be anything.
-    private static func nextGeneration(
+    static func nextGeneration(
         _ directory: FileDescriptor, _ files: any FileSystem
     ) throws(EngineError) -> UInt64 {
         do throws(SystemError) {

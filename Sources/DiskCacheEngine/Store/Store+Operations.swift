@@ -249,7 +249,12 @@ extension Store {
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
             fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
-            replaceIndex(with: fresh)
+            // A snapshot from before the `clear` looks for keys in the old one.
+            let isReplaced = try snapshotLock.excluding { () throws(EngineError) in
+                if block.floor.relaxed() < head { block.floor.release(head) }
+                replaceIndex(with: fresh)
+            }
+            if !isReplaced { try? files.unlinkIfPresent(IndexLayout.name(fresh.generation), in: directory) }
         } catch {
             return
         }
@@ -293,6 +298,7 @@ extension Store {
             if changed == settings { return }
             try appendSettings(changed.encoded())
             settings = changed
+            announceModes()
             minFileSize.store(changed.minFileSize, ordering: .relaxed)
         }
     }

@@ -44,6 +44,11 @@ public final class Store: @unchecked Sendable {
     /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
     let wantsSweep = Atomic<Bool>(true)
     let hasSweptAll = Atomic<Bool>(false)
+    let snapshotLock: SnapshotLock
+    /// Value files that nothing names any more, kept for a snapshot that may be reading them.
+    let spared = Mutex<[ValueFileName]>([])
+    /// Whether something waits for snapshots to end.
+    let awaitsSnapshots = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
 
     init(
@@ -64,6 +69,7 @@ public final class Store: @unchecked Sendable {
         self.openFile = openFile
         self.log = log
         valueFiles = ValueFiles(directory: directory, environment: environment)
+        snapshotLock = SnapshotLock(files: environment.files, directory: directory)
         self.recovery = recovery
         indexPointer = Atomic(index.view.fields)
         indexes = Mutex([index])
@@ -188,6 +194,8 @@ public final class Store: @unchecked Sendable {
     func shutDown() {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
+        // Nobody comes back for them; a snapshot that still wants one says that it has expired.
+        unlinkSpared(evenIfNeeded: true)
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
             try lock.acquire(timeout: 2_000_000_000)
@@ -264,9 +272,6 @@ public final class Store: @unchecked Sendable {
         if index.generation != generation { try switchIndex(to: generation) }
         return index
     }
-
-    /// How often this process waited for the write lock, and for how many nanoseconds in all.
-    public var lockWaits: (count: UInt64, nanoseconds: UInt64) { lock.waits }
 }
 
 /// What recovery found and did when a store was opened.

@@ -139,6 +139,14 @@ public final class StoreHandle: Sendable {
         }
     }
 
+    /// Counts a read among hits and misses, if they are counted.
+    @inline(__always)
+    public func count(isHit: Bool, _ access: Access) {
+        access.store._withUnsafeGuaranteedRef { store in
+            if Modes(raw: store.block.modes.relaxed()).countsReads { store.block.count(isHit: isHit) }
+        }
+    }
+
     /// Ends an access.
     @inline(__always) public func end(_ access: Access) { ReaderPins.leave(access.pin) }
 

@@ -18,8 +18,8 @@ final class WriteLock: @unchecked Sendable {
     /// Set when the lock was let go while others knocked.
     private var stepsBack = false
     private var lastLinkCheck: Int64 = .min / 2
-    /// How often the lock had to be waited for, and for how many nanoseconds in all.
-    private(set) var waits: (count: UInt64, nanoseconds: UInt64) = (0, 0)
+    /// Nanoseconds that the holder waited, until they are counted.
+    private var waited: UInt64 = 0
 
     init(files: any FileSystem, file: FileDescriptor, block: CommitBlock?, identity: UInt64) {
         self.files = files
@@ -40,7 +40,7 @@ final class WriteLock: @unchecked Sendable {
     @inline(__always)
     func acquire(timeout: UInt64, now: Int64) throws(EngineError) {
         // The clock is read only by who has to wait.
-        guard queue.tryAcquire() || queue.acquire(deadline: Self.deadline(timeout)) else { throw timeoutError() }
+        if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout)) }
         do throws(EngineError) {
             if stepsBack { stepBack() }
             if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(Self.deadline(timeout)) }
@@ -50,6 +50,7 @@ final class WriteLock: @unchecked Sendable {
             queue.release()
             throw error
         }
+        if waited != 0 { noteWait() }
         if let block { knocksAtAcquisition = block.knocks.relaxed() }
         FaultPoint.reach(.lockTaken)
     }
@@ -87,15 +88,27 @@ final class WriteLock: @unchecked Sendable {
         }
     }
 
+    /// For this process's other threads.
+    @inline(never)
+    private func waitInQueue(_ deadline: UInt64) throws(EngineError) {
+        let begun = SystemCalls.monotonicClock()
+        guard queue.acquire(deadline: deadline) else { throw timeoutError() }
+        waited = SystemCalls.monotonicClock() - begun
+    }
+
+    @inline(never)
+    private func noteWait() {
+        block?.note(.lockWaits)
+        block?.note(.lockWaitNanoseconds, waited)
+        waited = 0
+    }
+
+    /// For other processes.
     @inline(never)
     private func wait(_ deadline: UInt64) throws(EngineError) {
         let begun = SystemCalls.monotonicClock()
         var tries = 0
         var pause: UInt64 = 20_000
-        defer {
-            waits.count += 1
-            waits.nanoseconds += SystemCalls.monotonicClock() - begun
-        }
         while true {
             block?.knocks.add(1)
             if tries < 3 {
@@ -107,7 +120,10 @@ final class WriteLock: @unchecked Sendable {
                 SystemCalls.sleep(nanoseconds: min(pause, deadline - now))
                 pause = min(pause * 3 / 2, 200_000)
             }
-            if try files.lockOrThrow(file, .exclusive) { return }
+            if try files.lockOrThrow(file, .exclusive) {
+                waited += SystemCalls.monotonicClock() - begun
+                return
+            }
         }
     }
 

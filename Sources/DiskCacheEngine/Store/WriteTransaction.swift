@@ -112,6 +112,8 @@ extension Store {
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
+        block.note(.commits)
+        block.note(.bytesWritten, tail &- transaction.first)
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         markDirty()
@@ -244,6 +246,7 @@ extension Store {
         if isLast { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
+        if cause != .deleted { block.note(cause == .expired ? .expired : .evicted) }
         accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
         if isLast { transaction.isClosed = true }

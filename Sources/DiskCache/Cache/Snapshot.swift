@@ -1,0 +1,113 @@
+internal import DiskCacheEngine
+
+/// The cache as of one instant, lent to the closure of `Cache.snapshot`: several reads that agree, whatever others write meanwhile.
+///
+/// All reads take no lock. What had expired when the snapshot began is missing in all of them. None counts as hit or miss.
+public struct Snapshot: ~Copyable {
+    private let cache: Cache
+    private let access: StoreHandle.Access
+    private let state: StoreSnapshot
+
+    init(_ cache: Cache, _ access: StoreHandle.Access, _ state: StoreSnapshot) {
+        self.cache = cache
+        self.access = access
+        self.state = state
+    }
+
+    /// How many items there were, expired ones that nothing had removed included. O(1).
+    public var count: Int { state.count }
+
+    /// The value of a key; nil if it was missing or expired. Throws as `Cache.get`, and `snapshotExpired`.
+    public func get<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self) throws -> V? {
+        var result: V?
+        try withRecord(key) { record, store in
+            try lend(record, store) { form, bytes in
+                result = try decodeValue(V.self, form: form, bytes: bytes, serializer: cache.serializer)
+            }
+        }
+        return result
+    }
+
+    /// The value of a key, or `value` if it was missing or expired.
+    public func get<V: Decodable>(_ key: some CacheKey, default value: @autoclosure () throws -> V) throws -> V {
+        try get(key, as: V.self) ?? value()
+    }
+
+    /// The value of a key, as `get`.
+    public subscript<V: Decodable>(key: some CacheKey, as type: V.Type = V.self) -> V? {
+        get throws { try get(key, as: V.self) }
+    }
+
+    /// Whether a key was there and not expired.
+    public func contains(_ key: some CacheKey) throws -> Bool {
+        var result = false
+        try withRecord(key) { _, _ in result = true }
+        return result
+    }
+
+    /// The value of a key with everything that was known of it. Its path may be another value's by the time it is used.
+    public func entry<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self) throws -> Entry<V>? {
+        var result: Entry<V>?
+        try withRecord(key) { record, store in
+            var value: V?
+            try lend(record, store) { form, bytes in
+                value = try decodeValue(V.self, form: form, bytes: bytes, serializer: cache.serializer)
+            }
+            guard let value else { return }
+            result = try cache.entry(value, record, store)
+        }
+        return result
+    }
+
+    /// Lends the bytes of a key's value where they lie, as `Cache.withValue`.
+    public func withValue<R>(_ key: some CacheKey, _ body: (RawSpan) throws -> R) throws -> R? {
+        var result: R?
+        try withRecord(key) { record, store in
+            try lend(record, store) { _, bytes in result = try body(bytes.bytes) }
+        }
+        return result
+    }
+
+    private func withRecord(_ key: some CacheKey, _ body: (Record, Store) throws -> Void) throws {
+        try withKeyBytes(key) { keyClass, bytes in
+            try cache.handle.withStoreOf(access) { store in
+                let record = try rethrowing { () throws(EngineError) in try store.find(keyClass, bytes, in: state) }
+                guard let record, !(record.expiry.map { $0 <= state.now } ?? false) else { return }
+                try body(record, store)
+            }
+        }
+    }
+
+    private func lend(
+        _ record: Record, _ store: Store, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        if try !cache.withBytes(of: record, store, body) { throw CacheError(store.fileIsGone()) }
+    }
+}
+
+extension Cache {
+    /// Runs `body` with the cache as of this instant. Takes no lock that a writer waits for.
+    ///
+    /// What `body` needs is kept for about a minute; then, or where the disk is short of room, it may be taken away, and reading it throws
+    /// `snapshotExpired`. If that happens within the first second `body` is run once more, with a new instant.
+    /// Inside a transaction of the same thread it is what the transaction sees.
+    public func snapshot<R>(_ body: (borrowing Snapshot) throws -> R) throws -> R {
+        let access = try rethrowing { () throws(EngineError) in try handle.open() }
+        defer { handle.end(access) }
+        let begun = handle.now()
+        do {
+            return try read(access, body)
+        } catch let error as CacheError {
+            guard error.code == .snapshotExpired, handle.now() &- begun < 1_000_000 else { throw error }
+            return try read(access, body)
+        }
+    }
+
+    private func read<R>(_ access: StoreHandle.Access, _ body: (borrowing Snapshot) throws -> R) throws -> R {
+        try handle.withStoreOf(access) { store in
+            let state = store.beginSnapshot()
+            defer { store.end(state) }
+            return try body(Snapshot(self, access, state))
+        }
+    }
+}

@@ -1,0 +1,151 @@
+/// The store as of one commit: several reads that agree. Reads follow `previous` down to that commit (DESIGN 4; model: core.pml).
+///
+/// Used by one thread at a time, inside an access of the handle; `end` must follow.
+public struct StoreSnapshot: Sendable {
+    /// The commit word, and what held with it.
+    let tail: Position
+    let head: Position
+    /// Rows, expired ones included.
+    public let count: Int
+    /// The clock as of its beginning: what has expired then is missing. Microseconds since 1970.
+    public let now: Int64
+    /// Inside a transaction of the calling thread: what that sees.
+    let isWriter: Bool
+    let lock: FileDescriptor?
+}
+
+extension Store {
+    /// Begins a snapshot of the newest commit.
+    public func beginSnapshot() -> StoreSnapshot {
+        let now = environment.wallClock()
+        if isInTransaction {
+            return StoreSnapshot(
+                tail: log.tail, head: head, count: Int(clamping: counters.count), now: now, isWriter: true, lock: nil)
+        }
+        // Before the word: what is taken away from here on is taken away before it, or not at all.
+        let lock = snapshotLock.share()
+        let state = block.read()
+        return StoreSnapshot(
+            tail: CommitBlock.tail(state.word), head: state.head, count: Int(clamping: state.counters.count), now: now,
+            isWriter: false, lock: lock)
+    }
+
+    /// Ends a snapshot.
+    public func end(_ snapshot: StoreSnapshot) {
+        if let lock = snapshot.lock { snapshotLock.end(lock) }
+    }
+
+    /// The record that a key had at a snapshot's commit, expired or not. Throws `snapshotExpired` if it may be gone.
+    public func find(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, in snapshot: StoreSnapshot
+    ) throws(EngineError) -> Record? {
+        if snapshot.isWriter { return try findAsWriter(keyClass, key) }
+        let identity = KeyClass.identity(keyClass)
+        let hash = self.hash(identity, key)
+        for _ in 0..<1000 {
+            switch try look(identity, key, hash, asOf: snapshot.tail, head: snapshot.head) {
+            case .found(let record): return record
+            case .absent:
+                SharedMemory.acquireFence()
+                // What was there may have gone from the index with its record.
+                if block.floor.relaxed() > snapshot.tail { throw expired() }
+                return nil
+            case .damaged(let position):
+                throw EngineError(
+                    .corrupted, "the record at position \(position) is damaged, and this key's value with it",
+                    path: path)
+            case .gone: throw expired()
+            case .again: continue
+            }
+        }
+        throw expired()
+    }
+
+    private func expired() -> EngineError {
+        EngineError(
+            .snapshotExpired, "the snapshot is too old: what it reads has been taken away; begin another", path: path)
+    }
+
+    /// The error for a value whose file went while the snapshot was read.
+    public func fileIsGone() -> EngineError { expired() }
+
+    private enum OldLook {
+        case found(Record)
+        case absent
+        /// Something moved meanwhile.
+        case again
+        /// A record that the snapshot needs was taken away.
+        case gone
+        case damaged(Position)
+    }
+
+    /// One pass of a lookup: the key's newest version below `tail`.
+    private func look(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, asOf tail: Position, head: Position
+    ) throws(EngineError) -> OldLook {
+        let generation = block.indexGeneration.acquire()
+        if indexView.generation != generation {
+            try switchIndex(to: generation)
+            return .again
+        }
+        let newest = try newest(keyClass, key, hash, head: head)
+        guard case .found(var record) = newest else {
+            SharedMemory.acquireFence()
+            return block.indexGeneration.relaxed() == generation ? newest : .again
+        }
+        while record.position >= tail {
+            let previous = record.previous
+            if previous == 0 || previous < head { return .absent }
+            switch try log.record(at: previous) {
+            case .gone: return gone(previous)
+            case .damaged: return .damaged(previous)
+            case .record(let older):
+                guard older.isOf(keyClass, key) else { return .damaged(previous) }
+                record = older
+            }
+        }
+        return record.position < head || record.kind == RecordKind.tombstone.rawValue ? .absent : .found(record)
+    }
+
+    /// What lies below the newest head is gone for good; else this process's mappings were being changed.
+    private func gone(_ position: Position) -> OldLook {
+        position < block.read().head ? .gone : .again
+    }
+
+    /// The record that a key's slot names, committed or not, alive or not.
+    private func newest(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, head: Position
+    ) throws(EngineError) -> OldLook {
+        let view = indexView
+        let root = view.root.acquire()
+        guard view.isValid(root: root) else { return .again }
+        let entryWord = view.entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root)))
+        let entry = DirectoryEntry(raw: entryWord.acquire())
+        guard view.isValid(entry) else { return .again }
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        var damaged: Position?
+        for displacement in 0..<IndexLayout.probes {
+            let bucket = HashBits.bucket(HashBits.home(hash), step, displacement)
+            let want = fingerprint &<< 2 | UInt64(displacement)
+            var isLast = false
+            for index in 0..<IndexLayout.slotsPerBucket {
+                let slot = Slot(raw: view.slotWord(entry.page, bucket, index).acquire())
+                if slot.raw == Slot.neverUsed { isLast = true }
+                guard !slot.isFree, slot.raw &>> 40 == want else { continue }
+                let position = PackedPosition.complete(slot.low, around: CommitBlock.tail(block.word.acquire()))
+                // Another key's, or one that was absent already: below the head nothing counts.
+                if position < head { continue }
+                switch try log.record(at: position) {
+                case .record(let record): if record.isOf(keyClass, key) { return .found(record) }
+                case .gone: return gone(position)
+                case .damaged: damaged = position
+                }
+            }
+            if isLast { break }
+        }
+        SharedMemory.acquireFence()
+        guard entryWord.relaxed() == entry.raw, view.root.relaxed() == root else { return .again }
+        return damaged.map { .damaged($0) } ?? .absent
+    }
+}

@@ -1,0 +1,94 @@
+import Testing
+
+@testable import DiskCache
+
+/// `snapshot`: reads as of one instant.
+@Suite struct SnapshotTests {
+    private let large = [UInt8](repeating: 9, count: 60_000)
+
+    @Test func laterWritesAreNotSeen() throws {
+        let cache = try Cache()
+        try cache.set("changed", 1)
+        try cache.set("removed", "here", tag: "t")
+        try cache.set("file", large)
+        try cache.snapshot { snapshot in
+            for round in 0..<20 { try cache.set("changed", round + 2) }
+            try cache.delete("removed")
+            try cache.set("new", 1)
+            try cache.set("file", "small")
+            try cache.sync()
+            #expect(try snapshot.get("changed", as: Int.self) == 1)
+            #expect(try snapshot["removed", as: String.self] == "here")
+            #expect(try snapshot.entry("removed", as: String.self)?.tag == "t")
+            #expect(try !snapshot.contains("new"))
+            #expect(try snapshot.get("file", as: [UInt8].self) == large)
+            #expect(try snapshot.withValue("changed") { $0.byteCount } == 8)
+            #expect(snapshot.count == 3)
+        }
+        #expect(try cache.get("changed", as: Int.self) == 21)
+        #expect(try cache.snapshot { try $0.get("file", as: String.self) } == "small")
+    }
+
+    @Test func whatClearRemovedIsStillThere() throws {
+        let cache = try Cache()
+        for number in 0..<500 { try cache.set(number, "value \(number)") }
+        try cache.snapshot { snapshot in
+            try cache.clear()
+            for number in 0..<500 { try cache.set(number, "later") }
+            for number in 0..<500 { #expect(try snapshot.get(number, as: String.self) == "value \(number)") }
+        }
+        #expect(try cache.count == 500)
+        #expect(try cache.check().isEmpty)
+    }
+
+    @Test func insideATransactionItIsTheTransactions() throws {
+        let cache = try Cache()
+        try cache.transact {
+            try cache.set("a", 1)
+            #expect(try cache.snapshot { try $0.get("a", as: Int.self) } == 1)
+        }
+        try cache.snapshot { snapshot in
+            try cache.transact { $0["a"] = 2 }
+            #expect(try snapshot.get("a", as: Int.self) == 1)
+        }
+    }
+
+    /// Random writes with snapshots at random moments, each against a copy of the model as of its beginning.
+    @Test func agreesWithACopy() throws {
+        let cache = try Cache()
+        var random = SeededGenerator(for: "snapshots")
+        var model: [Int: Int] = [:]
+        func write(_ count: Int) throws {
+            for _ in 0..<count {
+                let key = Int.random(in: 0..<40, using: &random)
+                switch Int.random(in: 0..<100, using: &random) {
+                case 0:
+                    try cache.clear()
+                    model = [:]
+                case 1..<30:
+                    #expect(try cache.delete(key) == (model.removeValue(forKey: key) != nil))
+                case 30..<40:
+                    try? cache.transact { transaction in
+                        transaction[key] = -1
+                        throw CancellationError()
+                    }
+                default:
+                    let value = Int.random(in: 0..<1_000_000, using: &random)
+                    try cache.set(key, value)
+                    model[key] = value
+                }
+            }
+        }
+        for _ in 0..<150 {
+            try write(Int.random(in: 0..<40, using: &random))
+            let copy = model
+            try cache.snapshot { snapshot in
+                for _ in 0..<3 {
+                    for key in 0..<40 { #expect(try snapshot.get(key, as: Int.self) == copy[key]) }
+                    try write(Int.random(in: 0..<60, using: &random))
+                }
+                #expect(snapshot.count == copy.count)
+            }
+        }
+    }
+}
