@@ -43,9 +43,11 @@ struct ShellRequest {
 
     func tag() throws -> Tag? { try ShellValue.tag(arguments["tag"] ?? .null) }
 
-    func bool(_ name: String, default value: Bool) throws -> Bool {
+    func bool(_ name: String, default value: Bool) throws -> Bool { try optionalBool(name) ?? value }
+
+    func optionalBool(_ name: String) throws -> Bool? {
         switch given(name) {
-        case nil: return value
+        case nil: return nil
         case .bool(let value): return value
         default: throw BadRequest("\(name) is true or false")
         }

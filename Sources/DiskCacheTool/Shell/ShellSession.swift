@@ -1,11 +1,13 @@
 import DiskCache
 
-/// One run of the shell: an open cache, its clock, and the transaction that is open.
+/// One run of the shell: an open cache, its clock, and the transactions and snapshots that are open.
 final class ShellSession: @unchecked Sendable {
     let cache: Cache
     let clock: ShellClock
     /// How many transactions are open, one inside the other.
     private var depth = 0
+    /// The snapshots that are open, one inside the other: reads are of the last.
+    private var snapshots: [Cache.OpenSnapshot] = []
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
@@ -27,6 +29,8 @@ final class ShellSession: @unchecked Sendable {
 
     /// The end of input: what is open is undone.
     func finish() {
+        for snapshot in snapshots.reversed() { try? cache.end(snapshot) }
+        snapshots.removeAll()
         while depth > 0 {
             depth -= 1
             try? cache.rollBackTransaction()
@@ -76,5 +80,26 @@ final class ShellSession: @unchecked Sendable {
         depth -= 1
         try cache.rollBackTransaction()
         return .bool(true)
+    }
+
+    // MARK: Snapshots
+
+    func beginSnapshot() throws -> JSON {
+        snapshots.append(try cache.beginSnapshot())
+        return .bool(true)
+    }
+
+    func endSnapshot() throws -> JSON {
+        guard let last = snapshots.popLast() else { throw BadRequest("there is no snapshot to end") }
+        try cache.end(last)
+        return .bool(true)
+    }
+
+    /// Whether a snapshot is open.
+    var isInSnapshot: Bool { !snapshots.isEmpty }
+
+    /// Reads from the open snapshot; nil: there is none.
+    func inSnapshot<R>(_ body: (borrowing Snapshot) throws -> R) throws -> R? {
+        try snapshots.last.map { try cache.read($0, body) }
     }
 }

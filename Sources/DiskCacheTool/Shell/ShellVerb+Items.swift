@@ -12,16 +12,20 @@ extension ShellVerb {
             return .bool(try session.cache.add(key, try request.value(), expire: expire, tag: tag))
         },
         ShellVerb("delete", ["key"]) { session, request in .bool(try session.cache.delete(try request.key())) },
-        ShellVerb("contains", ["key"]) { session, request in .bool(try session.cache.contains(try request.key())) },
+        ShellVerb("contains", ["key"]) { session, request in
+            let key = try request.key()
+            return .bool(try session.inSnapshot { try $0.contains(key) } ?? session.cache.contains(key))
+        },
         ShellVerb("touch", ["key"], ["expire"]) { session, request in
             .bool(try session.cache.touch(try request.key(), expire: try request.expire() ?? .never))
         },
         ShellVerb("get", ["key"], ["entry"]) { session, request in
             let key = try request.key()
             if try request.bool("entry", default: false) {
-                return try session.cache.entry(key, as: AnyValue.self).map { try JSON(key, $0) } ?? .absent
+                let entry = try session.inSnapshot { try $0.entry(key, as: AnyValue.self) }
+                return try (entry ?? session.cache.entry(key)).map { try JSON(key, $0) } ?? .absent
             }
-            return try session.cache.get(key, as: AnyValue.self).map { try JSON($0) } ?? .absent
+            return try session.get(key).map { try JSON($0) } ?? .absent
         },
         ShellVerb("pop", ["key"], ["entry"]) { session, request in
             let key = try request.key()
@@ -64,8 +68,8 @@ extension ShellVerb {
         },
         ShellVerb("getMany", ["keys"]) { session, request in
             let keys = try request.array("keys").map(ShellValue.key)
-            return .array(
-                try session.cache.getMany(keys, as: AnyValue.self).map { try $0.map { try JSON($0) } ?? .absent })
+            let values = session.isInSnapshot ? try keys.map(session.get) : try session.cache.getMany(keys)
+            return .array(try values.map { try $0.map { try JSON($0) } ?? .absent })
         },
         ShellVerb("deleteMany", ["keys"]) { session, request in
             .integer(Int64(try session.cache.deleteMany(try request.array("keys").map(ShellValue.key))))
@@ -98,6 +102,13 @@ private enum CountArguments {
         default: break
         }
         throw BadRequest("\(name) is a number")
+    }
+}
+
+extension ShellSession {
+    /// A value, of the open snapshot if there is one.
+    fileprivate func get(_ key: AnyCacheKey) throws -> AnyValue? {
+        try inSnapshot { try $0.get(key, as: AnyValue.self) } ?? cache.get(key, as: AnyValue.self)
     }
 }
 

@@ -168,6 +168,23 @@ import Testing
         #expect(second[0]["ok"]?["cullLimit"] == .integer(4))
     }
 
+    @Test func statisticsAreAskedForAndSet() throws {
+        let tool = try ToolRunner()
+        let answers = try answers(
+            tool,
+            [
+                #"{"do": "stats"}"#, #"{"do": "get", "key": 1}"#, #"{"do": "stats", "enable": true}"#,
+                #"{"do": "get", "key": 1}"#,
+                #"{"do": "stats", "reset": true}"#, #"{"do": "stats"}"#, #"{"do": "settings"}"#,
+                #"{"do": "set", "key": 1, "value": 1}"#,
+                #"{"do": "metrics"}"#, #"{"do": "check", "fix": true}"#,
+            ])
+        #expect([0, 2, 4, 5].map { answers[$0]["ok"]?["misses"] } == [0, 0, 1, 0].map(JSON.integer))
+        #expect(answers[6]["ok"]?["statistics"] == .bool(true))
+        guard case .integer(let commits) = answers[8]["ok"]?["commits"] else { throw BadRequest("no metrics") }
+        #expect(commits > 0 && answers[9]["ok"] == .array([]))
+    }
+
     @Test func whatCannotBeOpenedIsOneErrorAndStatusTwo() throws {
         let tool = try ToolRunner()
         try tool.write(tool.folder + "/file", [1])

@@ -22,7 +22,8 @@ import Testing
         #expect(try writer.ask(#"{"do": "close"}"#)?.code == "inTransaction")
         #expect(try writer.ask(#"{"do": "commit"}"#)?.line == #"{"ok": true}"#)
         #expect(try values(reader, "a", "b") == [.integer(1), .integer(2)])
-        #expect(try writer.end() == .exited(0) && reader.end() == .exited(0))
+        #expect(try writer.end() == .exited(0))
+        #expect(try reader.end() == .exited(0))
     }
 
     @Test func levelsAreUndoneAlone() throws {
@@ -46,6 +47,27 @@ import Testing
         #expect(try shell.ask(#"{"do": "rollback"}"#)?.code == "badRequest")
         #expect(try shell.ask(#"{"do": "check"}"#)?["ok"] == .array([]))
         #expect(try shell.end() == .exited(0))
+    }
+
+    @Test func aSnapshotStaysAsItIs() throws {
+        let tool = try ToolRunner()
+        let (writer, reader) = (try ShellProcess(tool), try ShellProcess(tool))
+        _ = try writer.ask(#"{"do": "set", "key": "a", "value": 1}"#)
+        #expect(try reader.ask(#"{"do": "end"}"#)?.code == "badRequest")
+        #expect(try reader.ask(#"{"do": "snapshot"}"#)?["ok"] == .bool(true))
+        _ = try writer.ask(#"{"do": "setMany", "items": [["a", 2], ["b", 2]]}"#)
+        #expect(try values(reader, "a", "b") == [.integer(1), .absent])
+        #expect(try reader.ask(#"{"do": "getMany", "keys": ["a", "b"]}"#)?.line == #"{"ok": [1, {"$absent": true}]}"#)
+        #expect(try reader.ask(#"{"do": "get", "key": "a", "entry": true}"#)?["ok"]?["value"] == .integer(1))
+        #expect(try reader.ask(#"{"do": "contains", "key": "b"}"#)?["ok"] == .bool(false))
+        #expect(try reader.ask(#"{"do": "count"}"#)?["ok"] == .integer(1))
+        #expect(try reader.ask(#"{"do": "close"}"#)?.code == "inTransaction")
+        #expect(try reader.ask(#"{"do": "end"}"#)?["ok"] == .bool(true))
+        #expect(try values(reader, "a", "b") == [.integer(2), .integer(2)])
+        // One that nobody ends goes with the shell.
+        #expect(try reader.ask(#"{"do": "snapshot"}"#)?["ok"] == .bool(true))
+        #expect(try reader.end() == .exited(0))
+        #expect(try writer.end() == .exited(0))
     }
 
     @Test func theEndOfInputUndoes() throws {
