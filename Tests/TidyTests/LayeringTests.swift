@@ -6,7 +6,7 @@ import Testing
     static let engine: [[String]] = [
         ["Bytes"], ["Platform"], ["Log"], ["Views/HashIndex"], ["Views/BTree"], ["Store"],
     ]
-    static let library: [[String]] = [["Errors"], ["Coding"], ["Values"], ["Cache"]]
+    static let library: [[String]] = [["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"]]
 
     @Test(arguments: [("Sources/DiskCacheEngine", engine), ("Sources/DiskCache", library)])
     func noFileNamesWhatAHigherLayerDeclares(module: String, layers: [[String]]) throws {

@@ -42,6 +42,8 @@ extension Cache {
             case damagedFile
             /// A value file that no item names.
             case unknownFile
+            /// An order of keys that isn't the one that the log says. What it lists wrongly is left out when it is read.
+            case wrongView
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -52,7 +54,7 @@ extension Cache {
         public var description: String { "\(kind.rawValue): \(message)" }
     }
 
-    /// Proves log, index, counters and value files against each other; what was found. Empty: all is well.
+    /// Proves log, index, orders, counters and value files against each other; what was found. Empty: all is well.
     ///
     /// Reads the whole log and every value file. Holds the write lock, so writers wait; readers don't.
     ///
@@ -110,6 +112,7 @@ extension Cache.Finding.Kind {
         case .missingFile: self = .missingFile
         case .damagedFile: self = .damagedFile
         case .unknownFile: self = .unknownFile
+        case .wrongView: self = .wrongView
         }
     }
 }

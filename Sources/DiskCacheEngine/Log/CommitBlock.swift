@@ -8,6 +8,7 @@
 ///   32  poison 8          errno << 48 | synced / 4; 0: writes are welcome
 ///   40  floor 8           nothing below it can be had any more
 ///   48  modes 8           policy, statistics
+///   56  trees 8           generation of the file of trees; 0: there is none
 ///   64  synced 8          everything below is durable
 ///   72  syncing 8         1 while somebody syncs
 ///   80  knocks 8          how often somebody found the write lock taken
@@ -18,6 +19,7 @@
 ///  120  dead files 8      T of the last commit that replaced a record with a value file
 ///  128  making 8          first position of a segment that is being made; 0: none
 ///  136  beyond 8          no segment that is made from now on begins below this
+///  144  wanted trees 8    bit n: tree n was read since the last batch that drops what nobody reads
 ///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
@@ -43,6 +45,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var floor: SharedWord { SharedWord(base, 40) }
     /// See `Modes`.
     @inline(__always) var modes: SharedWord { SharedWord(base, 48) }
+    @inline(__always) var treesGeneration: SharedWord { SharedWord(base, 56) }
     @inline(__always) var synced: SharedWord { SharedWord(base, 64) }
     @inline(__always) var syncing: SharedWord { SharedWord(base, 72) }
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
@@ -52,6 +55,7 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
     @inline(__always) var making: SharedWord { SharedWord(base, 128) }
     @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
+    @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     static let identityOffset = 512
     static let sealOffset = 640
     static let statisticsOffset = 1024
@@ -59,7 +63,7 @@ struct CommitBlock: @unchecked Sendable {
     /// *Alone, after another boot.* Forgets every word that isn't covered by a check, but for `synced`: a power loss may have
     /// left anything in them. A poison goes too, since what is read now comes from the disk and not from lost pages.
     func forgetHints(synced position: Position) {
-        let hints = [poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond]
+        let hints = [poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees]
         for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }
         synced.store(position)
     }

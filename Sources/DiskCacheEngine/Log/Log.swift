@@ -288,27 +288,9 @@ final class Log: @unchecked Sendable {
     /// Calls `visit` with every whole record from `start` on, in order, over the segments that follow one another; returns the
     /// position behind the last of them. Reads through the mapping: for what a dead process may have left behind T.
     func scanTail(from start: Position, _ visit: (Record) throws(EngineError) -> Void) throws(EngineError) -> Position {
-        var position = start
-        var segments = self.segments
-        guard var current = segments.last(where: { $0.first <= start }) ?? segments.first else { return start }
-        while true {
-            if position < current.firstRecord { position = current.firstRecord }
-            let newest = block.active.acquire()
-            if current.first < newest {
-                try mapNewSegments(upTo: newest)
-                segments = self.segments
-            }
-            // Beyond the newest one that was made known lies at most what a killed process had begun to make. Behind the
-            // end that a successor names there may be whole records: a recovery cut them off, and they are never read.
-            let next = segments.last { $0.header.predecessor == current.first && $0.first <= newest }
-            let end = next.map { max($0.header.predecessorEnd, current.firstRecord) } ?? current.limit
-            while position < end, case .record(let record) = try record(at: position) {
-                try visit(record)
-                position = record.end
-            }
-            guard let next, position == end else { return position }
-            current = next
-            position = current.firstRecord
+        try scan(from: start) { (record) throws(EngineError) in
+            try visit(record)
+            return true
         }
     }
 }

@@ -12,6 +12,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case segmentsUnlinked
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
+    case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced
 
     #if FAILPOINTS

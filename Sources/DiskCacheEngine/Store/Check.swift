@@ -1,12 +1,12 @@
 import Synchronization
 
-/// Proves log, hash index, counters and value files against each other, both ways (P48).
+/// Proves log, hash index, ordered views, counters and value files against each other, both ways (P48).
 extension Store {
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Equatable {
         /// What kind of thing it is.
         public enum Kind: Sendable, Equatable {
-            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile
+            case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile, wrongView
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -112,6 +112,11 @@ extension Store {
         }
         repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
         findings += try checkFiles(rows, &repairs)
+        if !hasDamage {
+            let wrong = try checkTrees()
+            repairs.needsTrees = !wrong.isEmpty
+            findings += wrong
+        }
         return findings
     }
 

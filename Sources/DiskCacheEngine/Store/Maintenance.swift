@@ -35,6 +35,7 @@ extension Store {
             if durability != .none { try sync(timeout: 0) }
             try dropDead()
             unlinkSpared(evenIfNeeded: false)
+            try maintainTrees()
             try sweep()
         } catch {
             // The next writer is told by the poison; anything else is tried again.

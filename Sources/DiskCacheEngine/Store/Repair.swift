@@ -2,6 +2,8 @@
 struct Repairs {
     /// The index or a counter is wrong: both are made again from the log.
     var needsRebuild = false
+    /// A tree of an order is wrong: they are begun anew.
+    var needsTrees = false
     /// Rows whose value file is missing or damaged, by the positions of their records: they are removed.
     var lostRows: [Position] = []
     /// Value files that no row names: they are unlinked.
@@ -12,6 +14,7 @@ struct Repairs {
 extension Store {
     func repair(_ repairs: Repairs) throws(EngineError) {
         if repairs.needsRebuild { try rebuildViews() }
+        if repairs.needsTrees { _ = abandonTrees() }
         for position in repairs.lostRows {
             // Removing one may have removed another only if it was the same.
             guard case .record(let record) = try log.record(at: position),

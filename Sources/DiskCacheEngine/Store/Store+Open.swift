@@ -10,6 +10,8 @@ public struct StoreOptions: Sendable {
     public var configure: (@Sendable (inout Settings, Bool) throws(EngineError) -> Void)?
     /// Bytes of addresses for the log at first; 0: chosen from the size limit.
     public var windowSize = 0
+    /// Bytes of log behind a tree from which on a reader brings the tree up to date first; nil: as usual. For tests.
+    package var viewLag: UInt64?
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
     /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
@@ -61,6 +63,12 @@ extension Store {
                 isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
                 identity: opened.identity, base: opened.base, environment: environment)
 
+            if isAlone {
+                settleTrees(
+                    directory: directory, files: files, block: block, identity: opened.identity,
+                    boot: StoreIdentity.bootWords(environment.bootIdentity()),
+                    lostNothing: found.report.map { $0.quarantined.isEmpty && $0.gaps.isEmpty } ?? true)
+            }
             // Every change of who has it open is made under the writer's lock, this one too.
             guard try files.lock(openFile, .shared) else {
                 throw EngineError(
@@ -72,6 +80,7 @@ extension Store {
                 metaBase: opened.base, lock: WriteLock(files: files, file: lockFile, block: block, identity: ownerWord),
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
+            if let lag = options.viewLag { store.views.lag.store(lag, ordering: .relaxed) }
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)

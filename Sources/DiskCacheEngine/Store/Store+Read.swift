@@ -164,13 +164,18 @@ extension Store {
         case .found(let record): return record
         case .absent: return nil
         case .again, .damaged:
+            if position != 0 { throw damagedRecord(position) }
             throw EngineError(
-                .corrupted,
-                position == 0
-                    ? "the hash index is damaged; close the store everywhere and open it again to rebuild it"
-                    : "the record at position \(position) is damaged, and this key's value with it; check tells more",
+                .corrupted, "the hash index is damaged; close the store everywhere and open it again to rebuild it",
                 path: path)
         }
+    }
+
+    func damagedRecord(_ position: Position) -> EngineError {
+        EngineError(
+            .corrupted,
+            "the record at position \(position) is damaged, and this key's value with it; store another, or run check",
+            path: path)
     }
 
     /// The newest version of a key as the holder of the write lock sees it, its own uncommitted writes included.
@@ -180,7 +185,12 @@ extension Store {
         switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
         case .present(_, let record):
             return record.kind == RecordKind.tombstone.rawValue || record.position < head ? nil : record
-        case .free, .full: return nil
+        case .free(let place):
+            let slot = Slot(raw: place.slot.relaxed())
+            if slot.isFree { return nil }
+            // The slot serves for a new version, but what it names can't be read: not the same as nothing.
+            throw damagedRecord(PackedPosition.complete(slot.low, around: log.tail))
+        case .full: return nil
         }
     }
 }

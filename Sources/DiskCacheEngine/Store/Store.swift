@@ -37,6 +37,8 @@ public final class Store: @unchecked Sendable {
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
+    let views = OrderedViews()
+
     let openedAt: UInt64
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
@@ -198,6 +200,7 @@ public final class Store: @unchecked Sendable {
         unlinkSpared(evenIfNeeded: true)
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
+            try maintainTrees(merges: false)
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }
             // Who only read leaves everything as it was, the seal of whoever closed before included.
@@ -213,6 +216,7 @@ public final class Store: @unchecked Sendable {
         _ = try? files.lock(directory, .unlock)
         ForkGuard.unregister(openFile)
         ForkGuard.unregister(directory)
+        views.close()
         ReaderPins.collect()
     }
 
@@ -262,7 +266,7 @@ public final class Store: @unchecked Sendable {
         let block = self.block.read()
         if self.block.active.acquire() != 0 { try log.mapNewSegments(upTo: CommitBlock.tail(block.word)) }
         let index = try currentIndex()
-        return try log.allocatedBytes() + index.allocatedBytes() + CommitBlock.fileSize
+        return try log.allocatedBytes() + index.allocatedBytes() + CommitBlock.fileSize + treeBytes()
             + Int(clamping: block.counters.fileBytes)
     }
 

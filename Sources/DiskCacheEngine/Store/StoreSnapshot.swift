@@ -50,10 +50,7 @@ extension Store {
                 // What was there may have gone from the index with its record.
                 if block.floor.relaxed() > snapshot.tail { throw expired() }
                 return nil
-            case .damaged(let position):
-                throw EngineError(
-                    .corrupted, "the record at position \(position) is damaged, and this key's value with it",
-                    path: path)
+            case .damaged(let position): throw damagedRecord(position)
             case .gone: throw expired()
             case .again: continue
             }

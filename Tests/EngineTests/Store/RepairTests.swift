@@ -120,4 +120,41 @@ import Testing
         #expect(!names.contains(orphan) && others.allSatisfy(names.contains))
         #expect(try StoreTests.get(handle, "large") != nil)
     }
+
+    /// A value that can't be read isn't taken for a missing one by a verb that would go on from there.
+    @Test func aDamagedValueIsNotCountedOn() throws {
+        for number in 0..<20 { try StoreTests.set(handle, "\(number)", "value \(number)") }
+        let (position, first) = try handle.withStore { (store) throws(EngineError) in
+            try StoreTests.withBytes("7") { (key) throws(EngineError) in
+                (try store.find(KeyClass.text, key)?.position ?? 0, store.log.activeFirst)
+            }
+        }
+        let segment = try scratch.files.open(
+            scratch.path + "/store/log/" + SegmentHeader.name(first), in: nil, [.write])
+        try scratch.files.write(segment, [0xFF], at: Int(position - first) + RecordLayout.headerSize + 3)
+        func code(_ body: (Store, UnsafeRawBufferPointer) throws(EngineError) -> Void) throws -> EngineError.Code? {
+            do {
+                try handle.withStore { (store) throws(EngineError) in
+                    try StoreTests.withBytes("7") { (key) throws(EngineError) in try body(store, key) }
+                }
+                return nil
+            } catch {
+                return error.code
+            }
+        }
+        let timeout: UInt64 = 1_000_000_000
+        #expect(throws: EngineError.self) { try StoreTests.get(handle, "7") }
+        #expect(
+            try code { (store, key) throws(EngineError) in
+                _ = try store.increment(timeout: timeout, KeyClass.text, key, by: .integer(1), start: .integer(0))
+            } == .corrupted)
+        #expect(
+            try code { (store, key) throws(EngineError) in _ = try store.pop(timeout: timeout, KeyClass.text, key) }
+                == .corrupted)
+        #expect(try check() == [.damagedLog, .wrongIndex])
+        // Another value takes its place.
+        try StoreTests.set(handle, "7", "again")
+        #expect(try StoreTests.get(handle, "7") == "again")
+        for number in 8..<20 { #expect(try StoreTests.get(handle, "\(number)") == "value \(number)") }
+    }
 }

@@ -122,6 +122,14 @@ enum PageLayout {
 
     /// The name of the file of a generation.
     static func name(_ generation: UInt64) -> String { "trees.\(generation)" }
+
+    /// The generation whose file has this name.
+    static func generation(ofName name: String) -> UInt64? {
+        guard name.hasPrefix("trees."), let number = UInt64(name.dropFirst(6)), self.name(number) == name else {
+            return nil
+        }
+        return number
+    }
 }
 
 /// The ordered views that have a tree in the file. Stored in files; never renumber.

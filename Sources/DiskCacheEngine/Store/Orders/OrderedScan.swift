@@ -1,0 +1,323 @@
+/// Which order rows are read in.
+public enum RowOrder: Sendable {
+    /// The order in which keys were first stored.
+    case insertion
+    /// The order of the encoded keys.
+    case key
+    /// Rows of one tag, in the order in which they were first stored: what `tag` gives.
+    case tag
+}
+
+/// A row as an order gives it, where it lies: valid until the scan goes on or the access of the handle ends.
+public struct OrderedRow {
+    /// The class of the key, as it was first given.
+    public let keyClass: UInt8
+    /// The key's bytes.
+    public let key: UnsafeRawBufferPointer
+    /// The key's place in insertion order.
+    public let rowid: UInt64
+    /// The newest version, if the scan reads records.
+    public let record: Record?
+}
+
+/// Reads rows in an order, a batch a call, as of a moment of its own each. Holds nothing between calls: no lock, no pin, no file.
+///
+/// It is bounded by the next rowid at its beginning, and goes on behind the last key or rowid that it has passed. A key keeps its
+/// rowid as long as it is there, so it is met once; one that comes, or comes again, afterwards isn't met.
+///
+/// **Threads.** One at a time, with an access of the store's handle.
+public final class OrderedScan {
+    /// Which rows of the order are wanted.
+    public enum Range: Sendable {
+        /// All of them.
+        case all
+        /// Keys between two bounds: class and bytes, and whether the bound itself is included; nil: no bound.
+        case keys(from: (bytes: [UInt8], isIncluded: Bool)?, upTo: (bytes: [UInt8], isIncluded: Bool)?)
+        /// Keys that begin with these bytes, a class first.
+        case prefix([UInt8])
+        /// Rows with a tag.
+        case tag(form: UInt8, bytes: [UInt8])
+    }
+
+    private let tree: TreeID
+    private let range: BTreeRange
+    private let isReversed: Bool
+    private let wantsRecords: Bool
+    private let bound: UInt64
+    private let tag: (form: UInt8, bytes: [UInt8])?
+
+    private let batch = OrderBatch()
+    private let entries = BTreeEntries()
+    private let last = ByteBuffer(capacity: 256)
+    private var hasLast = false
+    /// Whether there is nothing more.
+    public private(set) var isAtEnd = false
+    /// The rows of the last batch.
+    public private(set) var rows: [OrderedRow] = []
+
+    /// How many entries a batch has at most.
+    public static let batchSize = 64
+
+    /// A scan that begins now. `wantsRecords`: its rows come with their newest versions.
+    public init(
+        _ order: RowOrder, _ range: Range = .all, reversed: Bool = false, wantsRecords: Bool = false, in store: Store
+    ) {
+        var limits = BTreeRange()
+        var tag: (form: UInt8, bytes: [UInt8])?
+        switch range {
+        case .all: break
+        case .keys(let lower, let upper):
+            limits.lower = lower.map { .init(key: $0.bytes, isIncluded: $0.isIncluded) }
+            limits.upper = upper.map { .init(key: $0.bytes, isIncluded: $0.isIncluded) }
+        case .prefix(let prefix): limits = BTreeRange(prefix: prefix)
+        case .tag(let form, let bytes):
+            tag = (form, bytes)
+            let prefix = ByteBuffer(capacity: bytes.count + 16)
+            bytes.withUnsafeBytes { OrderEntry.append(tag: (form, $0), to: prefix) }
+            if order == .tag { limits = BTreeRange(prefix: [UInt8](prefix.bytes)) }
+        }
+        switch order {
+        case .insertion: tree = .rowid
+        case .key: tree = .key
+        case .tag: tree = .tag
+        }
+        self.range = limits
+        self.tag = tag
+        isReversed = reversed
+        self.wantsRecords = wantsRecords || tag != nil
+        bound = store.nextRowid
+    }
+
+    /// Reads the next batch into `rows`; it may be empty though there is more to come.
+    public func next(in store: Store) throws(EngineError) {
+        rows.removeAll(keepingCapacity: true)
+        batch.removeAll()
+        if isAtEnd { return }
+        if !hasLast { store.prepareOrder(tree) }
+        store.markUsed(tree)
+        let isExact: Bool
+        do throws(EngineError) {
+            isExact = try read(store)
+        } catch {
+            guard error.code == .corrupted, store.abandonTrees() else { throw error }
+            batch.removeAll()
+            isExact = try read(store)
+        }
+        for index in 0..<batch.count {
+            if let row = try row(batch.key(index), batch.value(index), isExact, store) { rows.append(row) }
+        }
+    }
+
+    /// The row of an entry if it is still true.
+    @inline(__always)
+    private func row(
+        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ isExact: Bool, _ store: Store
+    ) throws(EngineError) -> OrderedRow? {
+        var keyClass: UInt8
+        var bytes: UnsafeRawBufferPointer
+        let rowid: UInt64
+        if tree == .key {
+            guard key.count > 0, let row = OrderEntry.row(value) else { return nil }
+            (keyClass, rowid) = row
+            bytes = UnsafeRawBufferPointer(rebasing: key[1...])
+        } else {
+            guard let number = OrderEntry.rowid(endOf: key), let place = OrderEntry.place(value) else { return nil }
+            rowid = number
+            switch place {
+            case .key(let given, let placed): (keyClass, bytes) = (given, placed)
+            case .record(let position):
+                // Of a row that is there every version is, unless a newer one was written since: then that is in the log ahead.
+                guard case .record(let record) = try store.log.record(at: position), record.rowid == rowid else {
+                    return nil
+                }
+                (keyClass, bytes) = (record.keyClass, record.key)
+            }
+        }
+        guard rowid < bound else { return nil }
+        if isExact && !wantsRecords { return OrderedRow(keyClass: keyClass, key: bytes, rowid: rowid, record: nil) }
+        guard let record = try store.rowRecord(keyClass, bytes, rowid: rowid) else { return nil }
+        if let tag {
+            guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
+                own.bytes.elementsEqual(tag.bytes)
+            else { return nil }
+        }
+        return OrderedRow(keyClass: keyClass, key: bytes, rowid: rowid, record: record)
+    }
+
+    // MARK: Reading entries
+
+    /// Merges tree and layers into `batch`; whether they are exact as of T, with nothing behind the tree.
+    private func read(_ store: Store) throws(EngineError) -> Bool {
+        try store.views.locked { () throws(EngineError) in
+            while true {
+                let state = try store.orderState(tree)
+                entries.removeAll()
+                if let tree = state.tree {
+                    let cursor = tree.cursor(range, reversed: isReversed)
+                    if hasLast { cursor.seek(to: last.bytes) }
+                    _ = try cursor.next(entries, limit: Self.batchSize)
+                    // Another batch was published since: what lies behind it is less than what the layers hold.
+                    if cursor.position != state.position { continue }
+                }
+                merge(state.layers)
+                return state.layers.allSatisfy { $0.count == 0 }
+            }
+        }
+    }
+
+    /// One of the layers, from where the scan stands.
+    private struct Source {
+        let changes: BTreeChanges
+        var index: Int
+        /// Where it ends, in the scan's direction.
+        let end: Int
+    }
+
+    private func merge(_ layers: [BTreeChanges]) {
+        var sources: [Source] = []
+        for changes in layers where changes.count > 0 {
+            let lower = hasLast && !isReversed ? changes.firstIndex(behind: last.bytes) : lowerIndex(changes)
+            let upper = hasLast && isReversed ? changes.firstIndex(from: last.bytes) : upperIndex(changes)
+            if lower < upper {
+                sources.append(
+                    isReversed
+                        ? Source(changes: changes, index: upper - 1, end: lower - 1)
+                        : Source(changes: changes, index: lower, end: upper))
+            }
+        }
+        let step = isReversed ? -1 : 1
+        var entry = 0
+        var passed: UnsafeRawBufferPointer?
+        while batch.count < Self.batchSize {
+            // The next key, and of several that have it the last layer's.
+            var key: UnsafeRawBufferPointer? = entry < entries.count ? entries.key(entry) : nil
+            var winner = -1
+            for (number, source) in sources.enumerated() where source.index != source.end {
+                let candidate = source.changes.key(source.index)
+                if let current = key {
+                    let order = Self.compare(candidate, current) * step
+                    if order > 0 { continue }
+                }
+                key = candidate
+                winner = number
+            }
+            guard let key else {
+                if entries.count == 0 { isAtEnd = true }
+                break
+            }
+            // Behind the last of the tree's entries others of the tree may come before this one.
+            if entry == entries.count, entries.count > 0 { break }
+            if winner < 0 {
+                batch.append(key, entries.value(entry))
+            } else {
+                let source = sources[winner]
+                if !source.changes.isDeletion(source.index) { batch.append(key, source.changes.value(source.index)) }
+            }
+            if entry < entries.count, Self.compare(entries.key(entry), key) == 0 { entry += 1 }
+            for number in sources.indices where sources[number].index != sources[number].end {
+                if Self.compare(sources[number].changes.key(sources[number].index), key) == 0 {
+                    sources[number].index += step
+                }
+            }
+            passed = key
+        }
+        if let passed {
+            last.removeAll()
+            if let start = passed.baseAddress { last.append(start, passed.count) }
+            hasLast = true
+        }
+    }
+
+    private func lowerIndex(_ changes: BTreeChanges) -> Int {
+        guard let bound = range.lower else { return 0 }
+        return bound.key.withUnsafeBytes {
+            bound.isIncluded ? changes.firstIndex(from: $0) : changes.firstIndex(behind: $0)
+        }
+    }
+
+    private func upperIndex(_ changes: BTreeChanges) -> Int {
+        guard let bound = range.upper else { return changes.count }
+        return bound.key.withUnsafeBytes {
+            bound.isIncluded ? changes.firstIndex(behind: $0) : changes.firstIndex(from: $0)
+        }
+    }
+
+    @inline(__always)
+    private static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+        guard let first = a.baseAddress, let second = b.baseAddress else { return a.count - b.count }
+        let order = ByteOrder.compare(first, a.count, second, b.count)
+        return order < 0 ? -1 : order > 0 ? 1 : 0
+    }
+}
+
+/// Entries of several sources, copied.
+final class OrderBatch {
+    private var places: [(offset: Int, keyCount: Int, valueCount: Int)] = []
+    private let bytes = ByteBuffer(capacity: 8192)
+
+    var count: Int { places.count }
+
+    func removeAll() {
+        places.removeAll(keepingCapacity: true)
+        bytes.removeAll()
+    }
+
+    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        places.append((bytes.count, key.count, value.count))
+        if let start = key.baseAddress { bytes.append(start, key.count) }
+        if let start = value.baseAddress { bytes.append(start, value.count) }
+    }
+
+    /// Valid until something is appended or removed.
+    func key(_ index: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: bytes.base + places[index].offset, count: places[index].keyCount)
+    }
+
+    /// Valid until something is appended or removed.
+    func value(_ index: Int) -> UnsafeRawBufferPointer {
+        let place = places[index]
+        return UnsafeRawBufferPointer(start: bytes.base + place.offset + place.keyCount, count: place.valueCount)
+    }
+}
+
+extension BTreeChanges {
+    /// *Sorted.* The first change at or behind a key.
+    func firstIndex(from key: UnsafeRawBufferPointer) -> Int { partition(key) { $0 < 0 } }
+
+    /// *Sorted.* The first change behind a key.
+    func firstIndex(behind key: UnsafeRawBufferPointer) -> Int { partition(key) { $0 <= 0 } }
+
+    private func partition(_ wanted: UnsafeRawBufferPointer, _ isBefore: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            let own = key(middle)
+            let order: Int
+            if let first = own.baseAddress, let second = wanted.baseAddress {
+                order = ByteOrder.compare(first, own.count, second, wanted.count)
+            } else {
+                order = own.count - wanted.count
+            }
+            if isBefore(order) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension Store {
+    /// The next rowid: every row that is there now has a lower one. In a transaction with its own rows.
+    public var nextRowid: UInt64 { isInTransaction ? counters.nextRowid : block.read().counters.nextRowid }
+
+    /// The newest version of the row of a key if it is this one; nil: the row is gone, or can't be read.
+    func rowRecord(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, rowid: UInt64) throws(EngineError) -> Record? {
+        do throws(EngineError) {
+            guard let record = try find(keyClass, key), record.rowid == rowid else { return nil }
+            return record
+        } catch {
+            // What is damaged can't be proved; `check` tells what was lost.
+            if error.code == .corrupted { return nil }
+            throw error
+        }
+    }
+}
