@@ -83,6 +83,9 @@ class Run:
 
 def do(world, name, arguments):
     """One operation; whatever goes wrong is a Difference."""
+    if world.depth and hasattr(OPERATIONS[name][0], "outside"):
+        # Only in a list of operations that was made shorter.
+        return
     try:
         OPERATIONS[name][0].run(world, *arguments)
     except (Refused, AssertionError) as error:
@@ -100,6 +103,8 @@ def generate(tool, profile, knows, seed, count):
             world = World(run.ours, run.theirs, run.clock, profile, knows)
             while len(done) < count:
                 name = rng.choices(names, weights)[0]
+                if world.depth and hasattr(OPERATIONS[name][0], "outside"):
+                    continue
                 arguments = OPERATIONS[name][0].make(rng, world)
                 if arguments is None:
                     continue

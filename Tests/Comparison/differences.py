@@ -207,7 +207,7 @@ TABLE = [
         "join queues", show_queue_keys, ["push"]),
     Row("a number comes from push", "6b", "set, add and incr of a queue key that is gone are refused",
         show_gone_number, ["push", "pull"]),
-    Row("peeks remove nothing", "6b", "peek and peekItem step over expired items; DiskCache deletes them"),
+    Row("peek takes no lock", "6b", "it steps over expired items; DiskCache deletes them. In a transaction we do too"),
     Row("order of classes", "6c", "null, numbers, texts, bytes, serialised, queues; DiskCache mixes bytes and "
         "serialised keys, and shows queues' as numbers and texts", show_class_order, ["keys"]),
     Row("float plus integer", "7", "counting on a float takes a float", show_float_plus_integer),

@@ -76,7 +76,8 @@ OPERATIONS = {}
 
 
 def operation(name, weight, *verbs):
-    """Registers a class with `make(random, world)` (None: not now) and `run(world, *arguments)`."""
+    """Registers a class with `make(random, world)` (None: not now) and `run(world, *arguments)`. One that is `outside` isn't done
+    inside a transaction."""
     def register(cls):
         OPERATIONS[name] = (cls, weight, verbs)
         return cls
@@ -128,21 +129,6 @@ def make_expire(random):
     if choice < 0.65:
         return random.choice([0, -1, -0.0625])
     return random.choice([0, 1, 2, 8, 30]) + random.choice([0.0625, 0.1875])
-
-
-def in_sorted_order(world, keys):
-    """DiskCache's sorted keys in our order of classes. Serialised keys, whose bytes differ, come out as a class of their own,
-    sorted by their text, and have to be compared so."""
-    if any(type(key) not in (int, float, str) for key in keys):
-        differ("order of classes")
-    classes = {}
-    for key in keys:
-        classes.setdefault(0 if key is None else CLASSES.get(type(key), 4), []).append(key)
-    if 5 in classes:
-        classes[5].sort(key=lambda key: (key.prefix is not None, (key.prefix or "").encode(), key.number))
-    if 4 in classes:
-        classes[4].sort(key=repr)
-    return classes
 
 
 # One item
@@ -367,9 +353,12 @@ class Clear(Plain):
 
 @operation("tick", 12)
 class Tick:
+    # A transaction of ours has the time of its beginning.
+    outside = True
+
     @staticmethod
-    def make(random, world):
-        return None if world.depth else (random.choice([0.125, 0.125, 0.125, 1, 1, 5, 20]),)
+    def make(random, _world):
+        return (random.choice([0.125, 0.125, 0.125, 1, 1, 5, 20]),)
 
     @staticmethod
     def run(world, seconds):
@@ -381,11 +370,11 @@ class Tick:
 class Settings:
     NAMES = {"minFileSize": "disk_min_file_size", "cullLimit": "cull_limit", "statistics": "statistics"}
 
+    # DiskCache doesn't undo what a transaction set on its object.
+    outside = True
+
     @staticmethod
     def make(random, world):
-        # DiskCache doesn't undo what a transaction set on its object.
-        if world.depth:
-            return None
         choices = [("minFileSize", random.choice([16, 100, 1000]))]
         if "expire" in world.knows and "sizeLimit" not in world.profile:
             choices.append(("cullLimit", random.choice([0, 1, 2, 10])))
@@ -402,10 +391,8 @@ class Settings:
 
 
 @operation("close", 0.1)
-class Close:
-    @staticmethod
-    def make(_random, world):
-        return None if world.depth else ()
+class Close(Plain):
+    outside = True
 
     @staticmethod
     def run(world):
@@ -413,10 +400,8 @@ class Close:
 
 
 @operation("check", 0.2)
-class Check:
-    @staticmethod
-    def make(_random, world):
-        return None if world.depth else ()
+class Check(Plain):
+    outside = True
 
     @staticmethod
     def run(world):
