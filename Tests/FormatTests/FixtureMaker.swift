@@ -1,5 +1,6 @@
 import Foundation
 
+@testable import DiskCache
 @testable import DiskCacheEngine
 
 /// How the stores in `Fixtures/v1` were made. They are kept as files, since old stores must stay readable whatever the code
@@ -128,6 +129,44 @@ struct Fixture {
             },
             crafted("queue-keys", "keys of items of queues") { log in
                 for key in try keysOfQueues() { log.put(key, TestValue("item")) }
+            },
+            engine("queues", "records of queues: with gaps, emptied, with an open end, rolled back") { store in
+                for number in 0..<5 { _ = try store.push(nil, TestValue("item \(number)")) }
+                try store.delete(try TestKey(QueueKey(number: 500_000_000_000_001)))
+                _ = try store.pull(nil)
+                _ = try store.push(nil, TestValue("front", expiry: .max, tag: TestTag("t")), atFront: true)
+                try store.set(try TestKey(QueueKey(number: 500_000_000_000_003)), TestValue("changed"))
+                _ = try store.push("emptied", TestValue("x"))
+                _ = try store.pull("emptied")
+                for _ in 0..<200 { _ = try store.push("open", TestValue("x"), atFront: true) }
+                for number in 3..<200 {
+                    try store.delete(try TestKey(QueueKey(prefix: "open", number: 500_000_000_000_000 - Int64(number))))
+                }
+                _ = try store.push("open", TestValue("x"))
+                for _ in 0..<100 { _ = try store.push("gap", TestValue("x")) }
+                for number in 1..<99 {
+                    try store.delete(try TestKey(QueueKey(prefix: "gap", number: 500_000_000_000_000 + Int64(number))))
+                }
+                _ = try store.push("gap", TestValue("x"), atFront: true)
+                _ = try store.pull("gap", fromFront: false)
+                try store.transact { store in
+                    _ = try store.push("rolled", TestValue("stays"))
+                    try store.transact(undone: true) { store in
+                        _ = try store.push("rolled", TestValue("goes"))
+                        _ = try store.push("gone", TestValue("goes"))
+                    }
+                    _ = try store.push("rolled", TestValue("stays"))
+                }
+                try store.transact(undone: true) { store in _ = try store.pull("rolled") }
+            },
+            engine("queues-cleared", "clear, and a queue after it") { store in
+                for _ in 0..<3 { _ = try store.push(nil, TestValue("x")) }
+                _ = try store.push("a", TestValue("x"))
+                try store.transact { store in
+                    _ = try store.pull(nil)
+                    try store.clear()
+                    _ = try store.push("a", TestValue("y"), atFront: true)
+                }
             },
             engine("values", "values of all forms that lie in records") { store in
                 for (number, value) in try valuesOfAllForms().enumerated() {

@@ -93,6 +93,29 @@ import Testing
         #expect(RecordBits(kind: .system, form: 15, keyClass: 7, flags: RecordBits.tag).raw == 0xff06)
     }
 
+    @Test func queueRecord() throws(EngineError) {
+        var ends = QueueEnds()
+        ends.front = 0x0102_0304_0506
+        ends.back = 0x1112_1314_1516
+        ends.count = 0x21
+        ends.maximum = 0x3132
+        ends.isBackOpen = true
+        let bytes = try ends.withBytes { Array($0) }
+        #expect(hex(bytes) == "060504030201000016151413121100002100000000000000323100000000000002")
+        #expect(bytes.withUnsafeBytes { QueueEnds($0) } == ends)
+        let name = [UInt8](unsafeUninitializedCapacity: QueueName.extra + 1) { buffer, count in
+            let name = QueueName(UnsafeMutableRawBufferPointer(buffer)) { target in
+                target.storeBytes(of: 0, as: UInt8.self)
+                return 1
+            }
+            #expect(hex(name.item(5)) == "008000000000000005")
+            #expect(hex(name.system) == "717565756500")
+            #expect(hex(name.prefix) == "00")
+            count = 14
+        }
+        #expect(name.count == 14)
+    }
+
     @Test func segmentHeader() {
         let header = SegmentHeader(
             salt: Self.salt, storeID: Self.storeID, first: 0x20000, length: 0x30000, predecessor: 0x10000,

@@ -27,6 +27,10 @@ import Testing
         }
     }
 
+    private mutating func queue() -> String? {
+        [nil, "", "q", "q\u{0}"][Int.random(in: 0..<4, using: &random)]
+    }
+
     private mutating func value() -> TestValue {
         var value: TestValue
         switch Int.random(in: 0..<30, using: &random) {
@@ -50,7 +54,14 @@ import Testing
         keys.insert(key)
         // What has expired can't be deleted or touched any more, and its key counts as free.
         let isLive = expected[key].map { $0.expiry.map { $0 > now } ?? true } ?? false
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
+        case 10, 11:
+            let (queued, value) = (queue(), value())
+            let pushed = try store.push(queued, value, atFront: Bool.random(using: &random))
+            keys.insert(pushed)
+            expected[pushed] = value
+        case 12:
+            if let pulled = try store.pull(queue(), fromFront: Bool.random(using: &random)) { expected[pulled] = nil }
         case 0, 1:
             try store.delete(key)
             if isLive { expected[key] = nil }

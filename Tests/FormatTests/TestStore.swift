@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 
+@testable import DiskCache
 @testable import DiskCacheEngine
 
 /// A value and what goes with it, as the engine takes it.
@@ -108,6 +109,28 @@ final class TestStore {
         }
     }
 
+    /// The key of the new item.
+    func push(_ prefix: String?, _ value: TestValue, atFront: Bool = false) throws -> TestKey {
+        let number = try QueueName.with(prefix) { name in
+            try value.bytes.withUnsafeBytes { v in
+                try (value.tag?.bytes ?? []).withUnsafeBytes { t in
+                    try handle.push(
+                        name, atFront: atFront, form: value.form, value: v,
+                        RecordAttributes(expiry: value.expiry, tag: value.tag.map { ($0.form, t) }))
+                }
+            }
+        }
+        return try TestKey(QueueKey(prefix: prefix, number: number))
+    }
+
+    /// The key of the item that was removed; nil: there was none.
+    func pull(_ prefix: String?, fromFront: Bool = true) throws -> TestKey? {
+        let number = try QueueName.with(prefix) { name in
+            try handle.take(name, fromFront: fromFront, removing: true) { _, _ in true }
+        }
+        return try number.map { try TestKey(QueueKey(prefix: prefix, number: $0)) }
+    }
+
     func clear() throws {
         _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: timeout) }
     }
@@ -182,6 +205,9 @@ final class TestStore {
             }
             return (store.recovery, settings)
         }
+        let queues = try handle.withStore { (store) throws(EngineError) in
+            try store.write(timeout: timeout) { () throws(EngineError) in try self.queues(store) }
+        }
         var verdict = "whole"
         let quarantined = recovery?.quarantined ?? []
         if !(recovery?.gaps.isEmpty ?? true) {
@@ -201,10 +227,28 @@ final class TestStore {
              "gaps":\(recovery?.gaps.count ?? 0),
              "damaged":[\(lost.joined(separator: ","))],
              "settings":\(settings.map { "\"" + hex($0) + "\"" } ?? "null"),
-             "rows":\(try rows(keys))
+            \(queues) "rows":\(try rows(keys))
             }
 
             """
+    }
+
+    /// The line about queues, if there are any.
+    private func queues(_ store: Store) throws(EngineError) -> String {
+        var found: [[UInt8]: String] = [:]
+        for position in store.index.positions(anchor: store.log.tail) where position >= store.head {
+            guard case .record(let record) = try store.log.record(at: position), record.kind == 6,
+                let ends = QueueEnds(record.value)
+            else { continue }
+            let prefix = Array(record.key.dropFirst(5))
+            let open = (ends.isFrontOpen ? 1 : 0) + (ends.isBackOpen ? 2 : 0)
+            found[prefix] =
+                #"{"prefix":"\#(hex(prefix))","front":\#(ends.front),"back":\#(ends.back),"#
+                + #""count":\#(ends.count),"maximum":\#(ends.maximum),"open":\#(open)}"#
+        }
+        if found.isEmpty { return "" }
+        let sorted = found.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
+        return " \"queues\":[" + sorted.joined(separator: ",") + "],\n"
     }
 
     var count: Int { get throws { try handle.withStore { (store) throws(EngineError) in store.count } } }

@@ -253,6 +253,9 @@ class Record:
     def has_file(self):
         return self.kind == PUT and 6 <= self.form <= 8
 
+    def has_slot(self):
+        return self.kind in (PUT, TOMBSTONE) or (self.kind == SYSTEM and self.key != b"settings")
+
     def identity(self):
         return (1 if self.key_class == 2 else self.key_class, self.key)
 
@@ -403,7 +406,7 @@ class Store:
                 self.apply(pending)
                 pending = []
                 end = max(end, position)
-                if record and record.kind in (PUT, TOMBSTONE):
+                if record and record.has_slot():
                     self.damage(record)
             if torn:
                 rest = segment.data[position - segment.first :]
@@ -446,7 +449,7 @@ class Store:
 
     def apply(self, records):
         for record in records:
-            if record.kind in (PUT, TOMBSTONE):
+            if record.has_slot():
                 self.versions[record.identity()] = record
             elif record.kind == HEAD:
                 self.head = max(self.head, self.word(record))
@@ -462,12 +465,33 @@ class Store:
             self.versions[record.identity()] = record
 
     def damaged(self):
-        found = (key for key, record in self.versions.items() if not record.is_intact)
+        # Records of queues are made again from the items.
+        found = (key for key, record in self.versions.items() if not record.is_intact and key[0] != 7)
         return sorted(key for key in found if self.versions[key].position >= self.head)
 
     def rows(self):
         found = [r for r in self.versions.values() if r.kind == PUT and r.position >= self.head and r.is_intact]
         return [self.row(r) for r in sorted(found, key=Record.identity)]
+
+    # FORMAT.md 9: queues
+
+    def queues(self):
+        found = {}
+        for identity, record in self.versions.items():
+            if record.kind == SYSTEM and record.position >= self.head and record.is_intact:
+                found[identity[1][5:]] = struct.unpack("<4QB", record.value)
+        if self.quarantined or self.gaps:
+            items = {}
+            for (key_class, key), record in self.versions.items():
+                if key_class == 6 and record.kind == PUT and record.position >= self.head and record.is_intact:
+                    number = struct.unpack(">Q", key[-8:])[0] - (1 << 63)
+                    items.setdefault(key[:-8], []).append(number)
+            maxima = {prefix: ends[3] for prefix, ends in found.items() if ends[3]}
+            found = {prefix: (0, 0, 0, maximum, 0) for prefix, maximum in maxima.items()}
+            for prefix, numbers in items.items():
+                found[prefix] = (min(numbers), max(numbers), len(numbers), maxima.get(prefix, 0), 0)
+        names = ("front", "back", "count", "maximum", "open")
+        return [{"prefix": prefix.hex(), **dict(zip(names, ends))} for prefix, ends in sorted(found.items())]
 
     def row(self, record):
         value = record.value
@@ -617,6 +641,8 @@ def report(store):
     print(' "gaps":%s,' % show(len(store.gaps)))
     print(' "damaged":%s,' % show([{"class": c, "key": key.hex()} for c, key in store.damaged()]))
     print(' "settings":%s,' % show(settings and settings.value.hex()))
+    if store.queues():
+        print(' "queues":%s,' % show(store.queues()))
     print(' "rows":%s' % show_rows(store.rows()))
     print("}")
 

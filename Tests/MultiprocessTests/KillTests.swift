@@ -48,6 +48,8 @@ import Testing
         private let interval: Int?
         var keys: Int
         var grows = false
+        /// Whether the store's orders are compared with the model too.
+        var readsOrders = false
 
         init(seed: UInt64, random: inout ReplayableRandom, keys: Int = 48) throws {
             self.seed = seed
@@ -182,6 +184,7 @@ import Testing
                 try client.delete("probe")
                 try client.sync()
                 problems += try StoreCheck.problems(client.handle, files: true)
+                if readsOrders { try checkOrders(client) }
                 if kills % 3 == 0 {
                     try StoreCheck.tidy(client.handle)
                     problems += try StoreCheck.problems(client.handle, files: true).map { "after tidying: \($0)" }
@@ -191,6 +194,21 @@ import Testing
             } catch {
                 problems.append("\(error)")
             }
+        }
+
+        /// The orders list the keys that there are, one the other way round as well; and a check of everything finds nothing.
+        private func checkOrders(_ client: StoreClient) throws {
+            let wanted = model.values.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+            let sorted = try client.keys(.key)
+            if sorted != wanted { problems.append("in order: \(sorted), instead of \(wanted)") }
+            let inserted = try client.keys(.insertion)
+            if Set(inserted) != Set(wanted) || inserted.count != wanted.count {
+                problems.append("in insertion order: \(inserted), instead of some order of \(wanted)")
+            }
+            if try client.keys(.insertion, reversed: true) != inserted.reversed() {
+                problems.append("insertion order isn't the same in both directions")
+            }
+            problems += try client.findings()
         }
 
         /// Every key of every writer, and the counter that all add to.

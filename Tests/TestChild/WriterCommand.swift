@@ -12,11 +12,16 @@ enum WriterCommand {
         if let boot = arguments["boot"] { environment.bootIdentity = { boot } }
         let client = try StoreClient(
             arguments.text("directory"), environment: environment, writesWithCalls: arguments.number("calls") == 1,
-            syncInterval: interval)
+            syncInterval: interval, viewLag: arguments["lag"].flatMap { UInt64($0) })
         let workload = Workload(arguments)
         let first = arguments.number("first")
         for index in first..<first + arguments.number("count") {
             try client.perform(workload.operation(index), writer: workload.writer, index: index)
+            // With a lag given, orders are read now and then, and so brought up to date.
+            if arguments["lag"] != nil, index % 8 == 0 {
+                let keys = try client.keys(index % 16 == 0 ? .key : .insertion)
+                if keys.count != Set(keys).count { throw EngineError(.corrupted, "a scan met a key twice") }
+            }
             withUnsafeBytes(of: UInt32(index).littleEndian) { TestChild.put($0) }
         }
         if arguments.number("close") == 1 {

@@ -77,7 +77,7 @@
                     for position in pending {
                         let one = try record(position)
                         var old: Record?
-                        if one.kind == RecordKind.put.rawValue || one.kind == RecordKind.tombstone.rawValue {
+                        if one.hasSlot {
                             let key = RecordKey(one)
                             if let row = rows[key], row.isPut { old = try record(row.position) }
                             let isPut = one.kind == RecordKind.put.rawValue

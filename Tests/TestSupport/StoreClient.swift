@@ -10,9 +10,10 @@ package struct StoreClient: Sendable {
     /// Opens a store with the settings that these tests use.
     package init(
         _ path: String, environment: Environment = .system, writesWithCalls: Bool = false, syncInterval: Int? = nil,
-        timeout: UInt64 = Self.timeout
+        timeout: UInt64 = Self.timeout, viewLag: UInt64? = nil
     ) throws(EngineError) {
         var options = StoreOptions()
+        options.viewLag = viewLag
         options.timeout = timeout
         options.windowSize = 64 << 20
         options.forcesWriting = writesWithCalls
@@ -77,6 +78,26 @@ package struct StoreClient: Sendable {
 
     package func sync() throws(EngineError) {
         try handle.withStore { (store) throws(EngineError) in try store.sync() }
+    }
+
+    /// The keys in an order, as the store lists them.
+    package func keys(_ order: RowOrder, reversed: Bool = false) throws(EngineError) -> [String] {
+        try handle.withStore { (store) throws(EngineError) in
+            let scan = OrderedScan(order, reversed: reversed, in: store)
+            var keys: [String] = []
+            while !scan.isAtEnd {
+                try scan.next(in: store)
+                for row in scan.rows { keys.append(String(decoding: row.key, as: UTF8.self)) }
+            }
+            return keys
+        }
+    }
+
+    /// What a check of everything finds.
+    package func findings() throws(EngineError) -> [String] {
+        try handle.withStore { (store) throws(EngineError) in
+            try store.check(timeout: Self.timeout).map { "\($0.kind): \($0.message)" }
+        }
     }
 
     /// Takes the write lock and gives it back: what a killed writer left is settled by that.

@@ -39,6 +39,14 @@ enum Bench {
             print(try Recovery.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
             return
         }
+        if options.verbs {
+            print(try Verbs.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
+        if options.scans {
+            print(try Scans.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
         let race = Race(contestants, keyCount: options.keys, rounds: options.rounds, directory: directory)
         let results = try race.run { Files.log("\($0)\n") }
         let machine = Machine()

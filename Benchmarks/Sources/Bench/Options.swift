@@ -9,11 +9,13 @@ struct Options {
     var only: [String] = []
     var reference: String?
     var recovery = false
+    var verbs = false
+    var scans = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--recovery] [--smoke]
+                     [--recovery | --scans | --verbs] [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -22,6 +24,8 @@ struct Options {
           --directory DIR     where the stores are made and removed (the working directory)
           --json FILE         writes all figures of all rounds
           --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
+          --scans             instead: how fast keys and items are listed in their orders, and how fast orders are made
+          --verbs             instead: queues, scans, tags and full caches, beside Python's DiskCache
           --smoke             20000 keys, 2 rounds: shows that everything runs; the figures mean little
 
         engines: \(contestants.map(\.name).joined(separator: ", "))
@@ -39,6 +43,8 @@ struct Options {
             case "--directory": directory = try Self.text(rest.next(), after: argument)
             case "--json": json = try Self.text(rest.next(), after: argument)
             case "--recovery": recovery = true
+            case "--verbs": verbs = true
+            case "--scans": scans = true
             case "--smoke": (keys, rounds) = (20_000, 2)
             case "--help", "-h": help = true
             default: throw UsageError("unknown argument \(argument)")

@@ -99,19 +99,12 @@ enum Recovery {
     private static func spawn(_ arguments: [String]) throws {
         setenv(childVariable, "1", 1)
         defer { unsetenv(childVariable) }
-        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        defer { for pointer in pointers { free(pointer) } }
         #if os(Linux)
             let program = "/proc/self/exe"
         #else
             let program = CommandLine.arguments[0]
         #endif
-        var child = pid_t()
-        guard posix_spawn(&child, program, nil, nil, &pointers, environ) == 0 else {
-            throw Files.error("posix_spawn", program)
-        }
-        var status: Int32 = 0
-        guard waitpid(child, &status, 0) == child else { throw Files.error("waitpid", program) }
+        let status = try Child.run(program, arguments)
         guard status & 0x7F == SIGKILL else { throw UsageError("the child that fills the store ended by itself") }
     }
 

@@ -69,6 +69,13 @@ final class LMDBEngine: Engine {
         return value.mv_size
     }
 
+    /// Runs `body` in a read transaction.
+    func reading<R>(_ body: (OpaquePointer?, MDB_dbi) throws -> R) throws -> R {
+        try check(mdb_txn_renew(reader), "mdb_txn_renew")
+        defer { mdb_txn_reset(reader) }
+        return try body(reader, database)
+    }
+
     func delete(_ key: UnsafeRawBufferPointer) throws {
         var transaction: OpaquePointer?
         var key = MDB_val(key)

@@ -40,6 +40,20 @@ public enum Files {
         guard rmdir(path) == 0 else { throw error("rmdir", path) }
     }
 
+    /// The text of a file.
+    public static func read(_ path: String) throws -> String {
+        let descriptor = try openFile(path, O_RDONLY)
+        defer { closeFile(descriptor) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = piece.withUnsafeMutableBytes { readFile(descriptor, $0) }
+            if count < 0 { throw error("read", path) }
+            if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += piece[..<count]
+        }
+    }
+
     /// Writes `text` to a file, replacing what it held.
     public static func write(_ text: String, to path: String) throws {
         let descriptor = try openFile(path, O_WRONLY | O_CREAT | O_TRUNC)

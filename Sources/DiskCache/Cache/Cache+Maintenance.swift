@@ -44,6 +44,8 @@ extension Cache {
             case unknownFile
             /// An order of keys that isn't the one that the log says. What it lists wrongly is left out when it is read.
             case wrongView
+            /// A queue whose record doesn't agree with its items.
+            case wrongQueue
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -113,6 +115,7 @@ extension Cache.Finding.Kind {
         case .damagedFile: self = .damagedFile
         case .unknownFile: self = .unknownFile
         case .wrongView: self = .wrongView
+        case .wrongQueue: self = .wrongQueue
         }
     }
 }

@@ -260,7 +260,7 @@ extension Cache {
         }
     }
 
-    private func withAttributes<R>(
+    func withAttributes<R>(
         _ expire: Expiration?, _ tag: Tag?, _ body: (RecordAttributes) throws -> R
     ) throws -> R {
         var attributes = RecordAttributes(expiry: expire?.microseconds(now: handle.now()))

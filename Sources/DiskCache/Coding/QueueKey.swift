@@ -1,3 +1,5 @@
+internal import DiskCacheEngine
+
 /// The key of an item that was pushed: its queue's prefix, and its number in the queue.
 ///
 /// `push` returns it; `get`, `delete` and the like take it. No other key is ever equal to it: the integer 5 and the
@@ -81,7 +83,8 @@ extension QueueKey {
     }
 
     /// Writes mark, escaped prefix and end mark; returns how many bytes they are, 3 + 2 · count at most.
-    private static func writePrefix(_ text: UnsafeRawBufferPointer, to buffer: UnsafeMutableRawBufferPointer) -> Int {
+    fileprivate static func writePrefix(_ text: UnsafeRawBufferPointer, to buffer: UnsafeMutableRawBufferPointer) -> Int
+    {
         buffer[0] = 1
         var count = 1
         for byte in text {
@@ -126,6 +129,30 @@ extension QueueKey {
         }
         guard let prefix = String(validating: text, as: UTF8.self) else { return nil }
         return .some(prefix)
+    }
+}
+
+extension QueueName {
+    /// Lends the name of the queue `prefix`, from the stack unless it is long.
+    static func with<R>(_ prefix: String?, _ body: (QueueName) throws -> R) rethrows -> R {
+        guard let prefix else {
+            return try withUnsafeTemporaryAllocation(byteCount: 1 + extra, alignment: 8) { buffer in
+                try body(
+                    QueueName(buffer) { target in
+                        target.storeBytes(of: 0, as: UInt8.self)
+                        return 1
+                    })
+            }
+        }
+        return try withUTF8(of: prefix) { text in
+            let greatest = 3 + 2 * text.count
+            return try withUnsafeTemporaryAllocation(byteCount: greatest + extra, alignment: 8) { buffer in
+                try body(
+                    QueueName(buffer) { target in
+                        QueueKey.writePrefix(text, to: UnsafeMutableRawBufferPointer(start: target, count: greatest))
+                    })
+            }
+        }
     }
 }
 

@@ -40,6 +40,7 @@ extension CacheError {
         case .serializerMismatch: code = .serializerMismatch
         case .inTransaction: code = .inTransaction
         case .snapshotExpired: code = .snapshotExpired
+        case .queueFull: code = .queueFull
         }
         self.init(code, error.message, path: error.path, errno: error.errno)
     }

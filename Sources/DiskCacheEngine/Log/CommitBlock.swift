@@ -50,6 +50,10 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var syncing: SharedWord { SharedWord(base, 72) }
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
+    /// Grows when something was pushed while `pullers` was 1.
+    @inline(__always) var pushSignal: SharedHalf { SharedHalf(base, 96) }
+    /// 1: somebody sleeps until something is pushed.
+    @inline(__always) var pullers: SharedHalf { SharedHalf(base, 100) }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
     /// Value files may be waiting to be unlinked if this is beyond `synced`: the tail of the last transaction that replaced one.
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }

@@ -5,7 +5,7 @@ public struct EngineError: Error, Sendable, Equatable {
         case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
         case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
         case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
-        case inTransaction, snapshotExpired
+        case inTransaction, snapshotExpired, queueFull
     }
     /// What went wrong.
     public let code: Code

@@ -10,6 +10,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
     case segmentsUnlinked
+    case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesCreated, treesInstalled, treesMerged

@@ -56,6 +56,14 @@ struct SharedHalf: @unchecked Sendable {
     @inline(__always) func release(_ value: UInt32) {
         if StepPoint.access(.store, address) { address.pointee.store(value, ordering: .releasing) }
     }
+    @inline(__always) func add(_ value: UInt32) {
+        if StepPoint.access(.store, address) { address.pointee.wrappingAdd(value, ordering: .acquiringAndReleasing) }
+    }
+    @inline(__always) func exchange(_ value: UInt32) -> UInt32 {
+        StepPoint.access(.store, address)
+            ? address.pointee.exchange(value, ordering: .acquiringAndReleasing)
+            : address.pointee.load(ordering: .relaxed)
+    }
 }
 
 /// Copies into mappings, and fences.

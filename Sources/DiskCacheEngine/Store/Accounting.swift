@@ -52,7 +52,7 @@ extension CommitBlock.Counters {
             }
             dead &+= UInt64(record.size)
         case RecordKind.system.rawValue:
-            settings = record.position
+            if record.isSettings { settings = record.position }
             dead &+= UInt64(record.size)
         case RecordKind.head.rawValue:
             // `clear`: the head that names itself. Nothing below it is a row any more.

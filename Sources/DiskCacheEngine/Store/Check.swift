@@ -1,12 +1,13 @@
 import Synchronization
 
-/// Proves log, hash index, ordered views, counters and value files against each other, both ways (P48).
+/// Proves log, hash index, ordered views, queues, counters and value files against each other, both ways (P48).
 extension Store {
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Equatable {
         /// What kind of thing it is.
         public enum Kind: Sendable, Equatable {
             case damagedLog, missingSegment, wrongIndex, wrongCounter, missingFile, damagedFile, unknownFile, wrongView
+            case wrongQueue
         }
         /// What kind of thing it is.
         public let kind: Kind
@@ -47,7 +48,7 @@ extension Store {
         var rows: [UInt64: LogRow] = [:]
         var expected = CommitBlock.Counters()
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: log.tail)
-        var pending: [(hash: UInt64, row: LogRow, kind: UInt16)] = []
+        var pending: [(hash: UInt64, row: LogRow, hasSlot: Bool)] = []
         let start = max(head, chain.links.first?.segment.firstRecord ?? 0)
         var end = start
         let (keyHash, firstHead) = (hash, head)
@@ -62,11 +63,10 @@ extension Store {
                 let row = LogRow(
                     position: record.position, isRow: isPut, size: record.size,
                     file: isPut && ValueFormCode.isFile(record.form) ? ValueFileReference(record.value) : nil)
-                pending.append((keyHash(KeyClass.identity(record.keyClass), record.key), row, record.kind))
+                pending.append((keyHash(KeyClass.identity(record.keyClass), record.key), row, record.hasSlot))
                 guard record.isCommit else { return }
-                for item in pending
-                where item.kind == RecordKind.put.rawValue || item.kind == RecordKind.tombstone.rawValue {
-                    if item.row.position >= firstHead { rows[item.hash] = item.row }
+                for item in pending where item.hasSlot && item.row.position >= firstHead {
+                    rows[item.hash] = item.row
                 }
                 pending.removeAll(keepingCapacity: true)
                 end = record.end
@@ -109,14 +109,12 @@ extension Store {
             compare("the counter of items", counters.count, expected.count)
             compare("the counter of live bytes", counters.live, expected.live)
             compare("the counter of file bytes", counters.fileBytes, expected.fileBytes)
+            findings += try checkQueues(rows.values.filter(\.isRow).map(\.position))
         }
         repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
         findings += try checkFiles(rows, &repairs)
-        if !hasDamage {
-            let wrong = try checkTrees()
-            repairs.needsTrees = !wrong.isEmpty
-            findings += wrong
-        }
+        if !hasDamage { findings += try checkTrees() }
+        repairs.needsTrees = findings.contains { $0.kind == .wrongView }
         return findings
     }
 

@@ -173,23 +173,25 @@ extension Store {
         var names: [ValueFileName] = []
         try collectReplaced(from: from, to: tail, &names)
         if names.isEmpty { return }
-        let dead = names
-        if try snapshotLock.excluding({ () throws(EngineError) in for name in dead { unlink(name) } }) { return }
-        spared.withLock { $0 += dead }
-        awaitsSnapshots.store(true, ordering: .relaxed)
+        if snapshotLock.earlierAreOver() {
+            for name in names { unlink(name) }
+        } else {
+            let dead = names
+            spared.withLock { $0 += dead }
+            awaitsSnapshots.store(true, ordering: .relaxed)
+        }
     }
 
     /// Unlinks what was spared for snapshots.
     func unlinkSpared(evenIfNeeded: Bool) {
         let names = spared.withLock { $0 }
         if names.isEmpty { return }
-        let unlinkAll = { () throws(EngineError) in
-            for name in names { self.unlink(name) }
-            self.spared.withLock { $0.removeFirst(min(names.count, $0.count)) }
+        guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+            awaitsSnapshots.store(true, ordering: .relaxed)
+            return
         }
-        let isDone = (try? snapshotLock.excluding(unlinkAll)) ?? false
-        if isDone { return }
-        if evenIfNeeded { try? unlinkAll() } else { awaitsSnapshots.store(true, ordering: .relaxed) }
+        for name in names { unlink(name) }
+        spared.withLock { $0.removeFirst(min(names.count, $0.count)) }
     }
 
     private func collectReplaced(
@@ -248,10 +250,11 @@ extension Store {
         let below = try segmentsBelow(head)
         if below.isEmpty { return log.dropBelow(head) }
         try sync()
-        guard try snapshotLock.excluding({ () throws(EngineError) in try raiseFloor(to: head) }) else {
+        guard snapshotLock.earlierAreOver() else {
             awaitsSnapshots.store(true, ordering: .relaxed)
             return
         }
+        try raiseFloor(to: head)
         log.dropBelow(head)
         // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         do throws(SystemError) {

@@ -56,6 +56,7 @@ final class OpenStores: Sendable {
             store = try Store.open(
                 path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
                 content: found.content, options: options, environment: environment)
+            if store.recovery?.hasLosses == true { try? store.repairQueues(timeout: options.timeout) }
         }
         do throws(EngineError) {
             if let configure = options.configure {

@@ -58,7 +58,7 @@ struct Rebuild {
             switch record.kind {
             case RecordKind.put.rawValue:
                 meaning = .version(ValueFormCode.isFile(record.form) ? ValueFileReference(record.value) : nil)
-            case RecordKind.tombstone.rawValue: meaning = .version(nil)
+            case _ where record.hasSlot: meaning = .version(nil)
             case RecordKind.head.rawValue: meaning = .head(record.valueWord)
             default: meaning = .other
             }
@@ -135,7 +135,7 @@ struct Rebuild {
             throw EngineError(.corrupted, "the log changed while it was read", path: log.directory.path)
         }
         switch record.kind {
-        case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
+        case _ where record.hasSlot:
             let identity = KeyClass.identity(record.keyClass)
             while true {
                 switch try index.findForWriting(
@@ -175,12 +175,10 @@ struct Rebuild {
     /// A damaged record that still has the form of one may have been its key's newest version: an older one must not come
     /// back in its place. If the key is known, its slot goes to the damaged record, so that a read says what happened.
     private mutating func keepDamagedKey(at position: Position) throws(EngineError) {
-        guard let record = log.unverifiedRecord(at: position),
-            record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue
-        else { return }
+        guard let record = log.unverifiedRecord(at: position), record.hasSlot else { return }
         let previous = record.previous
         // The version before is whole, and of the same key: better than key bytes that may be the damaged ones.
-        if previous != 0, case .record(let before) = try log.record(at: previous), before.isOfRow,
+        if previous != 0, case .record(let before) = try log.record(at: previous), before.hasSlot,
             try mark(before, as: position, where: { $0.position == previous || $0.previous == previous })
         {
             return
@@ -208,9 +206,4 @@ struct Rebuild {
         record.value.count >= 16
             ? UInt64(littleEndian: record.value.loadUnaligned(fromByteOffset: 8, as: UInt64.self)) : 0
     }
-}
-
-extension Record {
-    /// Whether it is a version of a key.
-    fileprivate var isOfRow: Bool { kind == RecordKind.put.rawValue || kind == RecordKind.tombstone.rawValue }
 }

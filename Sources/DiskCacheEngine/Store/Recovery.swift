@@ -61,9 +61,11 @@ extension Store {
     private func finish(_ records: [Record]) throws(EngineError) {
         var newest: [RecordKey: Record] = [:]
         var replacedFile = false
+        var hasPushed = false
         for record in Self.withoutVoided(records) {
             switch record.kind {
-            case RecordKind.put.rawValue, RecordKind.tombstone.rawValue:
+            case _ where record.hasSlot:
+                if record.kind == RecordKind.put.rawValue, record.keyClass == KeyClass.queue { hasPushed = true }
                 let key = RecordKey(record)
                 let before: Record?
                 if let own = newest[key] {
@@ -102,6 +104,7 @@ extension Store {
         if replacedFile { block.deadFiles.store(end) }
         index.cover(end)
         block.publish(tail: end, head: head, counters)
+        if hasPushed { wakePullers() }
     }
 
     /// Points the key's slot at a record, unless it names that or a later one already.
@@ -131,9 +134,7 @@ extension Store {
         let first = records[0].position
         if Mutant.isPlanted(.undoLate) { appendVoid(from: first) }
         for record in records.reversed() {
-            guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.tombstone.rawValue else {
-                continue
-            }
+            guard record.hasSlot else { continue }
             let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
             if let place = try index.slot(naming: record.position, hash: hash) {
                 place.slot.release(
@@ -195,7 +196,7 @@ extension Store {
     /// The settings that the record at a position holds; 0: the defaults.
     func settings(at position: Position) throws(EngineError) -> Settings {
         if position == 0 { return Settings() }
-        guard case .record(let record) = try log.record(at: position), record.kind == RecordKind.system.rawValue else {
+        guard case .record(let record) = try log.record(at: position), record.isSettings else {
             throw EngineError(.corrupted, "the settings are damaged; run check", path: path)
         }
         do throws(SettingsError) {

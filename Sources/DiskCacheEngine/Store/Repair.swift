@@ -2,7 +2,7 @@
 struct Repairs {
     /// The index or a counter is wrong: both are made again from the log.
     var needsRebuild = false
-    /// A tree of an order is wrong: they are begun anew.
+    /// An ordered view is wrong: all of them are made again when they are asked for.
     var needsTrees = false
     /// Rows whose value file is missing or damaged, by the positions of their records: they are removed.
     var lostRows: [Position] = []
@@ -14,7 +14,7 @@ struct Repairs {
 extension Store {
     func repair(_ repairs: Repairs) throws(EngineError) {
         if repairs.needsRebuild { try rebuildViews() }
-        if repairs.needsTrees { _ = abandonTrees() }
+        if repairs.needsRebuild || repairs.needsTrees { _ = abandonTrees() }
         for position in repairs.lostRows {
             // Removing one may have removed another only if it was the same.
             guard case .record(let record) = try log.record(at: position),

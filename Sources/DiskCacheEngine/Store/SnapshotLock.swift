@@ -1,6 +1,7 @@
 import Synchronization
 
-/// The file `snapshot`: shared by who reads as of one commit, exclusive for whoever takes away what such a reader may need.
+/// The file `snapshot`: shared by who reads as of one commit, exclusive for a moment by whoever is about to take away what such a
+/// reader may need.
 ///
 /// A courtesy, not a promise: nobody waits for a snapshot longer than `limit`. Who goes ahead without the lock has raised *floor*
 /// first, or leaves a file missing, and the snapshot says `snapshotExpired`; it never reads anything wrong.
@@ -38,25 +39,25 @@ final class SnapshotLock: Sendable {
         ForkGuard.unregister(file)
     }
 
-    /// Runs `body` while no snapshot is being read, or when that was hoped for longer than `limit`. False: not now.
-    func excluding(_ body: () throws(EngineError) -> Void) throws(EngineError) -> Bool {
-        let file = open()
-        defer {
-            if let file {
+    /// Whether every snapshot that began before this call is over, or was hoped to be for longer than `limit`. One that begins
+    /// later has a newer T, so the lock isn't kept: what was replaced before the call may go after it.
+    func earlierAreOver() -> Bool {
+        guard let file = open() else { return false }
+        defer { ForkGuard.unregister(file) }
+        let begun = SystemCalls.monotonicClock()
+        while true {
+            if (try? files.lock(file, .exclusive)) == true {
                 _ = try? files.lock(file, .unlock)
-                ForkGuard.unregister(file)
+                refusedSince.store(0, ordering: .relaxed)
+                return true
             }
+            // Another may be asking the same question at this moment.
+            if SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
+            SystemCalls.sleep(nanoseconds: 50_000)
         }
-        if let file, (try? files.lock(file, .exclusive)) == true {
-            refusedSince.store(0, ordering: .relaxed)
-        } else {
-            let now = SystemCalls.monotonicClock()
-            let since = refusedSince.load(ordering: .relaxed)
-            if since == 0 { refusedSince.store(now, ordering: .relaxed) }
-            if since == 0 || now - since < Self.limit { return false }
-        }
-        try body()
-        return true
+        let since = refusedSince.load(ordering: .relaxed)
+        if since == 0 { refusedSince.store(begun, ordering: .relaxed) }
+        return since != 0 && begun - since >= Self.limit
     }
 
     /// An open file a call: two threads exclude each other as two processes do.

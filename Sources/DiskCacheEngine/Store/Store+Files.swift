@@ -40,7 +40,7 @@ extension Store {
         return try place(writer, timeout: timeout, keyClass, key, form: form, attributes, condition)
     }
 
-    private func beginFile(expected: Int) throws(EngineError) -> ValueFileWriter {
+    func beginFile(expected: Int) throws(EngineError) -> ValueFileWriter {
         do throws(SystemError) {
             return try valueFiles.beginWriting(expected: expected)
         } catch {
@@ -48,7 +48,7 @@ extension Store {
         }
     }
 
-    private func append(_ bytes: UnsafeRawBufferPointer, to writer: ValueFileWriter) throws(EngineError) {
+    func append(_ bytes: UnsafeRawBufferPointer, to writer: ValueFileWriter) throws(EngineError) {
         do throws(SystemError) {
             try writer.append(bytes)
         } catch {

@@ -116,7 +116,7 @@ extension Store {
     /// From how many bytes on a value of this form has a file of its own. Read without the lock: where a value lies is decided
     /// for each anew, so settings that are a moment old do no harm.
     @inline(__always)
-    private func fileThreshold(_ form: UInt16) -> Int {
+    func fileThreshold(_ form: UInt16) -> Int {
         form == ValueFormCode.text || form == ValueFormCode.bytes || form == ValueFormCode.encoded
             ? minFileSize.load(ordering: .relaxed) : Int.max
     }
@@ -242,19 +242,37 @@ extension Store {
             try lock.acquire(timeout: timeout)
             defer { lock.release() }
             if block.owner.relaxed() != lock.identity { try takeOver() }
-            // Only while nothing was written since.
-            guard counters.count == 0 else { return }
+            // Only while nothing was written since but what `clear` itself did: the record of a queue may be among that.
+            guard counters.count == 0, log.tail &- head < 4096 else { return }
+            var kept: [Record] = []
+            var isAlone = true
+            _ = try log.scanTail(from: head) { record in
+                if !record.hasSlot { return }
+                if record.kind == RecordKind.system.rawValue { kept.append(record) } else { isAlone = false }
+            }
+            guard isAlone else { return }
             let fresh = try HashIndex.create(
                 generation: index.generation + 1, in: directory, files: files, storeID: identity.storeID,
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
+            for record in kept {
+                let found = try fresh.findForWriting(
+                    hash(KeyClass.system, record.key), anchor: log.tail, log: log
+                ) { $0.isOf(KeyClass.system, record.key) }
+                switch found {
+                case .free(let place), .present(let place, _):
+                    place.slot.store(place.value.pointing(to: record.position).raw)
+                case .full: return
+                }
+            }
             fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             // A snapshot from before the `clear` looks for keys in the old one.
-            let isReplaced = try snapshotLock.excluding { () throws(EngineError) in
+            if snapshotLock.earlierAreOver() {
                 if block.floor.relaxed() < head { block.floor.release(head) }
                 replaceIndex(with: fresh)
+            } else {
+                try? files.unlinkIfPresent(IndexLayout.name(fresh.generation), in: directory)
             }
-            if !isReplaced { try? files.unlinkIfPresent(IndexLayout.name(fresh.generation), in: directory) }
         } catch {
             return
         }

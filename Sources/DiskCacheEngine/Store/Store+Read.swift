@@ -31,7 +31,7 @@ extension Store {
     /// One pass of the lookup of DESIGN 5; the order of its loads is that of the models (move.pml, head-word.pml,
     /// hash-copysplit.pml, core.pml).
     @inline(__always)
-    private func look(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64) throws(EngineError) -> Look {
+    func look(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64) throws(EngineError) -> Look {
         var word = block.word.acquire()
         var tail = CommitBlock.tail(word)
         let generation = block.indexGeneration.acquire()

@@ -93,6 +93,7 @@ public final class Store: @unchecked Sendable {
         var counters = CommitBlock.Counters()
         var head: Position = 0
         var transaction = TransactionState()
+        var queues = PendingQueues()
         var settingsPosition: Position = .max
         var settings = Settings()
         var now: Int64 = 0
@@ -112,6 +113,11 @@ public final class Store: @unchecked Sendable {
     @inline(__always) var transaction: TransactionState {
         _read { yield writer.pointee.transaction }
         _modify { yield &writer.pointee.transaction }
+    }
+    /// *Writer.* The queues as the open transaction leaves them.
+    @inline(__always) var queues: PendingQueues {
+        _read { yield writer.pointee.queues }
+        _modify { yield &writer.pointee.queues }
     }
     /// *Writer.* Settings as of `settingsPosition`.
     @inline(__always) var settings: Settings {
@@ -292,4 +298,7 @@ public struct RecoveryReport: Sendable, Equatable {
     public var quarantined: [ClosedRange<Position>] = []
     /// Segments that are missing or whose headers are damaged.
     public var gaps: [String] = []
+
+    /// Whether anything that was committed may be gone.
+    var hasLosses: Bool { !quarantined.isEmpty || !gaps.isEmpty }
 }

@@ -7,6 +7,8 @@ struct TransactionState {
         /// The slot before; a vacant one if the key had none.
         var before: UInt64
     }
+    /// Whether it has stored an item of a queue, for which somebody may be waiting.
+    var hasPushed = false
     /// How deep `begin` is nested; 0: no transaction.
     var depth = 0
     /// Where its first record lies.
@@ -34,6 +36,9 @@ struct TransactionState {
         var newFiles: Int
         var droppedFiles: Int
         var replacedFiles: UInt64
+        /// Of the pending queues and their changes.
+        var queues: Int
+        var queueChanges: Int
     }
     /// One for each nested level.
     var savepoints: [Savepoint] = []

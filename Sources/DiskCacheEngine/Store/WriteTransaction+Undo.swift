@@ -12,6 +12,8 @@ extension Store {
             transaction.failure = nil
             transaction.operations = 0
             transaction.replacedFiles = 0
+            transaction.hasPushed = false
+            queues.removeAll()
         }
         if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
         let first = transaction.first
@@ -27,6 +29,7 @@ extension Store {
     func undo(to savepoint: TransactionState.Savepoint) {
         putSlotsBack(downTo: savepoint.changes)
         transaction.changes.removeSubrange(savepoint.changes...)
+        queues.goBack(to: savepoint.queues, changes: savepoint.queueChanges)
         let wrote = transaction.operations != savepoint.operations
         putBack(savepoint.counters, savepoint.head)
         for name in transaction.newFiles[savepoint.newFiles...] { try? valueFiles.unlink(name) }

@@ -52,7 +52,8 @@ extension Store {
                 tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
                 counters: counters,
                 head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
-                replacedFiles: transaction.replacedFiles))
+                replacedFiles: transaction.replacedFiles, queues: queues.list.count, queueChanges: queues.changes.count)
+        )
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
@@ -72,7 +73,10 @@ extension Store {
             throw error
         }
         let mustSync = settings.durability == .full
+        let hasPushed = transaction.hasPushed
+        transaction.hasPushed = false
         lock.release()
+        if hasPushed { wakePullers() }
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
     }
@@ -91,11 +95,13 @@ extension Store {
 
     @inline(__always)
     private func publish() throws(EngineError) {
+        if queues.isChanged { try writeQueues() }
         guard transaction.operations != 0 else {
             if Mutant.isPlanted(.sameTail) {
                 counters.earliestExpiry &-= 1
                 block.publish(tail: log.tail, head: head, counters)
             }
+            queues.removeAll()
             return
         }
         if !transaction.isClosed { try appendCommitRecord() }
@@ -116,6 +122,7 @@ extension Store {
         block.note(.bytesWritten, tail &- transaction.first)
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
+        queues.removeAll()
         markDirty()
     }
 
@@ -171,6 +178,8 @@ extension Store {
         case always
         /// Only if the key is missing or expired.
         case onlyIfMissing
+        /// Only if there is none, expired or not: an item that comes into its queue.
+        case pushed
     }
 
     /// Appends a new version of a key and points its slot at it. `isLast`: it ends the transaction. False: `condition` failed.
@@ -194,7 +203,9 @@ extension Store {
         var replaced: Record?
         if case .present(_, let record) = found, record.position >= head {
             if record.kind != RecordKind.tombstone.rawValue {
-                if condition == .onlyIfMissing, !(record.expiry.map { $0 <= now } ?? false) { return false }
+                if condition != .always, condition == .pushed || !(record.expiry.map { $0 <= now } ?? false) {
+                    return false
+                }
                 replaced = record
                 draft.rowid = record.rowid
                 // The form in which a number was first given stays.
@@ -202,7 +213,7 @@ extension Store {
             }
         }
         if replaced == nil {
-            if identity == KeyClass.queue {
+            if identity == KeyClass.queue && condition != .pushed {
                 throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
             }
             guard counters.nextRowid < 1 << 40 else {
@@ -225,11 +236,12 @@ extension Store {
         }
         accountReplacement(of: replaced, form, value)
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
+        if identity == KeyClass.queue { transaction.hasPushed = true }
         if isLast { transaction.isClosed = true }
         return true
     }
 
-    /// Appends a tombstone for a key that is there. `isLast` as in `put`.
+    /// Appends a tombstone for a key that is there. `isLast` as in `put`; an item of a queue is followed by its queue's record.
     @inline(__always)
     func remove(
         _ record: Record, cause: TombstoneCause, isLast: Bool
@@ -243,75 +255,22 @@ extension Store {
         draft.key = record.key
         draft.rowid = record.rowid
         draft.storedTime = storedTime()
-        if isLast { draft.flags |= RecordBits.commit }
+        let closes = isLast && identity != KeyClass.queue
+        if closes { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         counters.count &-= 1
         if cause != .deleted { block.note(cause == .expired ? .expired : .evicted) }
         accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
         counters.dead &+= UInt64(draft.size)
-        if isLast { transaction.isClosed = true }
-    }
-
-    /// Everything is absent from here on: a head record that names itself, then the settings again. O(1).
-    func clear() throws(EngineError) {
-        let encoded = settings.encoded()
-        let room = 40 + RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count + 8)
-        try log.reserve(room + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
-        if transaction.operations == 0 { transaction.first = log.tail }
-        var draft = RecordDraft(kind: .head)
-        draft.storedTime = storedTime()
-        var body = (log.tail.littleEndian, counters.nextRowid.littleEndian)
-        let position = try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
-            draft.value = bytes
-            return try log.append(draft)
-        }
-        transaction.operations &+= 1
-        head = position
-        counters.dead = UInt64(draft.size)
-        counters.live = 0
-        counters.count = 0
-        counters.fileBytes = 0
-        counters.earliestExpiry = UInt64(Int64.max)
-        if counters.settings != 0 { try appendSettings(encoded) }
-    }
-
-    /// *Writer.* Writes the settings as a record of the open transaction.
-    func appendSettings(_ encoded: [UInt8]) throws(EngineError) {
-        let size = RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count)
-        try log.reserve(
-            size + 8 + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
-        if transaction.operations == 0 { transaction.first = log.tail }
-        var draft = RecordDraft(kind: .system)
-        draft.keyClass = KeyClass.system
-        draft.form = ValueFormCode.encoded
-        draft.storedTime = storedTime()
-        draft.previous = 0
-        let name: [UInt8] = Array("settings".utf8)
-        var position: Position = 0
-        var failure: EngineError?
-        name.withUnsafeBytes { key in
-            encoded.withUnsafeBytes { value in
-                draft.key = key
-                draft.value = value
-                do throws(EngineError) {
-                    position = try log.append(draft)
-                } catch {
-                    failure = error
-                }
-            }
-        }
-        if let failure { throw failure }
-        transaction.operations &+= 1
-        counters.settings = position
-        counters.dead &+= UInt64(size)
-        settingsPosition = position
+        if closes { transaction.isClosed = true }
+        if identity == KeyClass.queue { try itemRemoved(record.key) }
     }
 
     // MARK: Parts
 
     /// The key's slot, or a free one; splits pages until there is one.
     @inline(__always)
-    private func place(
+    func place(
         _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
     ) throws(EngineError) -> HashIndex.Found {
         let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
@@ -343,7 +302,7 @@ extension Store {
 
     /// Makes room, appends, and points the slot at the record: in this order, so that nothing fails behind the append.
     @inline(__always)
-    private func append(
+    func append(
         _ draft: inout RecordDraft, _ identity: UInt8, _ hash: UInt64, _ found: inout HashIndex.Found
     ) throws(EngineError) {
         let room = draft.size &+ RecordLayout.voidSize &+ RecordLayout.commitSize

@@ -28,8 +28,8 @@ extension Store {
 
     /// Merges the log up to here into the trees that exist, and builds those that are asked for. False: somebody else does it.
     ///
-    /// `dropsUnused`: trees that nobody has read since this was last so are dropped. The caller is counted in `ReaderPins`.
-    func catchUp(building wanted: TreeSet, dropsUnused: Bool = false) throws(EngineError) -> Bool {
+    /// Once in 4 MiB of log, trees that nobody has read since the last time are dropped. The caller is counted in `ReaderPins`.
+    func catchUp(building wanted: TreeSet) throws(EngineError) -> Bool {
         guard let pager = try views.locked({ () throws(EngineError) in try views.currentPager(self) })
         else {
             if wanted.isEmpty { return true }
@@ -37,10 +37,10 @@ extension Store {
             guard try views.locked({ () throws(EngineError) in try views.currentPager(self) }) != nil else {
                 return false
             }
-            return try catchUp(building: wanted, dropsUnused: dropsUnused)
+            return try catchUp(building: wanted)
         }
         return try withTreesLock(pager) { () throws(EngineError) in
-            if dropsUnused { try dropUnusedTrees(pager) }
+            if isTimeToDrop() { try dropUnusedTrees(pager) }
             var wanted = wanted
             while try catchUpStep(pager, &wanted) {}
         }
@@ -122,6 +122,15 @@ extension Store {
         return reached != nil
     }
 
+    /// Whether this process has seen 4 MiB of log go by since the last time.
+    private func isTimeToDrop() -> Bool {
+        let tail = CommitBlock.tail(block.word.acquire())
+        let mark = views.dropMark.load(ordering: .relaxed)
+        if mark != 0, tail >= mark, tail &- mark < OrderedViews.batchBytes { return false }
+        views.dropMark.store(tail, ordering: .relaxed)
+        return mark != 0
+    }
+
     private func dropUnusedTrees(_ pager: Pager) throws(EngineError) {
         var used = TreeSet(rawValue: block.wantedTrees.exchange(0))
         if try currentSettings().tagIndex { used.insert(TreeSet(.tag)) }
@@ -148,7 +157,7 @@ extension Store {
             let tail = CommitBlock.tail(block.word.acquire())
             let keeps = root.trees.contains { $0.exists }
             if merges, keeps, tail > root.position, tail &- root.position >= OrderedViews.batchBytes {
-                _ = try catchUp(building: [], dropsUnused: true)
+                _ = try catchUp(building: [])
             }
             if durability != .none { try syncTrees(pager) }
         } catch {

@@ -93,8 +93,8 @@ public final class OrderedScan {
         rows.removeAll(keepingCapacity: true)
         batch.removeAll()
         if isAtEnd { return }
-        if !hasLast { store.prepareOrder(tree) }
         store.markUsed(tree)
+        if !hasLast { store.prepareOrder(tree) }
         let isExact: Bool
         do throws(EngineError) {
             isExact = try read(store)

@@ -12,6 +12,8 @@ final class OrderedViews: @unchecked Sendable {
     let lag = Atomic<UInt64>(256 << 10)
     /// A batch was published by this process that isn't durable yet.
     let needsSync = Atomic<Bool>(false)
+    /// Where the log ended when unused trees were last looked for; 0: not yet.
+    let dropMark = Atomic<UInt64>(0)
 
     private var pager: Pager?
     private var tails: [OrderTail?] = Array(repeating: nil, count: TreeID.allCases.count)
