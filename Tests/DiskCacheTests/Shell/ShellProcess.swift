@@ -41,9 +41,17 @@ final class ShellProcess {
 
     /// What the shell answers to a line; nil: it has ended.
     func ask(_ line: String) throws -> JSON? {
-        if let input { try Platform.write(input, Array((line + "\n").utf8)) }
-        return try lines.next().map { try JSONReader.read($0) }
+        try send(line)
+        return try answer()
     }
+
+    /// Gives it a line.
+    func send(_ line: String) throws {
+        if let input { try Platform.write(input, Array((line + "\n").utf8)) }
+    }
+
+    /// Its next answer; nil: it has ended.
+    func answer() throws -> JSON? { try lines.next().map { try JSONReader.read($0) } }
 
     /// Closes its input, and waits for its end.
     func end() throws -> Platform.End {
