@@ -49,6 +49,12 @@ VERBS = """set add delete contains touch get pop incr decr setMany getMany delet
     count volume stats expire evict evictUntagged cull clear check settings begin commit rollback now close""".split()
 
 
+def brief(thing, limit=2000):
+    """A thing as text that isn't too long to read."""
+    text = thing if isinstance(thing, str) else repr(thing)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
 class Run:
     """Two fresh stores."""
 
@@ -204,12 +210,12 @@ def main():
         if difference is None:
             continue
         print(f"comparison: seed {options.seed}, configuration {name}, operation {len(operations)}:")
-        print(f"{operations[-1]}\n{difference}\n")
+        print(f"{brief(operations[-1])}\n{brief(str(difference))}\n")
         short = shorten(options.tool, PROFILES[name], knows, operations, options.shorten)
         print(f"{len(short)} operations show a difference:")
         for operation in short[-100:]:
-            print(f"  {operation}")
-        print(replay(options.tool, PROFILES[name], knows, short))
+            print(f"  {brief(operation, 300)}")
+        print(brief(str(replay(options.tool, PROFILES[name], knows, short))))
         sys.exit(1)
     for row in TABLE:
         print(f"  gone by {row.count:6} times: {row.name} ({row.section})")

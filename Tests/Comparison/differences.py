@@ -198,10 +198,12 @@ TABLE = [
         show_threshold),
     Row("integers beyond 64 bits", "1, 7", "refused by the shell; DiskCache serialises them", show_big_integers),
     Row("settings are known", "2", "an unknown setting is an error", show_settings),
-    Row("born expired", "3", "what is expired when it is stored leaves no row", show_born_expired),
+    Row("born expired", "3", "what is expired when it is stored leaves no row, and culls no other", show_born_expired),
     Row("order of members", "11", "equal objects are one key, whatever the order of their members", show_members),
-    Row("size limit", "5", "victims go until what is left fits, never the item just written; DiskCache culls a quota. "
+    Row("size limit", "5", "victims go until what is left fits, never the item just written, and what never fits is refused; DiskCache culls "
+        "a quota. "
         "The runs take as many from DiskCache as we took, by its own order"),
+    Row("own rows", "5", "a transaction's own rows are not culled before it has committed, expired or not"),
     Row("untagged", "6a", "evictUntagged; DiskCache's evict(None) removes nothing", show_evict_none, ["evictUntagged"]),
     Row("queue keys", "6b", "a queue's items are keys of a class of their own; DiskCache's integers and texts of users "
         "join queues", show_queue_keys, ["push"]),

@@ -38,6 +38,9 @@ class World:
                 results.append(call())
             except Refused as error:
                 results.append(("refused", error.code))
+                if error.code == "valueTooLarge" and "sizeLimit" in self.profile:
+                    differ("size limit")
+                    return results[0]
         if not same(*results):
             raise Difference(f"ours {results[0]!r}\ntheirs {results[1]!r}")
         return results[0]
@@ -102,7 +105,8 @@ def make_key(random, world):
 
 
 def make_value(random, world):
-    large = world.profile.get("minFileSize", 2**15)
+    # Where there is a size limit, no transaction may outgrow it ("size limit").
+    large = 60 if "sizeLimit" in world.profile else world.profile["minFileSize"]
     kind = random.randrange(12)
     if kind == 0:
         return random.choice([float("nan"), float("inf"), -0.0, 1.5, 1e-300])
@@ -149,9 +153,15 @@ class Store:
             differ("a number comes from push")
             return world.refused("keyNotFound", ours)
         incoming, keywords = world.theirs.outgoing(value)
+        is_born_expired = expire is not None and expire <= 0
+        cull_limit = world.theirs.cache.cull_limit
+        if is_born_expired:
+            world.theirs.cache.cull_limit = 0
         done = world.both(ours, lambda: world.theirs.call(
             cls.verb, world.theirs.key(key), incoming, expire=expire, tag=tag, **keywords))
-        if done is True and expire is not None and expire <= 0:
+        if is_born_expired:
+            world.theirs.cache.cull_limit = cull_limit
+        if done is True and is_born_expired:
             differ("born expired")
             world.theirs.drop_row(key)
         world.wrote(key)
@@ -245,6 +255,8 @@ class Touch:
 
     @staticmethod
     def run(world, key, expire):
+        if world.depth and expire is not None and expire < 0:
+            return differ("own rows")
         world.both(lambda: world.ours.request("touch", key=encode(key), expire=expire),
                    lambda: world.theirs.call("touch", world.theirs.key(key), expire=expire))
 
@@ -375,7 +387,7 @@ class Settings:
 
     @staticmethod
     def make(random, world):
-        choices = [("minFileSize", random.choice([16, 100, 1000]))]
+        choices = [("minFileSize", 4096 if "sizeLimit" in world.profile else random.choice([16, 100, 1000]))]
         if "expire" in world.knows and "sizeLimit" not in world.profile:
             choices.append(("cullLimit", random.choice([0, 1, 2, 10])))
         if "stats" in world.knows:
