@@ -31,6 +31,15 @@ extension ShellVerb {
             guard let tag = try request.tag() else { throw BadRequest("evict needs a tag; see evictUntagged") }
             return .integer(Int64(try session.cache.evict(tag: tag)))
         },
+        ShellVerb("expire", [], ["now"]) { session, request in
+            switch request["now"] {
+            case nil, .null: return .integer(Int64(try session.cache.expire()))
+            case .integer(let now): return .integer(Int64(try session.cache.expire(asOf: Double(now))))
+            case .float(let now): return .integer(Int64(try session.cache.expire(asOf: now)))
+            default: throw BadRequest("now is a number of seconds since 1970")
+            }
+        },
+        ShellVerb("cull") { session, _ in .integer(Int64(try session.cache.cull())) },
         ShellVerb("evictUntagged") { session, _ in .integer(Int64(try session.cache.evictUntagged())) },
     ]
 }
