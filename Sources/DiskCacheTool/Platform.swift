@@ -238,6 +238,14 @@ enum Platform {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
+    /// Waits for so long.
+    static func pause(nanoseconds: UInt64) {
+        var left = timespec(
+            tv_sec: time_t(nanoseconds / 1_000_000_000), tv_nsec: numericCast(nanoseconds % 1_000_000_000))
+        var rest = timespec()
+        while nanosleep(&left, &rest) != 0, errno == EINTR { left = rest }
+    }
+
     // MARK: Processes
 
     /// Ends this process.

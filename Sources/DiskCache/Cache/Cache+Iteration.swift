@@ -102,15 +102,20 @@ extension Cache {
     public func peekItem<V: Decodable>(
         last: Bool = true, as type: V.Type = V.self
     ) throws -> (key: AnyCacheKey, value: V)? {
+        // Rows come in batches: what lies behind the one that is found is left alone.
+        var isFound = false
         let removing = try scan(.insertion, reversed: last, records: true) {
             [self] row, store -> (key: AnyCacheKey, value: V)? in
+            if isFound { return nil }
             if let expiry = row.record?.expiry, expiry <= handle.now() {
                 try rethrowing { () throws(EngineError) in
                     try store.removeExpired(timeout: handle.timeout, row.keyClass, row.key, rowid: row.rowid)
                 }
                 return nil
             }
-            return try item(row, store, as: V.self)
+            let item = try item(row, store, as: V.self)
+            isFound = item != nil
+            return item
         }
         return try removing.next()
     }

@@ -131,7 +131,8 @@ extension Cache {
     private func lookUpFile(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        try withLiveRecord(keyClass, key, counts: false) { record, store in try withBytes(of: record, store, body) }
+        // The policy has been told of the access already; hits and misses haven't.
+        try withLiveRecord(keyClass, key, stamps: false) { record, store in try withBytes(of: record, store, body) }
     }
 
     @inline(__always)
@@ -144,14 +145,16 @@ extension Cache {
 
     /// Calls `body` with the live record of a key. `body` says false if the record's file is gone: then the key is looked up again,
     /// since whoever replaced it may have unlinked the file; the same record a second time is a miss. `counts`: among hits and misses.
+    /// `stamps`: the eviction policy is told as well.
     func withLiveRecord(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = true, _ body: (Record, Store) throws -> Bool
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = true, stamps: Bool = true,
+        _ body: (Record, Store) throws -> Bool
     ) throws {
         var last: Position?
         while true {
             let found: (record: Record?, access: StoreHandle.Access)
             do {
-                found = try handle.find(keyClass, key, counts: counts && last == nil)
+                found = try handle.find(keyClass, key, counts: counts && stamps && last == nil)
             } catch {
                 throw CacheError(error)
             }

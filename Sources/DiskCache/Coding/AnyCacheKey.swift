@@ -33,6 +33,20 @@ public enum AnyCacheKey: CacheKey {
         }
     }
 
+    /// The key that a value has by its deterministic CBOR, as ``Encoded`` gives it.
+    package static func serializing(_ value: some Encodable) throws -> AnyCacheKey {
+        .encoded(try CBOREncoder(forKey: true).encode(value))
+    }
+
+    /// Whether this key comes before another in the order of keys.
+    package func precedes(_ other: AnyCacheKey) -> Bool {
+        func place(_ key: AnyCacheKey) -> [UInt8]? {
+            try? withKeyBytes(key) { keyClass, bytes in [KeyClass.identity(of: keyClass)] + Array(bytes) }
+        }
+        guard let own = place(self), let others = place(other) else { return false }
+        return own.lexicographicallyPrecedes(others)
+    }
+
     /// The number that identifies a number.
     private var number: NumberKey? {
         switch self {

@@ -65,6 +65,10 @@ func unsignedForm(_ value: UInt64) -> (ValueForm, UInt64) {
 func encodeOther<V: Encodable, R>(
     _ value: V, serializer: any Serializer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> R
 ) throws -> R {
+    if V.self == AnyValue.self {
+        let stored = unsafeBitCast(value, to: AnyValue.self)
+        return try stored.bytes.withUnsafeBytes { try body(stored.form, $0) }
+    }
     if let optional = V.self as? any OptionalValue.Type,
         let result = try encodeOptional(value, optional, serializer, body)
     {
@@ -203,6 +207,7 @@ func decodeOther<V: Decodable>(
     if V.self == UInt16.self { return unsafeBitCast(try decodeInteger(UInt16.self, form, bytes), to: V.self) }
     if V.self == Int8.self { return unsafeBitCast(try decodeInteger(Int8.self, form, bytes), to: V.self) }
     if V.self == UInt8.self { return unsafeBitCast(try decodeInteger(UInt8.self, form, bytes), to: V.self) }
+    if V.self == AnyValue.self { return unsafeBitCast(AnyValue(form: form, bytes: Array(bytes)), to: V.self) }
     if let optional = V.self as? any OptionalDecodable.Type,
         let result: V = try decodeOptional(optional, form, bytes, serializer)
     {

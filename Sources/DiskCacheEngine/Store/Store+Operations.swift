@@ -95,7 +95,10 @@ extension Store {
     func putExpired(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ condition: PutCondition
     ) throws(EngineError) -> Bool {
-        guard let row = try findAsWriter(keyClass, key) else { return true }
+        guard let row = try findAsWriter(keyClass, key) else {
+            if keyClass == KeyClass.queue && condition != .pushed { throw goneFromQueue() }
+            return true
+        }
         if condition == .onlyIfMissing, !(row.expiry.map { $0 <= now } ?? false) { return false }
         try remove(row, cause: .expired, isLast: writesOne)
         return true

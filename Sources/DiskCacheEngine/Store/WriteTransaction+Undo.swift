@@ -23,6 +23,8 @@ extension Store {
         putBack(transaction.countersBefore, transaction.headBefore)
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
         guard wrote else { return }
+        // Rows that it removed or replaced are back, and the pools have let go of them.
+        eviction.forget()
         appendVoid(from: first)
         if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
     }
@@ -40,6 +42,7 @@ extension Store {
         transaction.replacedFiles = savepoint.replacedFiles
         transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
+        eviction.forget()
         do throws(EngineError) {
             let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
             try log.reserve(room, head: head, settings: counters.settings)

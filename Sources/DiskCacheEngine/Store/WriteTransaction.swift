@@ -171,6 +171,10 @@ extension Store {
             errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
+    func goneFromQueue() -> EngineError {
+        EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
+    }
+
     // MARK: Operations
 
     /// What a put found in its place.
@@ -215,7 +219,7 @@ extension Store {
         }
         if replaced == nil {
             if identity == KeyClass.queue && condition != .pushed {
-                throw EngineError(.keyNotFound, "this item of a queue is gone; only push makes one")
+                throw goneFromQueue()
             }
             guard counters.nextRowid < 1 << 40 else {
                 throw EngineError(

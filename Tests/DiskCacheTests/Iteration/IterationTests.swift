@@ -99,6 +99,22 @@ import Testing
         #expect(try cache.peekItem(as: Int.self) == nil)
     }
 
+    @Test func lookingAtAnEndRemovesNothingBehindIt() throws {
+        let cache = try Cache(directory: nil)
+        try cache.set("first", 1)
+        try cache.set("expired", 2, expire: .at(secondsSinceEpoch: 2_000_000_000))
+        try cache.set("last", 3)
+        let path = cache.directory
+        try cache.close()
+        let later = try Cache(directory: path, configuration: Cache.Configuration()) { 2_000_000_001_000_000 }
+        #expect(try later.peekItem(as: Int.self)?.value == 3)
+        #expect(try later.peekItem(last: false, as: Int.self)?.value == 1)
+        #expect(try later.count == 3)
+        try later.delete("last")
+        #expect(try later.peekItem(as: Int.self)?.value == 1)
+        #expect(try later.count == 1)
+    }
+
     @Test(arguments: lags)
     func aCursorIsBoundedAndMeetsNoKeyTwice(lag: UInt64?) throws {
         let world = try ModelWorld()

@@ -25,6 +25,11 @@ final class ToolRunner {
 
     /// Runs the tool to its end.
     func run(_ arguments: String..., input: [UInt8] = [], environment: [String: String] = [:]) throws -> Result {
+        try run(arguments, input: input, environment: environment)
+    }
+
+    /// As above.
+    func run(_ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:]) throws -> Result {
         let executable = try Self.executable()
         let (given, output, errors) = (folder + "/stdin", folder + "/stdout", folder + "/stderr")
         try write(given, input)
@@ -58,7 +63,7 @@ final class ToolRunner {
     private struct Missing: Error { let what: String }
 
     /// The tool's path: it lies in the runner's folder, or in one above it.
-    private static func executable() throws -> String {
+    static func executable() throws -> String {
         for argument in ["/proc/self/exe"] + CommandLine.arguments {
             guard let path = Platform.resolved(Array(argument.utf8)) else { continue }
             var parts = path.split(separator: Platform.slash)

@@ -1,0 +1,115 @@
+import DiskCache
+
+/// `shell`: verbs from standard input, for scripts in JSON, for people in words.
+enum ShellCommand: Command {
+    static let name = "shell"
+    static let summary = "do what lines of input say, in JSON for scripts or in words for people"
+    static let help = """
+        usage: diskcache shell [--json] [--kind cache] [SETTING=VALUE ...] DIR
+
+        Opens the cache in DIR, or makes one there, and does what each line of standard input says:
+
+          set greeting "hello" expire=5     a verb, its arguments in order, and those that have a name; an argument is
+          get greeting                      JSON, or a word
+
+        With --json a line is a request, {"do": "set", "key": "greeting", "value": "hello", "expire": 5, "id": 1}, and
+        gets a line as its answer: {"ok": true, "id": 1} or {"error": {"code": ..., "message": ...}, "id": 1}.
+        What JSON has no word for: {"$bytes": BASE64}, {"$float": "inf", "-inf" or "nan"}, {"$queue": PREFIX or null,
+        "number": N} (a queue's key), {"$large": N} and {"$file": PATH} (values: N bytes, a file's bytes).
+        {"$absent": true} is the answer where there is nothing.
+
+        Verbs (with = what may be left out):
+        \(verbs)
+
+        Settings: \(ShellSettings.help.split(separator: "\n").joined(separator: "\n  "))
+
+        Exit status: 0 at the end of input, whatever the answers were; 2 the cache couldn't be opened.
+        """
+
+    private static var verbs: String {
+        var lines: [String] = []
+        var line = ""
+        for verb in ShellVerb.all {
+            let arguments = verb.required + verb.optional.map { $0 + "=" }
+            let text = arguments.isEmpty ? verb.name : verb.name + " " + arguments.joined(separator: " ")
+            if line.count + text.count > 108 {
+                lines.append(line)
+                line = ""
+            }
+            line += (line.isEmpty ? "  " : " · ") + text
+        }
+        return (lines + [line]).joined(separator: "\n")
+    }
+
+    static func run(_ arguments: [String]) throws -> ExitCode {
+        let arguments = try Arguments(arguments, options: ["--kind", "--shards"], flags: ["--json"])
+        let isJSON = arguments.has("--json")
+        guard let directory = arguments.positional.last else { throw UsageError("DIR is missing") }
+        let session: ShellSession
+        do {
+            session = try open(directory, arguments)
+        } catch {
+            let error = ShellError(error)
+            Output.note("diskcache shell: \(error.code): \(error.message)")
+            if isJSON { try Output.line(JSON.object(["error": error.json]).line) }
+            return .failure
+        }
+        defer { session.finish() }
+        var lines = LineReader(.input)
+        while let line = try lines.next() {
+            if isJSON {
+                try Output.line(answer(line, session).line)
+            } else if let text = reply(line, session) {
+                try Output.line(text)
+            }
+        }
+        return .success
+    }
+
+    private static func open(_ directory: String, _ arguments: Arguments) throws -> ShellSession {
+        if let kind = arguments.value("--kind"), kind != "cache" {
+            throw BadRequest("there is no kind \(kind) in this version, only cache")
+        }
+        if arguments.value("--shards") != nil { throw BadRequest("a cache has no shards") }
+        var configuration = Cache.Configuration()
+        for setting in arguments.positional.dropLast() {
+            let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else { throw BadRequest("\(setting) is no setting: NAME=VALUE") }
+            try ShellSettings.set(String(parts[0]), ShellSettings.parse(String(parts[1])), on: &configuration)
+        }
+        let clock = ShellClock()
+        return ShellSession(
+            cache: try Cache(directory: directory, configuration: configuration) { clock.now }, clock: clock)
+    }
+
+    /// The answer to a line of JSON.
+    static func answer(_ line: ArraySlice<UInt8>, _ session: ShellSession) -> JSON {
+        var id: JSON?
+        var members: [JSON.Member]
+        do {
+            var reader = JSONReader(line)
+            let request = try reader.whole()
+            if !reader.flawedMembers.contains("id") { id = request["id"] }
+            if let flaw = reader.flaw { throw flaw }
+            guard case .object(var arguments) = request else { throw BadRequest("a request is an object") }
+            guard case .text(let verb) = request["do"] else { throw BadRequest("a request needs a verb: \"do\"") }
+            arguments.removeAll { $0.name == "do" || $0.name == "id" }
+            members = [JSON.Member(name: "ok", value: try session.execute(verb, arguments))]
+        } catch {
+            members = [JSON.Member(name: "error", value: ShellError(error).json)]
+        }
+        if let id { members.append(JSON.Member(name: "id", value: id)) }
+        return .object(members)
+    }
+
+    /// What is said to a line that a person wrote; nil: nothing.
+    private static func reply(_ line: ArraySlice<UInt8>, _ session: ShellSession) -> String? {
+        do {
+            guard let (name, arguments) = try ShellText.parse(line) else { return nil }
+            return ShellText.show(try session.execute(name, arguments))
+        } catch {
+            let error = ShellError(error)
+            return "error \(error.code): \(error.message)"
+        }
+    }
+}
