@@ -109,7 +109,7 @@ extension Cache {
     ) throws {
         let found: (record: Record?, access: StoreHandle.Access)
         do {
-            found = try handle.find(keyClass, key)
+            found = try handle.find(keyClass, key, counts: true)
         } catch {
             throw CacheError(error)
         }
@@ -131,7 +131,7 @@ extension Cache {
     private func lookUpFile(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        try withLiveRecord(keyClass, key) { record, store in try withBytes(of: record, store, body) }
+        try withLiveRecord(keyClass, key, counts: false) { record, store in try withBytes(of: record, store, body) }
     }
 
     @inline(__always)
@@ -151,7 +151,7 @@ extension Cache {
         while true {
             let found: (record: Record?, access: StoreHandle.Access)
             do {
-                found = try handle.find(keyClass, key)
+                found = try handle.find(keyClass, key, counts: counts && last == nil)
             } catch {
                 throw CacheError(error)
             }

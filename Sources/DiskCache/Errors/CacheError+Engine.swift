@@ -42,6 +42,6 @@ extension CacheError {
         case .snapshotExpired: code = .snapshotExpired
         case .queueFull: code = .queueFull
         }
-        self.init(code, error.message, path: error.path, errno: error.errno)
+        self.init(code, error.message, path: error.path, errno: error.errno, removed: error.removed)
     }
 }

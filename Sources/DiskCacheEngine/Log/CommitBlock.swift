@@ -7,7 +7,8 @@
 ///   24  index 8           generation of the hash index
 ///   32  poison 8          errno << 48 | synced / 4; 0: writes are welcome
 ///   40  floor 8           nothing below it can be had any more
-///   48  modes 8           policy, statistics
+///   48  modes 8           bits 0 and 1: which stamps are kept (0 none, 1 last use, 2 number of uses); bit 8: reads are counted; bits
+///                         32 to 63: serial number of the file of stamps; the others 0
 ///   56  trees 8           generation of the file of trees; 0: there is none
 ///   64  synced 8          everything below is durable
 ///   72  syncing 8         1 while somebody syncs
@@ -20,6 +21,7 @@
 ///  128  making 8          first position of a segment that is being made; 0: none
 ///  136  beyond 8          no segment that is made from now on begins below this
 ///  144  wanted trees 8    bit n: tree n was read since the last batch that drops what nobody reads
+///  152  dead bytes 8      bytes of value files that were replaced and may not be unlinked yet
 ///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
@@ -60,6 +62,8 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var making: SharedWord { SharedWord(base, 128) }
     @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
     @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
+    /// Bytes of replaced value files that wait for a sync; a hint.
+    @inline(__always) var deadFileBytes: SharedWord { SharedWord(base, 152) }
     static let identityOffset = 512
     static let sealOffset = 640
     static let statisticsOffset = 1024
@@ -67,7 +71,9 @@ struct CommitBlock: @unchecked Sendable {
     /// *Alone, after another boot.* Forgets every word that isn't covered by a check, but for `synced`: a power loss may have
     /// left anything in them. A poison goes too, since what is read now comes from the disk and not from lost pages.
     func forgetHints(synced position: Position) {
-        let hints = [poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees]
+        let hints = [
+            poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees, deadFileBytes,
+        ]
         for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }
         synced.store(position)
     }

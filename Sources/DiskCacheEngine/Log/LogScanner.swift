@@ -138,25 +138,36 @@ struct LogScanner {
         try visit(.end(position, isClean: links.isEmpty))
     }
 
-    /// The greatest head that a committed record of the newest segment names, if it lies in that segment: what is below it
-    /// counts for nothing, and segments that held it may be gone rightly. 0: there is none.
-    func newestHead() throws(EngineError) -> Position {
+    /// The head, as far as a committed record of the newest segment tells it: what is below counts for nothing, and segments that
+    /// held it may be gone rightly. 0: it tells nothing.
+    ///
+    /// The greatest *clear*. A head behind which rows were copied counts only if what lies between it and that record is whole, which the
+    /// scan from an older one finds out; but where segments are missing that it takes away, it was durable with all before it.
+    func newestHead(closing gaps: [Gap]) throws(EngineError) -> Position {
         guard let newest = links.last else { return 0 }
-        let first = newest.segment.first
         let link = Link(segment: newest.segment, end: nil)
         let scanner = LogScanner(files: files, salt: salt, links: [link], believedEnd: 0)
-        var head: Position = 0
-        var pending: Position = 0
+        var cleared: Position = 0
+        var moved: [Position] = []
+        var pending: (at: Position, head: Position) = (0, 0)
         try scanner.scan(from: newest.segment.firstRecord) { (outcome) throws(EngineError) in
             guard case .record(let record) = outcome else { return }
-            if record.kind == RecordKind.head.rawValue, record.valueWord >= first { pending = record.valueWord }
-            if record.kind == RecordKind.void.rawValue, record.valueWord <= pending { pending = 0 }
+            if record.kind == RecordKind.head.rawValue {
+                pending = (record.position, min(record.valueWord, record.position))
+            }
+            if record.kind == RecordKind.void.rawValue, record.valueWord <= pending.at { pending = (0, 0) }
             if record.isCommit {
-                head = max(head, pending)
-                pending = 0
+                if pending.at != 0, pending.at == pending.head {
+                    cleared = max(cleared, pending.head)
+                } else if pending.at != 0 {
+                    moved.append(pending.head)
+                }
+                pending = (0, 0)
             }
         }
-        return head
+        let missing = gaps.map(\.end).max() ?? 0
+        if missing <= max(cleared, newest.segment.header.head) { return cleared }
+        return max(cleared, moved.filter { $0 >= missing }.min() ?? 0)
     }
 
     /// Whether nothing but zeros lies from an offset, a multiple of 4, to the end.

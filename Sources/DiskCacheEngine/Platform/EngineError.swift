@@ -15,13 +15,21 @@ public struct EngineError: Error, Sendable, Equatable {
     public let path: String?
     /// The system's own number for it, where a system call failed.
     public let errno: Int32?
+    /// How many rows were removed before a removal of many was cut short; they stay removed.
+    public let removed: Int?
 
     /// An error with its parts.
-    public init(_ code: Code, _ message: String, path: String? = nil, errno: Int32? = nil) {
+    public init(_ code: Code, _ message: String, path: String? = nil, errno: Int32? = nil, removed: Int? = nil) {
         self.code = code
         self.message = message
         self.path = path
         self.errno = errno
+        self.removed = removed
+    }
+
+    /// The same error, of a removal of many that had removed this many rows.
+    public func after(removing removed: Int) -> EngineError {
+        EngineError(code, message, path: path, errno: errno, removed: removed)
     }
 
     /// The error that a failed system call means to the caller of the store.

@@ -12,6 +12,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case segmentsUnlinked
     case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
+    case stampsCreated, stampsWritten, stampsCarried
+    case cullBegun, victimRemoved, copied, headMoved, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced

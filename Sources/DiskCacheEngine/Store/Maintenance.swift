@@ -111,6 +111,7 @@ extension Store {
         let state = block.read()
         let tail = CommitBlock.tail(state.word)
         let from = block.synced.relaxed()
+        let deadBytes = block.deadFileBytes.relaxed()
         try log.mapNewSegments(upTo: tail)
         block.syncing.store(1)
         do throws(SystemError) {
@@ -143,6 +144,7 @@ extension Store {
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
         if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
+        block.deadFileBytes.add(0 &- deadBytes)
         block.synced.release(tail)
         block.syncing.store(0)
         block.note(.syncs)
@@ -248,6 +250,8 @@ extension Store {
     func dropDead() throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
+        // Before the sync: what is replaced after it may be wanted again after a power loss.
+        let names = below.isEmpty ? [] : try filesGone(in: below)
         if below.isEmpty { return log.dropBelow(head) }
         try sync()
         guard snapshotLock.earlierAreOver() else {
@@ -257,15 +261,8 @@ extension Store {
         try raiseFloor(to: head)
         log.dropBelow(head)
         // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
+        for name in names { unlink(name) }
         do throws(SystemError) {
-            if try files.status(of: ValueFiles.root, in: directory) != nil {
-                for first in below {
-                    let opened = try Segment.open(
-                        first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
-                        writable: false)
-                    if case .segment(let segment) = opened { try unlinkFiles(in: segment) }
-                }
-            }
             for first in below {
                 let size = try files.status(of: SegmentHeader.name(first), in: log.directory)?.size ?? 0
                 try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
@@ -308,20 +305,77 @@ extension Store {
         }
     }
 
-    private func unlinkFiles(in segment: Segment) throws(SystemError) {
-        for name in try valueFilesNamed(in: segment, below: segment.limit) { unlink(name) }
+    /// The value files that are named in these segments and that their keys don't name any more: what compaction copied keeps
+    /// its file.
+    private func filesGone(in below: [Position]) throws(EngineError) -> [ValueFileName] {
+        var gone: [ValueFileName] = []
+        do throws(SystemError) {
+            if try files.status(of: ValueFiles.root, in: directory) == nil { return [] }
+        } catch {
+            throw EngineError(error)
+        }
+        for first in below {
+            let segment: Segment
+            do throws(SystemError) {
+                let opened = try Segment.open(
+                    first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
+                    writable: false)
+                guard case .segment(let found) = opened else { continue }
+                segment = found
+            } catch {
+                throw EngineError(error)
+            }
+            // By what the files say, as after a reopening they aren't mapped.
+            let named = try namedFiles(in: segment)
+            for (name, keyClass, key) in named {
+                let now = key.withUnsafeBytes { key -> Result<ValueFileName?, EngineError> in
+                    do throws(EngineError) {
+                        guard let row = try find(keyClass, key), ValueFormCode.isFile(row.form) else {
+                            return .success(nil)
+                        }
+                        return .success(ValueFileReference(row.value)?.name)
+                    } catch {
+                        return .failure(error)
+                    }
+                }
+                if try now.get() != name { gone.append(name) }
+            }
+        }
+        return gone
+    }
+
+    private func namedFiles(
+        in segment: Segment
+    ) throws(EngineError) -> [(name: ValueFileName, keyClass: UInt8, key: [UInt8])] {
+        var named: [(name: ValueFileName, keyClass: UInt8, key: [UInt8])] = []
+        do throws(SystemError) {
+            try forEachFileRecord(in: segment, below: segment.limit) { record, file in
+                named.append((file.name, record.keyClass, Array(record.key)))
+            }
+        } catch {
+            throw EngineError(error)
+        }
+        return named
     }
 
     /// The value files that a segment's records of a range name; both ends are record boundaries. Read with `pread`.
     func valueFilesNamed(
         in segment: Segment, from start: Position = 0, below end: Position
     ) throws(SystemError) -> [ValueFileName] {
+        var names: [ValueFileName] = []
+        try forEachFileRecord(in: segment, from: start, below: end) { _, file in names.append(file.name) }
+        return names
+    }
+
+    private func forEachFileRecord(
+        in segment: Segment, from start: Position = 0, below end: Position,
+        _ visit: (Record, ValueFileReference) -> Void
+    ) throws(SystemError) {
         let first = max(start, segment.firstRecord)
         let limit = min(end, segment.first + UInt64(segment.mappable))
-        if first >= limit { return [] }
+        if first >= limit { return }
         let bytes = try files.read(segment.file, count: Int(limit - first), at: Int(first - segment.first))
-        return bytes.withUnsafeBytes { buffer in
-            var names: [ValueFileName] = []
+        bytes.withUnsafeBytes { buffer in
             var offset = 0
             while offset < buffer.count,
                 let record = Record(
@@ -332,11 +386,10 @@ extension Store {
                 if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
                     let file = ValueFileReference(record.value)
                 {
-                    names.append(file.name)
+                    visit(record, file)
                 }
                 offset += record.size
             }
-            return names
         }
     }
 

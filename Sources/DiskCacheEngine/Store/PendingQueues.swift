@@ -99,7 +99,7 @@ extension Store {
                 return (QueueEnds(), false, false)
             }
             if let ends = QueueEnds(record.value) { return (ends, true, false) }
-        } else if case .damaged = try look(KeyClass.system, key, hash) {
+        } else if case .damaged = try look(KeyClass.system, key, hash, counts: false) {
             // Under the lock nothing moves: its slot names what no longer is a record.
         } else {
             return (QueueEnds(), false, false)

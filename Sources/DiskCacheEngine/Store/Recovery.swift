@@ -30,6 +30,7 @@ extension Store {
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         announceModes()
+        keepStamps()
         FaultPoint.reach(.settleFinished)
     }
 
@@ -190,6 +191,7 @@ extension Store {
         settings = try settings(at: counters.settings)
         minFileSize.store(settings.minFileSize, ordering: .relaxed)
         settingsPosition = counters.settings
+        applySettings()
         announceModes()
     }
 

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Values in files of their own (DESIGN 10).
 extension Store {
     /// Stores a value that comes in pieces, in a file of its own. `next` gives the pieces; nil: the end.
@@ -30,6 +32,8 @@ extension Store {
         {
             return false
         }
+        let bytes = CommitBlock.Counters.fileBytes(length: value.count)
+        if bytes > eviction.largestRow.load(ordering: .relaxed) { try refuseFile(bytes, timeout: timeout) }
         let writer = try beginFile(expected: value.count)
         do throws(EngineError) {
             try append(value, to: writer)
@@ -38,6 +42,11 @@ extension Store {
             throw error
         }
         return try place(writer, timeout: timeout, keyClass, key, form: form, attributes, condition)
+    }
+
+    /// Refuses a value that can't be kept before its file is written, if the settings are still those.
+    private func refuseFile(_ bytes: UInt64, timeout: UInt64) throws(EngineError) {
+        try write(timeout: timeout) { () throws(EngineError) in try refuseTooLarge(bytes) }
     }
 
     func beginFile(expected: Int) throws(EngineError) -> ValueFileWriter {
@@ -77,7 +86,8 @@ extension Store {
                 do throws(EngineError) {
                     return .success(
                         try put(
-                            keyClass, key, form: fileForm, value: value, attributes, condition: condition, isLast: false
+                            keyClass, key, form: fileForm, value: value, attributes, condition: condition,
+                            isLast: false, culls: true
                         ))
                 } catch {
                     return .failure(error)
@@ -90,6 +100,7 @@ extension Store {
             } catch {
                 throw EngineError(error)
             }
+            watchFiles(adding: CommitBlock.Counters.fileBytes(length: reference.length))
             return true
         }
     }

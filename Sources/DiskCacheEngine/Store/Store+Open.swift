@@ -84,6 +84,11 @@ extension Store {
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
+                // A rebuild has made another index: reads are stamped before the first write too.
+                if found.report != nil {
+                    store.settings = settings
+                    store.applySettings()
+                }
             }
             // From here on the store takes them off.
             registered = []
@@ -348,7 +353,7 @@ extension Store {
         if chain.links.count > 1 || !chain.gaps.isEmpty {
             // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
             let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
-            headerHead = max(headerHead, try scanner.newestHead())
+            headerHead = max(headerHead, try scanner.newestHead(closing: chain.gaps))
         }
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot ? max(state.head, headerHead) : headerHead
@@ -413,7 +418,9 @@ extension Store {
         do throws(SystemError) {
             // Not the one that `meta` named alone: after a power loss there may be older ones, or another may be named.
             for old in try files.list(directory)
-            where IndexLayout.generation(ofName: old).map({ $0 != generation }) ?? false {
+            where IndexLayout.generation(ofName: old).map({ $0 != generation })
+                ?? (StampFile.generation(ofName: old) != nil)
+            {
                 try files.unlinkIfPresent(old, in: directory)
             }
         } catch {

@@ -80,7 +80,7 @@ extension Store {
             } else {
                 done = try put(
                     keyClass, key, form: form, value: value, attributes, condition: condition,
-                    isLast: transaction.depth == 1 && transaction.operations == 0)
+                    isLast: transaction.depth == 1 && transaction.operations == 0, culls: true)
             }
         } catch {
             rollBack()
@@ -156,7 +156,7 @@ extension Store {
             guard let row = try liveRow(keyClass, key) else { return false }
             _ = try put(
                 row.keyClass, row.key, form: row.form, value: row.value, RecordAttributes(expiry: expiry, tag: row.tag),
-                isLast: writesOne, keptTime: row.storedTime)
+                isLast: writesOne, keptTime: row.storedTime, access: .none)
             return true
         }
     }
@@ -189,11 +189,15 @@ extension Store {
             switch sum {
             case .integer(let value):
                 try withUnsafeBytes(of: value.littleEndian) { (bytes) throws(EngineError) in
-                    _ = try put(keyClass, key, form: ValueFormCode.integer, value: bytes, attributes, isLast: writesOne)
+                    _ = try put(
+                        keyClass, key, form: ValueFormCode.integer, value: bytes, attributes, isLast: writesOne,
+                        culls: row == nil, access: row == nil ? .reset : .counted)
                 }
             case .double(let value):
                 try withUnsafeBytes(of: value.bitPattern.littleEndian) { (bytes) throws(EngineError) in
-                    _ = try put(keyClass, key, form: ValueFormCode.double, value: bytes, attributes, isLast: writesOne)
+                    _ = try put(
+                        keyClass, key, form: ValueFormCode.double, value: bytes, attributes, isLast: writesOne,
+                        culls: row == nil, access: row == nil ? .reset : .counted)
                 }
             }
             return sum
@@ -318,6 +322,7 @@ extension Store {
             settings = changed
             announceModes()
             minFileSize.store(changed.minFileSize, ordering: .relaxed)
+            applySettings()
         }
     }
 }

@@ -51,7 +51,7 @@ extension Store {
             }
             let done = try put(
                 KeyClass.queue, name.item(number), form: form, value: value, attributes, condition: .pushed,
-                isLast: false)
+                isLast: false, culls: true)
             if done {
                 var ends = queues.list[queue].ends
                 ends.add(number)

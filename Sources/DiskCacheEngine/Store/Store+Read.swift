@@ -1,13 +1,15 @@
 extension Store {
-    /// A record that a key has as of one commit, with that commit's tail.
+    /// The record that a key has as of one commit. `counts`: it is an access that eviction is to know of.
     @inline(__always)
-    func find(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
-        if isInTransaction { return try findAsWriter(keyClass, key) }
+    func find(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = false
+    ) throws(EngineError) -> Record? {
+        if isInTransaction { return try findAsWriter(keyClass, key, counts: counts) }
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
         var attempt = 0
         while true {
-            switch try look(identity, key, hash) {
+            switch try look(identity, key, hash, counts: counts) {
             case .found(let record): return record
             case .absent: return nil
             case .again: break
@@ -31,7 +33,9 @@ extension Store {
     /// One pass of the lookup of DESIGN 5; the order of its loads is that of the models (move.pml, head-word.pml,
     /// hash-copysplit.pml, core.pml).
     @inline(__always)
-    func look(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64) throws(EngineError) -> Look {
+    func look(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, counts: Bool
+    ) throws(EngineError) -> Look {
         var word = block.word.acquire()
         var tail = CommitBlock.tail(word)
         let generation = block.indexGeneration.acquire()
@@ -92,6 +96,7 @@ extension Store {
                         word = block.word.acquire()
                         tail = CommitBlock.tail(word)
                     }
+                    if counts { access(index, entry.page, bucket, i, record) }
                     if position >= tail { return try follow(record, word, keyClass, key) }
                     let now = CommitBlock.tail(block.word.relaxed())
                     if now &- tail >= 1 << 40 { return .again }
@@ -121,6 +126,14 @@ extension Store {
         // Only a slot of this key's fingerprint leads to damage, so it is this key's but for one chance in millions.
         if let damaged { return .damaged(damaged) }
         return .absent
+    }
+
+    /// Notes an access, where the policy wants to know: else it costs one relaxed load.
+    @inline(__always)
+    private func access(_ index: IndexView, _ page: Int, _ bucket: Int, _ number: Int, _ record: Record) {
+        let modes = block.modes.relaxed()
+        if modes & StampMode.modeMask == 0 || record.kind == RecordKind.tombstone.rawValue { return }
+        stamp(index, index.slotWord(page, bucket, number), record, modes: modes)
     }
 
     /// The newest version below T of a record that isn't committed as far as this reader goes.
@@ -160,7 +173,7 @@ extension Store {
         if !nested { try lock.acquire(timeout: 60_000_000_000) }
         defer { if !nested { lock.release() } }
         if !nested { try takeOver() }
-        switch try look(keyClass, key, hash) {
+        switch try look(keyClass, key, hash, counts: false) {
         case .found(let record): return record
         case .absent: return nil
         case .again, .damaged:
@@ -179,12 +192,18 @@ extension Store {
     }
 
     /// The newest version of a key as the holder of the write lock sees it, its own uncommitted writes included.
-    func findAsWriter(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+    func findAsWriter(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = false
+    ) throws(EngineError) -> Record? {
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
         switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
-        case .present(_, let record):
-            return record.kind == RecordKind.tombstone.rawValue || record.position < head ? nil : record
+        case .present(let place, let record):
+            if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
+            if counts, eviction.mode != .none {
+                stamp(index.view, place.slot, record, modes: block.modes.relaxed())
+            }
+            return record
         case .free(let place):
             let slot = Slot(raw: place.slot.relaxed())
             if slot.isFree { return nil }

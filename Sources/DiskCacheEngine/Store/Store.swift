@@ -38,6 +38,7 @@ public final class Store: @unchecked Sendable {
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
     let views = OrderedViews()
+    let eviction = EvictionState()
 
     let openedAt: UInt64
     let maintenance = Mutex<Worker.Token?>(nil)
@@ -174,10 +175,12 @@ public final class Store: @unchecked Sendable {
     /// *Writer.* Makes a fresh index the current one, for this process and, through `meta`, for all.
     func replaceIndex(with new: HashIndex) {
         let old = index
+        makeStamps(for: new)
         block.indexGeneration.release(new.generation)
         FaultPoint.reach(.indexPublished)
         retire(indexes.withLock { install(new, &$0) })
         try? files.unlinkIfPresent(IndexLayout.name(old.generation), in: directory)
+        if old.stamps != nil { try? files.unlinkIfPresent(StampFile.name(old.generation), in: directory) }
     }
 
     /// The one that was current before; the caller retires it.
@@ -202,6 +205,7 @@ public final class Store: @unchecked Sendable {
     func shutDown() {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
+        if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
         // Nobody comes back for them; a snapshot that still wants one says that it has expired.
         unlinkSpared(evenIfNeeded: true)
         do throws(EngineError) {
@@ -264,16 +268,25 @@ public final class Store: @unchecked Sendable {
         isTransacting.load(ordering: .relaxed) != 0 && lock.isHeldByThisThread
     }
 
-    /// Bytes that the rows are accounted with. O(1), no lock.
+    /// Bytes that the rows are accounted with, but for those of stamps. O(1), no lock.
     public var liveBytes: Int { Int(clamping: block.read().counters.live) }
 
-    /// Bytes that the store takes on disk: log, index, `meta` and value files. No lock.
+    /// Bytes that the store takes on disk: log, index, stamps, `meta` and value files, those included that wait to be unlinked.
+    /// No lock.
     public func volume() throws(EngineError) -> Int {
         let block = self.block.read()
-        if self.block.active.acquire() != 0 { try log.mapNewSegments(upTo: CommitBlock.tail(block.word)) }
         let index = try currentIndex()
-        return try log.allocatedBytes() + index.allocatedBytes() + CommitBlock.fileSize + treeBytes()
-            + Int(clamping: block.counters.fileBytes)
+        do throws(SystemError) {
+            var sum = CommitBlock.fileSize + treeBytes()
+            for name in try files.list(log.directory) {
+                sum += try files.status(of: name, in: log.directory)?.allocated ?? 0
+            }
+            sum += try files.status(of: StampFile.name(index.generation), in: directory)?.allocated ?? 0
+            sum += Int(clamping: block.counters.fileBytes) + Int(clamping: self.block.deadFileBytes.relaxed())
+            return sum + (try files.status(index.file).allocated)
+        } catch {
+            throw EngineError(error)
+        }
     }
 
     /// The index of the generation that `meta` names.

@@ -150,15 +150,16 @@ public final class StoreHandle: Sendable {
     /// Ends an access.
     @inline(__always) public func end(_ access: Access) { ReaderPins.leave(access.pin) }
 
-    /// The record that a key has now, expired or not, and the access under which it may be read; `end` must follow.
+    /// The record that a key has now, expired or not, and the access under which it may be read; `end` must follow. `counts`: the
+    /// caller reads the value for its user, which the eviction policy may want to know.
     public func find(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, counts: Bool = false
     ) throws(EngineError) -> (record: Record?, access: Access) {
         let access = try beginAccess()
         // By hand, since a strong reference would cost two atomic operations on a line that all threads share.
         let result = access.store._withUnsafeGuaranteedRef { store -> Result<Record?, EngineError> in
             do throws(EngineError) {
-                return .success(try store.find(keyClass, key))
+                return .success(try store.find(keyClass, key, counts: counts))
             } catch {
                 return .failure(error)
             }

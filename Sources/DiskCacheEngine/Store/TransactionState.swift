@@ -17,12 +17,16 @@ struct TransactionState {
     var operations: UInt32 = 0
     /// Whether the last record appended ends the transaction.
     var isClosed = false
+    /// Bytes that the rows are accounted with that it wrote: they can't be culled for its own sake.
+    var ownBytes: UInt64 = 0
     /// The counters and the head at its beginning, for undo.
     var countersBefore = CommitBlock.Counters()
     var headBefore: Position = 0
     /// Files that its records name, placed or about to be; whether it replaced files of others, and which of its own.
     var newFiles: [ValueFileName] = []
     var replacedFiles: UInt64 = 0
+    /// Bytes of the files that it replaced.
+    var replacedBytes: UInt64 = 0
     /// Of the new files, those that a later record of the same transaction replaced: nobody else ever sees them.
     var droppedFiles: [ValueFileName] = []
 
@@ -39,6 +43,7 @@ struct TransactionState {
         /// Of the pending queues and their changes.
         var queues: Int
         var queueChanges: Int
+        var ownBytes: UInt64
     }
     /// One for each nested level.
     var savepoints: [Savepoint] = []

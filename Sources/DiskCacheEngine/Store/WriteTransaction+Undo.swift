@@ -14,6 +14,8 @@ extension Store {
             transaction.replacedFiles = 0
             transaction.hasPushed = false
             queues.removeAll()
+            transaction.replacedBytes = 0
+            transaction.ownBytes = 0
         }
         if !Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
         let first = transaction.first
@@ -36,6 +38,7 @@ extension Store {
         transaction.newFiles.removeSubrange(savepoint.newFiles...)
         transaction.droppedFiles.removeSubrange(savepoint.droppedFiles...)
         transaction.replacedFiles = savepoint.replacedFiles
+        transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
         do throws(EngineError) {
             let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize

@@ -1,20 +1,3 @@
-/// Expiry and tag of a record that is about to be written.
-public struct RecordAttributes {
-    /// Microseconds since 1970; nil: never.
-    public var expiry: Int64?
-    /// Form and bytes.
-    public var tag: (form: UInt8, bytes: UnsafeRawBufferPointer)?
-    /// Take the store's default expiry, as it is under the write lock, instead of `expiry`.
-    public var expiresByDefault = false
-
-    /// Attributes with these parts.
-    @inline(__always)
-    public init(expiry: Int64? = nil, tag: (form: UInt8, bytes: UnsafeRawBufferPointer)? = nil) {
-        self.expiry = expiry
-        self.tag = tag
-    }
-}
-
 /// The writer's protocol (DESIGN 4; models: core.pml, commit-undo-generation.pml). All of it belongs to the holder of the lock.
 extension Store {
     // MARK: Beginning and ending
@@ -39,6 +22,7 @@ extension Store {
         transaction.first = log.tail
         transaction.isClosed = false
         transaction.operations = 0
+        transaction.ownBytes = 0
         transaction.countersBefore = counters
         transaction.headBefore = head
         now = clock
@@ -52,8 +36,8 @@ extension Store {
                 tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
                 counters: counters,
                 head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
-                replacedFiles: transaction.replacedFiles, queues: queues.list.count, queueChanges: queues.changes.count)
-        )
+                replacedFiles: transaction.replacedFiles, queues: queues.list.count, queueChanges: queues.changes.count,
+                ownBytes: transaction.ownBytes))
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
@@ -75,10 +59,12 @@ extension Store {
         let mustSync = settings.durability == .full
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
+        let wantsRoom = eviction.wantsRoom
         lock.release()
         if hasPushed { wakePullers() }
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
+        if wantsRoom { makeRoom() }
     }
 
     /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.
@@ -114,7 +100,9 @@ extension Store {
         counters.lastRecord = log.lastRecord
         if transaction.replacedFiles != 0 {
             block.deadFiles.store(tail)
+            block.deadFileBytes.add(transaction.replacedBytes)
             transaction.replacedFiles = 0
+            transaction.replacedBytes = 0
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -124,6 +112,17 @@ extension Store {
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.removeAll()
         markDirty()
+    }
+
+    /// Makes visible what is a whole transaction already, and goes on under the same lock with another.
+    @inline(never)
+    func publishAndGoOn() throws(EngineError) {
+        try publish()
+        transaction.first = log.tail
+        transaction.operations = 0
+        transaction.isClosed = false
+        transaction.countersBefore = counters
+        transaction.headBefore = head
     }
 
     @inline(never)
@@ -184,11 +183,12 @@ extension Store {
 
     /// Appends a new version of a key and points its slot at it. `isLast`: it ends the transaction. False: `condition` failed.
     ///
-    /// `file`: the value is a reference to a value file, which is put into its place before the transaction can commit.
+    /// `culls`: what is too much then goes in the same transaction. `access`: what it means for the number of accesses.
     @inline(__always)
     func put(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16, value: UnsafeRawBufferPointer,
-        _ attributes: RecordAttributes, condition: PutCondition = .always, isLast: Bool, keptTime: UInt64? = nil
+        _ attributes: RecordAttributes, condition: PutCondition = .always, isLast: Bool, keptTime: UInt64? = nil,
+        culls: Bool = false, access: Access = .reset
     ) throws(EngineError) -> Bool {
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
@@ -228,7 +228,13 @@ extension Store {
         } else {
             draft.storedTime = storedTime()
         }
-        if isLast { draft.flags |= RecordBits.commit }
+        let bytes = accountedBytes(draft.size, form: form, value: value)
+        var mustCull = false
+        if culls && needsCull(adding: bytes) {
+            try refuseTooLarge(bytes, replacing: replaced)
+            mustCull = preparesCull(adding: bytes)
+        }
+        if isLast && !mustCull { draft.flags |= RecordBits.commit }
         try append(&draft, identity, hash, &found)
         if replaced == nil {
             counters.nextRowid &+= 1
@@ -237,7 +243,11 @@ extension Store {
         accountReplacement(of: replaced, form, value)
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         if identity == KeyClass.queue { transaction.hasPushed = true }
-        if isLast { transaction.isClosed = true }
+        transaction.ownBytes &+= bytes
+        if eviction.mode == .frequency, replaced != nil, case .present(let place, _) = found {
+            stampWrite(place.slot, rowid: draft.rowid, access)
+        }
+        if mustCull { try cull(closes: isLast) } else if isLast { transaction.isClosed = true }
         return true
     }
 
@@ -333,6 +343,9 @@ extension Store {
     private func accountReplacement(of record: Record?, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
         guard let record else { return }
         counters.subtract(record)
+        if record.position >= transaction.first {
+            transaction.ownBytes &-= accountedBytes(record.size, form: record.form, value: record.value)
+        }
         if ValueFormCode.isFile(record.form) { accountFile(of: record, form, value) }
     }
 
@@ -341,6 +354,7 @@ extension Store {
     @inline(never)
     private func accountFile(of record: Record, _ form: UInt16, _ value: UnsafeRawBufferPointer) {
         transaction.replacedFiles &+= 1
+        transaction.replacedBytes &+= CommitBlock.Counters.fileBytes(record.value)
         guard record.position >= transaction.first, let name = ValueFileReference(record.value)?.name,
             transaction.newFiles.contains(name)
         else { return }

@@ -37,6 +37,10 @@ extension HashIndex {
             low.write(to: base + lowPage * IndexLayout.pageSize)
             high.write(to: base + highPage * IndexLayout.pageSize)
         }
+        if let stamps {
+            carry(stamps, from: entry.page, to: [(lowPage, low), (highPage, high)], isFirst: true)
+            FaultPoint.reach(.stampsCarried)
+        }
         FaultPoint.reach(.splitFilled)
         SharedWord(base, IndexLayout.splitPage).store(UInt64(entry.raw))
         SharedWord(base, IndexLayout.lowPage).store(UInt64(lowPage))
@@ -47,6 +51,8 @@ extension HashIndex {
             SharedMemory.zero(base + entry.page * IndexLayout.pageSize, count: IndexLayout.pageSize)
         }
         publish(entry, lowPage: lowPage, highPage: highPage, root: root, from: Int(prefix), by: 1 << entry.depth)
+        // Those that came while it was under way; what comes to the old page from now on is lost.
+        if let stamps { carry(stamps, from: entry.page, to: [(lowPage, low), (highPage, high)], isFirst: false) }
         if Mutant.isPlanted(.fillAfter) {
             low.write(to: base + lowPage * IndexLayout.pageSize)
             high.write(to: base + highPage * IndexLayout.pageSize)
@@ -107,6 +113,29 @@ extension HashIndex {
             high.write(to: base + Int(highPage) * IndexLayout.pageSize)
         }
         publish(entry, lowPage: Int(lowPage), highPage: Int(highPage), root: root, from: 0, by: 1)
+    }
+
+    /// Gives the slots of two new pages the stamps that they had in the old one; the second time, if those are larger by now.
+    private func carry(
+        _ stamps: StampFile, from old: Int, to pages: [(page: Int, image: IndexPageImage)], isFirst: Bool
+    ) {
+        // Without blocks for the new pages their rows count as never read.
+        if isFirst { try? stamps.ensure(validPages * IndexLayout.pageSize) }
+        var known: [UInt64: UInt64] = [:]
+        forEachSlot(old) { slot, bucket, index in
+            let stamp = stamps.stamp(at: offset(of: slotWord(old, bucket, index)))
+            if stamp != 0 { known[slot.low] = stamp }
+        }
+        for (page, image) in pages {
+            for (number, raw) in image.slots.enumerated() {
+                guard let word = stamps.word(at: page * IndexLayout.pageSize + 64 + number * 8) else { return }
+                let slot = Slot(raw: raw)
+                let stamp = slot.isFree ? 0 : known[slot.low] ?? 0
+                if isFirst || stamp > word.pointee.load(ordering: .relaxed) {
+                    word.pointee.store(stamp, ordering: .relaxed)
+                }
+            }
+        }
     }
 
     /// The split bit stands in the slots themselves: no record is read.

@@ -18,6 +18,8 @@ final class HashIndex: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
     let reserved: Int
     let view: IndexView
+    /// Keeps the file of stamps that the view names.
+    private let stampOwner = Mutex<StampFile?>(nil)
 
     static let reservation = 16 << 30
 
@@ -187,6 +189,25 @@ final class HashIndex: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    // MARK: Stamps
+
+    /// The file of stamps beside this index; nil: none is kept, or it isn't open here.
+    var stamps: StampFile? {
+        view.stamps.pointee.load(ordering: .relaxed) == 0 ? nil : stampOwner.withLock { $0 }
+    }
+
+    /// Puts a file of stamps beside the index, or takes it away; readers may be in the one before.
+    func attach(_ stamps: StampFile?) {
+        let old = stampOwner.withLock { owner in
+            let old = owner
+            owner = stamps
+            let address = stamps.map { UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque()) } ?? 0
+            view.stamps.pointee.store(address, ordering: .sequentiallyConsistent)
+            return old
+        }
+        if let old { ReaderPins.retire { withExtendedLifetime(old) {} } }
     }
 
     // MARK: Writing

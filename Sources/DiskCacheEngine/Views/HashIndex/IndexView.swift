@@ -3,7 +3,8 @@ import Synchronization
 /// What a lookup needs of an index, as raw words. A reader that is counted in `ReaderPins` uses them without a reference to the
 /// index: two atomic operations less on a line that all threads share.
 struct IndexView: @unchecked Sendable {
-    /// base 8 · generation 8 · pages that the file really has 8 · index (unretained) 8: one cache line, read by every get.
+    /// base 8 · generation 8 · pages that the file really has 8 · index (unretained) 8 · stamps (unretained) 8 · modes whose
+    /// stamps aren't to be had 8: one cache line, read by every get.
     let fields: UnsafeMutableRawPointer
 
     init(base: UnsafeMutableRawPointer, generation: UInt64, validPages: Int) {
@@ -11,7 +12,7 @@ struct IndexView: @unchecked Sendable {
         fields.storeBytes(of: base, as: UnsafeMutableRawPointer.self)
         fields.storeBytes(of: generation, toByteOffset: 8, as: UInt64.self)
         fields.storeBytes(of: validPages, toByteOffset: 16, as: Int.self)
-        fields.storeBytes(of: 0, toByteOffset: 24, as: UInt.self)
+        for offset in stride(from: 24, to: 64, by: 8) { fields.storeBytes(of: 0, toByteOffset: offset, as: UInt.self) }
     }
 
     @inline(__always) init(fields: UnsafeMutableRawPointer) { self.fields = fields }
@@ -28,6 +29,15 @@ struct IndexView: @unchecked Sendable {
         nonmutating set {
             fields.storeBytes(of: newValue.toOpaque(), toByteOffset: 24, as: UnsafeMutableRawPointer.self)
         }
+    }
+
+    /// The file of stamps beside the index, unretained; 0: none. Loaded by who is counted in `ReaderPins`.
+    @inline(__always) var stamps: UnsafeMutablePointer<Atomic<UInt>> {
+        (fields + 32).assumingMemoryBound(to: Atomic<UInt>.self)
+    }
+    /// The `modes` under which the file of stamps was looked for in vain: it isn't looked for again before they change.
+    @inline(__always) var missedModes: UnsafeMutablePointer<Atomic<UInt64>> {
+        (fields + 40).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 
     @inline(__always) var root: SharedWord { SharedWord(base, IndexLayout.root) }

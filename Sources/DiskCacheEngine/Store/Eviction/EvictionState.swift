@@ -1,0 +1,50 @@
+import Synchronization
+
+/// What the process remembers for eviction. Everything but what is marked *any thread* belongs to the holder of the write lock.
+final class EvictionState: @unchecked Sendable {
+    /// Bytes of rows that the store may hold; `.max`: as many as come.
+    var capacity = UInt64.max
+    /// Bytes that a row is accounted with beside its record, its file and its slot: those of its stamp.
+    var stampBytes: UInt64 = 0
+    var mode = StampMode.none
+
+    /// A pool for each order that was asked for.
+    var pools: [VictimPool?] = [VictimPool?](repeating: nil, count: Ranking.allCases.count)
+    /// Rows that a transaction met as victims and that are its own, with where it began; they come back after it.
+    var spared: [(ranking: Ranking, entry: Ranked)] = []
+    var sparedBy: Position = 0
+
+    /// When the log reaches this, it is time to look at what the store takes on disk.
+    var checkpoint: Position = 0
+    /// Bytes of value files written since the last look.
+    var fileBytes: UInt64 = 0
+    /// Whether the present owner of the lock has found that the store takes too much: it makes room when it has let go.
+    var wantsRoom = false
+
+    /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
+    let prepared = Mutex<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
+    /// *Any thread.* Bits of the orders for which it shall make one.
+    let wanted = Atomic<UInt32>(0)
+    /// *Any thread.* The eviction's task on the process's worker.
+    let task = Mutex<Worker.Token?>(nil)
+    /// *Any thread.* One thread of the process makes room at a time.
+    let reclaiming = ThreadQueue()
+    /// *Any thread.* Whether the worker shall make room.
+    let wantsReclaiming = Atomic<Bool>(false)
+    /// *Any thread.* The capacity as last known: what can't fit is refused before its file is written.
+    let largestRow = Atomic<UInt64>(.max)
+
+    subscript(ranking: Ranking) -> VictimPool? {
+        get { pools[ranking.rawValue] }
+        set { pools[ranking.rawValue] = newValue }
+    }
+
+    /// Forgets the pools: the next victim is found by a scan.
+    func forget() {
+        for ranking in Ranking.allCases { self[ranking] = nil }
+        spared.removeAll()
+        prepared.withLock { prepared in
+            for index in prepared.indices { prepared[index] = nil }
+        }
+    }
+}

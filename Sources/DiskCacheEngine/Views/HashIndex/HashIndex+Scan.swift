@@ -1,0 +1,104 @@
+import Synchronization
+
+extension HashIndex {
+    /// Calls `visit` with every slot in use and its stamp, each key's at least once. Needs no lock: a page that is split meanwhile is
+    /// read again, as its two halves. What is written meanwhile may be met or not.
+    func forEachSlotNow(_ visit: (Slot, UInt64) throws(EngineError) -> Void) throws(EngineError) {
+        var page = ScannedPage()
+        var waiting: [(prefix: UInt64, depth: Int)] = [(0, 0)]
+        while let (prefix, depth) = waiting.popLast() {
+            let root = self.root.acquire()
+            guard isValid(root: root) else { throw damaged() }
+            let mask = (UInt64(1) &<< UInt64(Self.depth(ofRoot: root))) &- 1
+            let entryWord = self.entryWord(root, Int(prefix & mask))
+            let entry = DirectoryEntry(raw: entryWord.acquire())
+            guard isValid(entry), entry.depth <= Self.depth(ofRoot: root) else { throw damaged() }
+            if entry.depth > depth {
+                waiting.append((prefix | UInt64(1) &<< UInt64(depth), depth + 1))
+                waiting.append((prefix, depth + 1))
+                continue
+            }
+            page.read(entry.page, of: self)
+            SharedMemory.acquireFence()
+            // A page that was retired meanwhile may hold another one's slots by now.
+            guard entryWord.relaxed() == entry.raw, self.root.relaxed() == root else {
+                waiting.append((prefix, depth))
+                continue
+            }
+            for number in 0..<page.count { try visit(page.slots[number], page.stamps[number]) }
+        }
+    }
+
+    /// A page's slots, copied.
+    private struct ScannedPage {
+        var slots = [Slot](
+            repeating: Slot(raw: 0), count: IndexLayout.buckets * IndexLayout.slotsPerBucket)
+        var stamps = [UInt64](repeating: 0, count: IndexLayout.buckets * IndexLayout.slotsPerBucket)
+        var count = 0
+
+        mutating func read(_ page: Int, of index: HashIndex) {
+            count = 0
+            let stampFile = index.stamps
+            for bucket in 0..<IndexLayout.buckets {
+                for number in 0..<IndexLayout.slotsPerBucket {
+                    let word = index.slotWord(page, bucket, number)
+                    let slot = Slot(raw: word.relaxed())
+                    if slot.isFree { continue }
+                    slots[count] = slot
+                    stamps[count] = stampFile?.stamp(at: index.offset(of: word)) ?? 0
+                    count += 1
+                }
+            }
+        }
+    }
+
+    /// Where a slot stands in the file.
+    @inline(__always) func offset(of slot: SharedWord) -> Int { UnsafeMutableRawPointer(slot.address) - base }
+
+    /// Empties the slots that name positions below `head`, in the pages of directory entries from `start` on, `count` of them at most.
+    /// Where to go on; nil: all was seen. Writer only. No slot passes over a bucket any more: its empty places end a probe again.
+    func vacate(below head: Position, anchor: Position, from start: Int, pages count: Int) throws(EngineError) -> Int? {
+        let root = self.root.relaxed()
+        guard isValid(root: root) else { throw damaged() }
+        var left = count
+        for number in start..<max(start, 1 << Self.depth(ofRoot: root)) {
+            let entry = DirectoryEntry(raw: entryWord(root, number).relaxed())
+            guard isValid(entry) else { throw damaged() }
+            // Each page once: at the lowest entry that names it.
+            if number >> entry.depth != 0 { continue }
+            if left == 0 { return number }
+            left -= 1
+            vacate(entry.page, below: head, anchor: anchor)
+        }
+        return nil
+    }
+
+    private func vacate(_ page: Int, below head: Position, anchor: Position) {
+        var changed = false
+        var passedOver: UInt64 = 0
+        for bucket in 0..<IndexLayout.buckets {
+            for number in 0..<IndexLayout.slotsPerBucket {
+                let word = slotWord(page, bucket, number)
+                let slot = Slot(raw: word.relaxed())
+                if slot.isFree { continue }
+                if PackedPosition.complete(slot.low, around: anchor) < head {
+                    word.release(Slot.vacant)
+                    changed = true
+                    continue
+                }
+                let home = HashBits.home(of: slot, in: bucket)
+                let step = HashBits.step(slot.fingerprint)
+                for displacement in 0..<slot.displacement {
+                    passedOver |= 1 &<< UInt64(HashBits.bucket(home, step, displacement))
+                }
+            }
+        }
+        guard changed else { return }
+        for bucket in 0..<IndexLayout.buckets where passedOver & (1 &<< UInt64(bucket)) == 0 {
+            for number in 0..<IndexLayout.slotsPerBucket {
+                let word = slotWord(page, bucket, number)
+                if word.relaxed() == Slot.vacant { word.release(Slot.neverUsed) }
+            }
+        }
+    }
+}
