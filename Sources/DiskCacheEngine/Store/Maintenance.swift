@@ -108,10 +108,11 @@ extension Store {
 
     private func syncNow() throws(EngineError) {
         FaultPoint.reach(.syncBegun)
+        // Before T: no more than what that covers.
+        let deadBytes = block.deadFileBytes.relaxed()
         let state = block.read()
         let tail = CommitBlock.tail(state.word)
         let from = block.synced.relaxed()
-        let deadBytes = block.deadFileBytes.relaxed()
         try log.mapNewSegments(upTo: tail)
         block.syncing.store(1)
         do throws(SystemError) {

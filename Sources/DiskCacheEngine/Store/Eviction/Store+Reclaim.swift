@@ -29,7 +29,8 @@ extension Store {
             return
         }
         let bound = Self.bound(settings)
-        eviction.checkpoint = log.tail &+ UInt64(bound / 64)
+        // Several processes may come as far beyond the last look at once.
+        eviction.checkpoint = log.tail &+ UInt64(max(bound / 256, 16 << 10))
         let volume = estimatedVolume()
         if volume > bound - bound / 16 {
             eviction.wantsRoom = true
@@ -41,7 +42,7 @@ extension Store {
     /// *Writer, with a value file.* As `cullAfterWrite` does where the log grows: files grow without it.
     func watchFiles(adding bytes: UInt64) {
         eviction.fileBytes &+= bytes
-        guard eviction.capacity != .max, eviction.fileBytes > UInt64(Self.bound(settings) / 64) else { return }
+        guard eviction.capacity != .max, eviction.fileBytes > UInt64(Self.bound(settings) / 256) else { return }
         eviction.fileBytes = 0
         watchVolume()
     }
