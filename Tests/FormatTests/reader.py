@@ -336,19 +336,27 @@ class Store:
 
     def newest_head(self):
         segment = self.links[-1]
-        position, head, pending = segment.first_record, 0, 0
+        position, cleared, moved, pending = segment.first_record, 0, [], None
         stop = min(segment.first + len(segment.data), segment.limit)
         while True:
             record = self.record_in(segment, position, stop)
             if not record or not record.is_intact:
-                return head
-            if record.kind == HEAD and self.word(record) >= segment.first:
-                pending = self.word(record)
-            if record.kind == VOID and self.word(record) <= pending:
-                pending = 0
+                break
+            if record.kind == HEAD:
+                pending = (record.position, min(self.word(record), record.position))
+            if record.kind == VOID and pending and self.word(record) <= pending[0]:
+                pending = None
             if record.commit:
-                head, pending = max(head, pending), 0
+                if pending and pending[0] == pending[1]:
+                    cleared = max(cleared, pending[1])
+                elif pending:
+                    moved.append(pending[1])
+                pending = None
             position = record.end
+        missing = max(self.gaps, default=0)
+        if missing <= max(cleared, segment.head):
+            return cleared
+        return max([cleared] + sorted(head for head in moved if head >= missing)[:1])
 
     def scan(self):
         pending = []

@@ -33,7 +33,11 @@ enum TestChild {
             case "idlefork": try ForkCommand.idle(arguments)
             case "transfer": try TransferCommand.run(arguments)
             case "audit": try AuditCommand.run(arguments)
+            case "produce": try QueueCommands.produce(arguments)
+            case "consume": try QueueCommands.consume(arguments)
+            case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
+            case "evict": try EvictCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

@@ -1,4 +1,4 @@
-package import DiskCacheEngine
+@testable package import DiskCacheEngine
 
 /// The engine's verbs with keys of text and values of bytes, for tests and their children.
 package struct StoreClient: Sendable {
@@ -193,3 +193,23 @@ extension StoreHandle {
         return try result.get()
     }
 }
+
+#if FAILPOINTS
+    extension StoreClient {
+        /// The stamp of a key's slot, perhaps after a read that counts; nil: the key is missing, or no stamps are kept.
+        package func stamp(_ key: String, reads: Bool) throws -> UInt64? {
+            let found = try Self.withBytes(Array(key.utf8)) { (k) throws(EngineError) in
+                try handle.find(KeyClass.text, k, counts: reads)
+            }
+            handle.end(found.access)
+            guard found.record != nil else { return nil }
+            return try handle.withStoreThrowing { store in
+                guard let stamps = store.index.stamps else { return nil }
+                let hash = Array(key.utf8).withUnsafeBytes { store.hash(KeyClass.text, $0) }
+                guard let record = found.record, let place = try store.index.slot(naming: record.position, hash: hash)
+                else { return nil }
+                return stamps.stamp(at: store.index.offset(of: place.slot))
+            }
+        }
+    }
+#endif

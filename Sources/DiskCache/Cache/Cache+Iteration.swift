@@ -16,72 +16,74 @@ extension Cache {
 
     /// All keys in the order in which they were first stored; an overwrite keeps a key's place.
     public func keys(reversed: Bool = false) throws -> Cursor<AnyCacheKey> {
-        try scan(.insertion, reversed: reversed) { row, _ in try AnyCacheKey(keyClass: row.keyClass, bytes: row.key) }
+        keyCursor(try reader(.insertion, reversed: reversed))
     }
 
     /// All items in the order in which they were first stored. Throws `typeMismatch` where a value is of another type.
+    @inlinable
     public func items<V: Decodable>(
         as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: AnyCacheKey, value: V)> {
-        try items(.insertion, .all, reversed) { $0 }
+        itemCursor(try itemReader(sorted: false, reversed: reversed))
     }
 
     // MARK: Key order
 
     /// All keys in their own order: null, numbers by value, texts by their bytes, bytes, everything serialised, queues' items.
     public func sortedKeys(reversed: Bool = false) throws -> Cursor<AnyCacheKey> {
-        try scan(.key, reversed: reversed) { row, _ in try AnyCacheKey(keyClass: row.keyClass, bytes: row.key) }
+        keyCursor(try reader(.key, reversed: reversed))
     }
 
     /// All items in the order of their keys. Throws `typeMismatch` where a value is of another type.
+    @inlinable
     public func sortedItems<V: Decodable>(
         as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: AnyCacheKey, value: V)> {
-        try items(.key, .all, reversed) { $0 }
+        itemCursor(try itemReader(sorted: true, reversed: reversed))
     }
 
     /// The keys of a range, in their own order: `keys(in: "a"..<"b")`, `keys(in: 100...)`.
     ///
     /// Throws `typeMismatch` where a key in the range is none of type `K`, as 1.5 among integers.
+    @inlinable
     public func keys<K: CacheKey>(
         in range: some KeyRangeExpression<K>, reversed: Bool = false
     ) throws -> Cursor<K> {
-        try scan(.key, try Self.range(range), reversed: reversed) { row, _ in
-            try AnyCacheKey(keyClass: row.keyClass, bytes: row.key).decode(K.self)
-        }
+        keyCursor(try reader(range.keyRange, reversed: reversed, records: false))
     }
 
     /// The items of a range of keys, in the order of the keys; as `keys(in:)`.
+    @inlinable
     public func items<K: CacheKey, V: Decodable>(
         in range: some KeyRangeExpression<K>, as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: K, value: V)> {
-        try items(.key, try Self.range(range), reversed) { try $0.decode(K.self) }
+        itemCursor(try reader(range.keyRange, reversed: reversed, records: true))
     }
 
     /// The texts among the keys that begin with `prefix`, byte by byte, in their order.
     public func keys(prefix: String, reversed: Bool = false) throws -> Cursor<String> {
-        try scan(.key, Self.prefix(prefix), reversed: reversed) { row, _ in
-            try AnyCacheKey(keyClass: row.keyClass, bytes: row.key).decode(String.self)
-        }
+        keyCursor(try reader(prefix: prefix, reversed: reversed, records: false))
     }
 
     /// The byte keys that begin with `prefix`, in their order.
     public func keys(prefix: [UInt8], reversed: Bool = false) throws -> Cursor<[UInt8]> {
-        try scan(.key, Self.prefix(prefix), reversed: reversed) { row, _ in Array(row.key) }
+        keyCursor(try reader(prefix: prefix, reversed: reversed, records: false))
     }
 
     /// The items whose keys are texts that begin with `prefix`, in the order of the keys.
+    @inlinable
     public func items<V: Decodable>(
         prefix: String, as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: String, value: V)> {
-        try items(.key, Self.prefix(prefix), reversed) { try $0.decode(String.self) }
+        itemCursor(try reader(prefix: prefix, reversed: reversed, records: true))
     }
 
     /// The items whose keys are bytes that begin with `prefix`, in the order of the keys.
+    @inlinable
     public func items<V: Decodable>(
         prefix: [UInt8], as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: [UInt8], value: V)> {
-        try items(.key, Self.prefix(prefix), reversed) { try $0.decode([UInt8].self) }
+        itemCursor(try reader(prefix: prefix, reversed: reversed, records: true))
     }
 
     // MARK: Ends
@@ -102,88 +104,75 @@ extension Cache {
     public func peekItem<V: Decodable>(
         last: Bool = true, as type: V.Type = V.self
     ) throws -> (key: AnyCacheKey, value: V)? {
-        // Rows come in batches: what lies behind the one that is found is left alone.
-        var isFound = false
-        let removing = try scan(.insertion, reversed: last, records: true) {
-            [self] row, store -> (key: AnyCacheKey, value: V)? in
-            if isFound { return nil }
-            if let expiry = row.record?.expiry, expiry <= handle.now() {
-                try rethrowing { () throws(EngineError) in
-                    try store.removeExpired(timeout: handle.timeout, row.keyClass, row.key, rowid: row.rowid)
+        let reader = try RowReader(self, .insertion, reversed: last, records: true)
+        var found: (key: AnyCacheKey, value: V)?
+        var hasMore = true
+        while found == nil, hasMore {
+            hasMore = try reader.next { row, store in
+                if found != nil { return }
+                if let expiry = row.record?.expiry, expiry <= handle.now() {
+                    try rethrowing { () throws(EngineError) in
+                        try store.removeExpired(timeout: handle.timeout, row.keyClass, row.key, rowid: row.rowid)
+                    }
+                    return
                 }
-                return nil
+                _ = try reader.giveItem(row, store) { keyClass, key, form, bytes in
+                    found = (
+                        try anyKey(keyClass, key),
+                        try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
+                    )
+                }
             }
-            let item = try item(row, store, as: V.self)
-            isFound = item != nil
-            return item
         }
-        return try removing.next()
+        return found
     }
 
     // MARK: Parts
 
-    private static func range<K: CacheKey>(_ range: some KeyRangeExpression<K>) throws -> OrderedScan.Range {
-        let bounds = try range.keyRange.encoded()
-        return .keys(from: bounds.lower, upTo: bounds.upper)
+    private func reader(_ order: RowOrder, reversed: Bool) throws -> RowReader {
+        try RowReader(self, order, reversed: reversed, records: false)
     }
 
-    private static func prefix(_ text: String) -> OrderedScan.Range {
-        .prefix([KeyClass.text.rawValue] + Array(text.utf8))
+    @usableFromInline
+    func itemReader(sorted: Bool, reversed: Bool) throws -> RowReader {
+        try RowReader(self, sorted ? .key : .insertion, reversed: reversed, records: true)
     }
 
-    private static func prefix(_ bytes: [UInt8]) -> OrderedScan.Range { .prefix([KeyClass.bytes.rawValue] + bytes) }
+    @usableFromInline
+    func reader<K: CacheKey>(_ range: KeyRange<K>, reversed: Bool, records: Bool) throws -> RowReader {
+        let bounds = try range.encoded()
+        return try RowReader(
+            self, .key, .keys(from: bounds.lower, upTo: bounds.upper), reversed: reversed, records: records)
+    }
 
-    /// A cursor over what `make` makes of the rows of an order; rows for which it says nil are left out.
-    func scan<E>(
-        _ order: RowOrder, _ range: OrderedScan.Range = .all, reversed: Bool, records: Bool = false,
-        _ make: @escaping (OrderedRow, Store) throws -> E?
-    ) throws -> Cursor<E> {
-        let scan = try rethrowing { () throws(EngineError) in
-            try handle.withStore { OrderedScan(order, range, reversed: reversed, wantsRecords: records, in: $0) }
+    @usableFromInline
+    func reader(prefix: String, reversed: Bool, records: Bool) throws -> RowReader {
+        try RowReader(
+            self, .key, .prefix([KeyClass.text.rawValue] + Array(prefix.utf8)), reversed: reversed, records: records)
+    }
+
+    @usableFromInline
+    func reader(prefix: [UInt8], reversed: Bool, records: Bool) throws -> RowReader {
+        try RowReader(self, .key, .prefix([KeyClass.bytes.rawValue] + prefix), reversed: reversed, records: records)
+    }
+
+    /// A cursor over the keys of a reader.
+    @inlinable
+    func keyCursor<K: CacheKey>(_ reader: RowReader) -> Cursor<K> {
+        Cursor { batch in
+            try reader.nextKeys { keyClass, bytes in batch.append(try readKey(K.self, keyClass, bytes)) }
         }
-        return Cursor { [handle] batch in
-            let access = try rethrowing { () throws(EngineError) in try handle.open() }
-            defer { handle.end(access) }
-            return try handle.withStoreOf(access) { store in
-                try rethrowing { () throws(EngineError) in try scan.next(in: store) }
-                for row in scan.rows {
-                    if let element = try make(row, store) { batch.append(element) }
-                }
-                return !scan.isAtEnd
+    }
+
+    /// A cursor over the items of a reader.
+    @inlinable
+    func itemCursor<K: CacheKey, V: Decodable>(_ reader: RowReader) -> Cursor<(key: K, value: V)> {
+        let serializer = self.serializer
+        return Cursor { batch in
+            try reader.nextItems { keyClass, key, form, bytes in
+                let value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
+                batch.append((key: try readKey(K.self, keyClass, key), value: value))
             }
         }
-    }
-
-    func items<K, V: Decodable>(
-        _ order: RowOrder, _ range: OrderedScan.Range, _ reversed: Bool,
-        _ key: @escaping (AnyCacheKey) throws -> K
-    ) throws -> Cursor<(key: K, value: V)> {
-        try scan(order, range, reversed: reversed, records: true) { [self] row, store in
-            guard let item = try item(row, store, as: V.self) else { return nil }
-            return (try key(item.key), item.value)
-        }
-    }
-
-    /// The item of a row; nil if it has expired, or is gone by now.
-    private func item<V: Decodable>(
-        _ row: OrderedRow, _ store: Store, as type: V.Type
-    ) throws -> (key: AnyCacheKey, value: V)? {
-        guard let record = row.record else { return nil }
-        if let expiry = record.expiry, expiry <= handle.now() { return nil }
-        var value: V?
-        let isThere = try withBytes(of: record, store) { form, bytes in
-            value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
-        }
-        if !isThere {
-            // Whoever replaced the record may have unlinked its file: then the newest one counts.
-            try withLiveRecord(KeyClass.identity(of: row.keyClass), row.key) { newer, store in
-                guard newer.rowid == row.rowid else { return true }
-                return try withBytes(of: newer, store) { form, bytes in
-                    value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
-                }
-            }
-        }
-        guard let value else { return nil }
-        return (try AnyCacheKey(keyClass: row.keyClass, bytes: row.key), value)
     }
 }

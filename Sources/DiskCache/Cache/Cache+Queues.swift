@@ -12,7 +12,7 @@ internal import DiskCacheEngine
 /// first item of an empty queue has the number 500,000,000,000,000; the next ones count up at the back and down at the front.
 ///
 /// All take the write lock, which they wait for the cache's `timeout` at most, unless they say otherwise; then they throw `timeout`,
-/// and nothing has happened. All throw `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// and nothing has happened. All throw `keyTooLarge` for a prefix of more than 16 MiB, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
 extension Cache {
     /// Adds a value at an end of a queue; its key. O(1).
     ///
@@ -125,13 +125,7 @@ extension Cache {
         try withBytes(of: record, store) { form, bytes in
             value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
         }
-        guard let value else { return nil }
-        let file = store.file(of: record)
-        return Entry(
-            value: value, storedAt: Double(store.storedAt(record)) / 1_000_000,
-            expires: record.expiry.map { Double($0) / 1_000_000 },
-            tag: try record.tag.map { try Tag(form: $0.form, bytes: $0.bytes) },
-            byteCount: file?.count ?? record.value.count, path: file?.path)
+        return try value.map { try entry($0, record, store) }
     }
 
     private func take(

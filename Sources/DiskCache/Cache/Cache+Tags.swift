@@ -5,16 +5,15 @@ internal import DiskCacheEngine
 extension Cache {
     /// The keys of the items with a tag, in the order in which they were first stored, expired ones included; as `keys()`.
     public func keys(tag: Tag, reversed: Bool = false) throws -> Cursor<AnyCacheKey> {
-        try scan(try tagOrder(), try Self.range(tag), reversed: reversed) { row, _ in
-            try AnyCacheKey(keyClass: row.keyClass, bytes: row.key)
-        }
+        keyCursor(try reader(tag, reversed: reversed, records: false))
     }
 
     /// The items with a tag, in the order in which they were first stored; as `items()`.
+    @inlinable
     public func items<V: Decodable>(
         tag: Tag, as type: V.Type = V.self, reversed: Bool = false
     ) throws -> Cursor<(key: AnyCacheKey, value: V)> {
-        try items(try tagOrder(), try Self.range(tag), reversed) { $0 }
+        itemCursor(try reader(tag, reversed: reversed, records: true))
     }
 
     /// Removes all items with a tag; how many there were. Items that come meanwhile stay.
@@ -38,6 +37,11 @@ extension Cache {
     }
 
     // MARK: Parts
+
+    @usableFromInline
+    func reader(_ tag: Tag, reversed: Bool, records: Bool) throws -> RowReader {
+        try RowReader(self, try tagOrder(), try Self.range(tag), reversed: reversed, records: records)
+    }
 
     private func tagOrder() throws -> RowOrder { try settings.tagIndex ? .tag : .insertion }
 

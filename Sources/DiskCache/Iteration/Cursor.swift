@@ -7,40 +7,51 @@
 /// }
 /// ```
 ///
-/// Elements are read in batches of 64, when they are asked for. Between two batches nothing is held: no lock, no snapshot, no file, so a
+/// Elements are read in batches, when they are asked for. Between two batches nothing is held: no lock, no snapshot, no file, so a
 /// cursor may be kept for as long as one likes, the cache may be written to meanwhile, and closed. Every cursor can be read once.
 ///
 /// A cursor is for one thread at a time. After an error it throws the same error again.
 public final class Cursor<Element> {
-    private let fill: (inout [Element]) throws -> Bool
-    private var batch: [Element] = []
-    private var index = 0
+    @usableFromInline let fill: (inout [Element]) throws -> Bool
+    @exclusivity(unchecked) @usableFromInline var batch: [Element] = []
+    @exclusivity(unchecked) @usableFromInline var index = 0
     private var isAtEnd = false
     private var failure: (any Error)?
 
     /// A cursor over what `fill` appends, batch by batch, until it says false. What it appends before it throws is given first.
+    @usableFromInline
     init(_ fill: @escaping (_ batch: inout [Element]) throws -> Bool) {
         self.fill = fill
     }
 
     /// The next element; nil at the end. Throws what reading it threw.
+    @inlinable
     public func next() throws -> Element? {
         while index == batch.count {
-            if let failure { throw failure }
-            if isAtEnd { return nil }
-            batch.removeAll(keepingCapacity: true)
-            index = 0
-            do {
-                isAtEnd = try !fill(&batch)
-            } catch {
-                failure = error
-            }
+            guard try readBatch() else { return nil }
         }
-        defer { index += 1 }
-        return batch[index]
+        let element = batch[index]
+        index += 1
+        return element
+    }
+
+    /// Reads the next batch; false: there is none.
+    @usableFromInline
+    func readBatch() throws -> Bool {
+        if let failure { throw failure }
+        if isAtEnd { return false }
+        batch.removeAll(keepingCapacity: true)
+        index = 0
+        do {
+            isAtEnd = try !fill(&batch)
+        } catch {
+            failure = error
+        }
+        return true
     }
 
     /// Calls `body` with each element that is left.
+    @inlinable
     public func forEach(_ body: (Element) throws -> Void) throws {
         while let element = try next() { try body(element) }
     }
@@ -77,6 +88,7 @@ public final class Cursor<Element> {
 
 extension Array {
     /// All elements that are left in a cursor.
+    @inlinable
     public init(_ cursor: Cursor<Element>) throws {
         self.init()
         while let element = try cursor.next() { append(element) }

@@ -7,8 +7,7 @@
 ///   24  index 8           generation of the hash index
 ///   32  poison 8          errno << 48 | synced / 4; 0: writes are welcome
 ///   40  floor 8           nothing below it can be had any more
-///   48  modes 8           bits 0 and 1: which stamps are kept (0 none, 1 last use, 2 number of uses); bit 8: reads are counted; bits
-///                         32 to 63: serial number of the file of stamps; the others 0
+///   48  modes 8           policy, statistics, serial number of the file of stamps (see `Modes`)
 ///   56  trees 8           generation of the file of trees; 0: there is none
 ///   64  synced 8          everything below is durable
 ///   72  syncing 8         1 while somebody syncs
@@ -61,9 +60,9 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
     @inline(__always) var making: SharedWord { SharedWord(base, 128) }
     @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
-    @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     /// Bytes of replaced value files that wait for a sync; a hint.
     @inline(__always) var deadFileBytes: SharedWord { SharedWord(base, 152) }
+    @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     static let identityOffset = 512
     static let sealOffset = 640
     static let statisticsOffset = 1024

@@ -109,7 +109,11 @@ extension Store {
             compare("the counter of items", counters.count, expected.count)
             compare("the counter of live bytes", counters.live, expected.live)
             compare("the counter of file bytes", counters.fileBytes, expected.fileBytes)
-            findings += try checkQueues(rows.values.filter(\.isRow).map(\.position))
+            let queueFindings = try checkQueues(rows.values.filter(\.isRow).map(\.position))
+            repairs.hasWrongQueues = !queueFindings.isEmpty
+            findings += queueFindings
+        } else {
+            repairs.hasWrongQueues = true
         }
         repairs.needsRebuild = findings.contains { $0.kind == .wrongIndex || $0.kind == .wrongCounter }
         findings += try checkFiles(rows, &repairs)

@@ -247,18 +247,23 @@ extension Store {
     /// Takes away what lies below the head (after `clear`): value files, then segments; after a sync past the head record, since
     /// unlinks come back in any subset after a power loss (DESIGN 9). Whoever did the `clear` may have died before this, so the
     /// files decide, not what this process has mapped.
-    func dropDead() throws(EngineError) {
+    ///
+    /// While a snapshot may need it, it stays; `evenIfNeeded`: the space is needed more, and such a snapshot says that it has expired.
+    func dropDead(evenIfNeeded: Bool = false) throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
+        if below.isEmpty {
+            log.dropBelow(head)
+            if block.floor.acquire() < head { _ = try raiseFloor(to: head, evenIfNeeded: evenIfNeeded) }
+            return
+        }
         // Before the sync: what is replaced after it may be wanted again after a power loss.
-        let names = below.isEmpty ? [] : try filesGone(in: below)
-        if below.isEmpty { return log.dropBelow(head) }
+        let names = try filesGone(in: below)
         try sync()
-        guard snapshotLock.earlierAreOver() else {
+        guard try raiseFloor(to: head, evenIfNeeded: evenIfNeeded) else {
             awaitsSnapshots.store(true, ordering: .relaxed)
             return
         }
-        try raiseFloor(to: head)
         log.dropBelow(head)
         // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         for name in names { unlink(name) }
@@ -280,6 +285,12 @@ extension Store {
         let firsts = try Log.firsts(files, log.directory)
         guard let holding = firsts.last(where: { $0 <= head }) else { return [] }
         return firsts.filter { $0 < holding }
+    }
+
+    private func raiseFloor(to head: Position, evenIfNeeded: Bool) throws(EngineError) -> Bool {
+        guard snapshotLock.earlierAreOver() || evenIfNeeded else { return false }
+        try raiseFloor(to: head)
+        return true
     }
 
     private func raiseFloor(to head: Position) throws(EngineError) {
@@ -308,6 +319,8 @@ extension Store {
     /// The value files that are named in these segments and that their keys don't name any more: what compaction copied keeps
     /// its file.
     private func filesGone(in below: [Position]) throws(EngineError) -> [ValueFileName] {
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
         var gone: [ValueFileName] = []
         do throws(SystemError) {
             if try files.status(of: ValueFiles.root, in: directory) == nil { return [] }

@@ -56,7 +56,13 @@ final class OpenStores: Sendable {
             store = try Store.open(
                 path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
                 content: found.content, options: options, environment: environment)
-            if store.recovery?.hasLosses == true { try? store.repairQueues(timeout: options.timeout) }
+            if store.recovery?.hasLosses == true {
+                // What can't be put right now, a later check may: what queues lost is known to be damage.
+                let timeout = options.timeout
+                let pin = ReaderPins.enter(ReaderPins.base)
+                defer { ReaderPins.leave(pin) }
+                try? store.write(timeout: timeout) { () throws(EngineError) in try store.repairQueues() }
+            }
         }
         do throws(EngineError) {
             if let configure = options.configure {

@@ -30,7 +30,6 @@ extension Store {
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         announceModes()
-        keepStamps()
         FaultPoint.reach(.settleFinished)
     }
 
@@ -192,7 +191,6 @@ extension Store {
         minFileSize.store(settings.minFileSize, ordering: .relaxed)
         settingsPosition = counters.settings
         applySettings()
-        announceModes()
     }
 
     /// The settings that the record at a position holds; 0: the defaults.

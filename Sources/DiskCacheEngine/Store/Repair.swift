@@ -2,6 +2,8 @@
 struct Repairs {
     /// The index or a counter is wrong: both are made again from the log.
     var needsRebuild = false
+    /// Records of queues don't agree with their items, or may not: they are made again.
+    var hasWrongQueues = false
     /// An ordered view is wrong: all of them are made again when they are asked for.
     var needsTrees = false
     /// Rows whose value file is missing or damaged, by the positions of their records: they are removed.
@@ -22,6 +24,7 @@ extension Store {
             else { continue }
             try remove(row, cause: .deleted, isLast: false)
         }
+        if repairs.hasWrongQueues || repairs.needsRebuild { try repairQueues() }
         for name in repairs.unknownFiles { try? valueFiles.unlink(name) }
     }
 

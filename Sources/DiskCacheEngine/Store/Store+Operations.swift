@@ -323,7 +323,6 @@ extension Store {
             if changed == settings { return }
             try appendSettings(changed.encoded())
             settings = changed
-            announceModes()
             minFileSize.store(changed.minFileSize, ordering: .relaxed)
             applySettings()
         }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Queues (DESIGN 6.2): `push` makes items at an end, `take` removes or shows the one at an end. The caller holds an access of the
 /// handle.
 ///
@@ -85,13 +87,18 @@ extension Store {
     ) throws -> Int64? {
         while true {
             try begin(timeout: timeout)
+            // What `visit` does with the store itself is part of the transaction.
+            let isOutermost = transaction.depth == 1
+            if isOutermost { isTransacting.store(1, ordering: .relaxed) }
             let step: Step
             do throws(EngineError) {
                 step = try takeStep(name, fromFront, removing, visit)
             } catch {
+                if isOutermost { isTransacting.store(0, ordering: .relaxed) }
                 rollBack()
                 throw error
             }
+            if isOutermost { isTransacting.store(0, ordering: .relaxed) }
             try commit()
             switch step {
             case .found(let number): return number
@@ -114,7 +121,7 @@ extension Store {
             let ends = queues.list[queue].ends
             if ends.count == 0 { break }
             let number = fromFront ? ends.front : ends.back
-            guard let record = try findAsWriter(KeyClass.queue, name.item(number)) else {
+            guard let record = try item(name.item(number)) else {
                 // Damage took an item and left the record that counts it.
                 if recounted { throw EngineError(.corrupted, "a queue can't be read; run check", path: path) }
                 recounted = true
@@ -135,7 +142,7 @@ extension Store {
                 if isThere && !removing { return .found(number) }
                 // The caller's code may have written something itself.
                 if operations != transaction.operations,
-                    try findAsWriter(KeyClass.queue, name.item(number))?.position != record.position
+                    try item(name.item(number))?.position != record.position
                 {
                     if isThere { return .found(number) }
                     continue
@@ -177,6 +184,17 @@ extension Store {
         } catch {
             if error.code != .corrupted { throw error }
             return .damaged
+        }
+    }
+
+    /// *Writer.* An item, if it is there; one whose record is damaged is lost, which `check` tells.
+    @inline(__always)
+    private func item(_ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+        do throws(EngineError) {
+            return try findAsWriter(KeyClass.queue, key)
+        } catch {
+            if error.code != .corrupted { throw error }
+            return nil
         }
     }
 
@@ -271,7 +289,7 @@ extension Store {
             }
             steps &-= 1
             let number = atFront ? ends.front : ends.back
-            let isThere = try findAsWriter(KeyClass.queue, itemKey(queue, number)) != nil
+            let isThere = try item(itemKey(queue, number)) != nil
             switch (atFront, isThere) {
             case (true, true): ends.isFrontOpen = false
             case (false, true): ends.isBackOpen = false
@@ -310,30 +328,27 @@ extension Store {
         return found
     }
 
-    /// Makes the records of all queues agree with their items, after damage to the log.
-    func repairQueues(timeout: UInt64) throws(EngineError) {
-        try write(timeout: timeout) { () throws(EngineError) in
-            let positions = index.positions(anchor: log.tail)
-            var counted = try queueEnds(ofRowsAt: positions)
-            for position in positions where position >= head {
-                guard case .record(let record) = try log.record(at: position),
-                    record.kind == RecordKind.system.rawValue, record.key.count > 5
-                else { continue }
-                let prefix = Array(record.key.dropFirst(5))
-                counted[prefix, default: QueueEnds()].maximum = QueueEnds(record.value)?.maximum ?? 0
-            }
-            for (prefix, ends) in counted {
-                let bytes = prefix
-                let result = bytes.withUnsafeBytes { buffer -> Result<Void, EngineError> in
-                    do throws(EngineError) {
-                        setEnds(try queue(buffer), ends)
-                        return .success(())
-                    } catch {
-                        return .failure(error)
-                    }
+    /// *Writer, inside a transaction.* Makes the records of all queues agree with their items, after damage to the log.
+    func repairQueues() throws(EngineError) {
+        let positions = index.positions(anchor: log.tail)
+        var counted = try queueEnds(ofRowsAt: positions)
+        for position in positions where position >= head {
+            guard case .record(let record) = try log.record(at: position),
+                record.kind == RecordKind.system.rawValue, record.key.count > 5
+            else { continue }
+            let prefix = Array(record.key.dropFirst(5))
+            counted[prefix, default: QueueEnds()].maximum = QueueEnds(record.value)?.maximum ?? 0
+        }
+        for (prefix, ends) in counted {
+            let result = prefix.withUnsafeBytes { buffer -> Result<Void, EngineError> in
+                do throws(EngineError) {
+                    setEnds(try queue(buffer), ends)
+                    return .success(())
+                } catch {
+                    return .failure(error)
                 }
-                try result.get()
             }
+            try result.get()
         }
     }
 }

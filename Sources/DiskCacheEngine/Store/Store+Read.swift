@@ -132,7 +132,7 @@ extension Store {
     @inline(__always)
     private func access(_ index: IndexView, _ page: Int, _ bucket: Int, _ number: Int, _ record: Record) {
         let modes = block.modes.relaxed()
-        if modes & StampMode.modeMask == 0 || record.kind == RecordKind.tombstone.rawValue { return }
+        if !Modes(raw: modes).keepsStamps || record.kind == RecordKind.tombstone.rawValue { return }
         stamp(index, index.slotWord(page, bucket, number), record, modes: modes)
     }
 
@@ -200,7 +200,7 @@ extension Store {
         switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
         case .present(let place, let record):
             if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
-            if counts, eviction.mode != .none {
+            if counts, eviction.stampBytes != 0 {
                 stamp(index.view, place.slot, record, modes: block.modes.relaxed())
             }
             return record

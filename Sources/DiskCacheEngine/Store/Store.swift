@@ -37,8 +37,8 @@ public final class Store: @unchecked Sendable {
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
-    let views = OrderedViews()
     let eviction = EvictionState()
+    let views = OrderedViews()
 
     let openedAt: UInt64
     let maintenance = Mutex<Worker.Token?>(nil)

@@ -60,6 +60,7 @@ extension Store {
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let wantsRoom = eviction.wantsRoom
+        if wantsRoom { eviction.wantsRoom = false }
         lock.release()
         if hasPushed { wakePullers() }
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
@@ -248,7 +249,7 @@ extension Store {
         counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
         if identity == KeyClass.queue { transaction.hasPushed = true }
         transaction.ownBytes &+= bytes
-        if eviction.mode == .frequency, replaced != nil, case .present(let place, _) = found {
+        if eviction.policy == .leastFrequentlyUsed, replaced != nil, case .present(let place, _) = found {
             stampWrite(place.slot, rowid: draft.rowid, access)
         }
         if mustCull { try cull(closes: isLast) } else if isLast { transaction.isClosed = true }

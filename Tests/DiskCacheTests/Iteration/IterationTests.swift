@@ -249,13 +249,4 @@ import Testing
                 == keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }.map { .string($0) })
         #expect(try cache.check() == [])
     }
-
-    @Test func aTimeoutTellsHowManyWentBefore() throws {
-        let world = try ModelWorld()
-        let cache = try cache(world)
-        for number in 0..<3000 { try cache.set(number, number, tag: "t") }
-        let error = CacheError(.timeout, "", removed: 1000)
-        #expect(error.description.contains("1000"))
-        #expect(try cache.evict(tag: "t") == 3000)
-    }
 }

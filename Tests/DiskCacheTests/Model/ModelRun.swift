@@ -51,6 +51,8 @@ final class ModelRun {
         world = try ModelWorld(onDisk: configuration.onDisk)
         model = Model(now: world.now, minFileSize: configuration.minFileSize)
         var settings = Cache.Configuration()
+        // What expires or is too much is the matter of EvictionModelTests.
+        settings.cullLimit = 0
         settings.minFileSize = configuration.minFileSize
         settings.durability = configuration.durability
         settings.syncInterval = .milliseconds(20)

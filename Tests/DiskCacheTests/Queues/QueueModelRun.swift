@@ -40,6 +40,8 @@ final class QueueModelRun {
 
     private func open() throws {
         var settings = Cache.Configuration()
+        // The model's expired items go when they are met, not with the next write.
+        settings.cullLimit = 0
         settings.minFileSize = configuration.minFileSize
         caches = try (0..<2).map { _ in
             try world.open(settings) { [configuration] in $0.forcesWriting = configuration.forcesWriting }
@@ -284,7 +286,7 @@ final class QueueModelRun {
         let fails = oneIn(3)
         note("begin")
         do {
-            try transact {
+            try caches[0].transact {
                 for _ in 0..<pick(12) {
                     if oneIn(4) { try inner() } else { try one(nested: true) }
                     try expect(try caches[0].count, model.count, "count inside")
@@ -303,7 +305,7 @@ final class QueueModelRun {
         let fails = oneIn(2)
         note("begin inner")
         do {
-            try transact {
+            try caches[0].transact {
                 for _ in 0..<pick(5) { try one(nested: true) }
                 if fails { throw Abandon() }
             }
@@ -311,13 +313,6 @@ final class QueueModelRun {
             note("roll back inner")
             model = before
         }
-    }
-
-    private func transact(_ body: () throws -> Void) throws {
-        let handle = caches[0].handle
-        let access = try handle.open()
-        defer { handle.end(access) }
-        try handle.withStoreOf(access) { try $0.transact(timeout: 5_000_000_000, body) }
     }
 
     // MARK: Reopening and comparing

@@ -6,7 +6,7 @@ final class EvictionState: @unchecked Sendable {
     var capacity = UInt64.max
     /// Bytes that a row is accounted with beside its record, its file and its slot: those of its stamp.
     var stampBytes: UInt64 = 0
-    var mode = StampMode.none
+    var policy = Eviction.leastRecentlyStored
 
     /// A pool for each order that was asked for.
     var pools: [VictimPool?] = [VictimPool?](repeating: nil, count: Ranking.allCases.count)

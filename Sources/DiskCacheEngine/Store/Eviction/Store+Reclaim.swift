@@ -13,9 +13,11 @@ extension Store {
     /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory.
     private func estimatedVolume() -> Int {
         let lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
-        let log = Int(clamping: max(self.log.allocatedEnd, lowest) - lowest)
-        let index = self.index.validPages * IndexLayout.pageSize
-        return log + index * (eviction.mode == .none ? 1 : 2) + CommitBlock.fileSize
+        let end = max(self.log.active?.limit ?? lowest, lowest)
+        let log = Int(clamping: end - lowest)
+        // Another process may have made it longer than this one knows.
+        let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
+        return log + index * (eviction.stampBytes == 0 ? 1 : 2) + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
     }
 
@@ -47,7 +49,8 @@ extension Store {
     /// Makes room, in the thread of the writer that found that there is little; the lock is let go.
     @inline(never)
     func makeRoom() {
-        eviction.wantsRoom = false
+        // Not in a transaction of its own work.
+        if eviction.reclaiming.isHeldByThisThread { return }
         // What goes wrong here isn't the writer's fault: the next one meets it where it matters.
         try? reclaim(isUrgent: true)
     }
@@ -56,20 +59,20 @@ extension Store {
     func reclaim(isUrgent: Bool, timeout: UInt64 = 10_000_000_000) throws(EngineError) {
         let (volume, bound) = try measure(timeout)
         let goal = isUrgent ? bound - bound / 16 - bound / 32 : bound - bound / 8 - bound / 32
-        if volume > goal { try reclaim(downTo: goal, timeout: timeout) }
+        if volume > goal { try reclaim(downTo: goal, isUrgent: isUrgent, timeout: timeout) }
     }
 
     /// Gives back garbage until the store takes its limit at most.
     func reclaimAll(timeout: UInt64) throws(EngineError) {
         let (_, bound) = try measure(timeout)
-        try reclaim(downTo: bound - bound / 16, timeout: timeout)
+        try reclaim(downTo: bound - bound / 16, isUrgent: true, timeout: timeout)
     }
 
     private func measure(_ timeout: UInt64) throws(EngineError) -> (volume: Int, bound: Int) {
         try write(timeout: timeout) { () throws(EngineError) in (estimatedVolume(), Self.bound(settings)) }
     }
 
-    private func reclaim(downTo goal: Int, timeout: UInt64) throws(EngineError) {
+    private func reclaim(downTo goal: Int, isUrgent: Bool, timeout: UInt64) throws(EngineError) {
         // One thread of the process; what another has freed is seen by measuring again.
         guard eviction.reclaiming.tryAcquire() || eviction.reclaiming.acquire(deadline: deadline(timeout)) else {
             throw EngineError(.timeout, "another thread is making room", path: path)
@@ -77,13 +80,43 @@ extension Store {
         defer { eviction.reclaiming.release() }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
+        // One process too: else each would copy what the others have begun with, and more.
+        guard let file = try reclaimLock(waits: isUrgent, timeout) else { return }
+        defer {
+            _ = try? files.lock(file, .unlock)
+            ForkGuard.unregister(file)
+        }
         var volume = try measure(timeout).volume
         if volume <= goal { return }
-        try dropDead()
+        try dropDead(evenIfNeeded: isUrgent)
         if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
         volume = try measure(timeout).volume
-        if volume <= goal { return }
-        if try compactHead(freeing: volume - goal, timeout: timeout) { try dropDead() }
+        // While a snapshot keeps what lies below the head, to move that on would gain nothing.
+        guard volume > goal, block.floor.acquire() >= block.read().head,
+            try compactHead(freeing: volume - goal, timeout: timeout)
+        else { return }
+        try dropDead(evenIfNeeded: isUrgent)
+        if block.floor.acquire() >= block.read().head { try vacateSlots(timeout: timeout) }
+    }
+
+    /// The flock on the log's directory, on a descriptor of its own; nil: another process has it.
+    private func reclaimLock(waits: Bool, _ timeout: UInt64) throws(EngineError) -> FileDescriptor? {
+        let file: FileDescriptor
+        do throws(SystemError) {
+            file = try files.open("log", in: directory, [.directory])
+        } catch {
+            throw EngineError(error)
+        }
+        ForkGuard.register(file)
+        let until = deadline(timeout)
+        while true {
+            if try files.lockOrThrow(file, .exclusive) { return file }
+            guard waits, SystemCalls.monotonicClock() < until else {
+                ForkGuard.unregister(file)
+                return nil
+            }
+            SystemCalls.sleep(nanoseconds: 100_000)
+        }
     }
 
     private func deadline(_ timeout: UInt64) -> UInt64 {
@@ -100,7 +133,7 @@ extension Store {
         var gained = 0
         var newHead: Position?
         for segment in segments {
-            guard let next = log.segments.first(where: { $0.header.predecessor == segment.first }),
+            guard let next = log.segments.last(where: { $0.header.predecessor == segment.first }),
                 let copied = try copyLive(of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout)
             else { break }
             gained += Int(segment.header.length) - copied
@@ -110,8 +143,9 @@ extension Store {
         guard let newHead, gained > 0 else { return false }
         // Value files that were replaced are looked for through `previous`, so before the segments go that it leads to.
         if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
+        // Else the trees would be built again from what is left.
+        if block.treesGeneration.relaxed() != 0 { _ = try? catchUp(building: []) }
         try moveHead(to: newHead, timeout: timeout)
-        try vacateSlots(timeout: timeout)
         return true
     }
 
@@ -204,9 +238,9 @@ extension Store {
         var next: Int? = 0
         while let start = next {
             next = try write(timeout: timeout) { () throws(EngineError) in
-                if block.floor.relaxed() < head { block.floor.release(head) }
                 Seal.clear(metaBase)
-                return try index.vacate(below: head, anchor: log.tail, from: start, pages: 128)
+                return try index.vacate(
+                    below: min(head, block.floor.relaxed()), anchor: log.tail, from: start, pages: 128)
             }
         }
         FaultPoint.reach(.slotsVacated)

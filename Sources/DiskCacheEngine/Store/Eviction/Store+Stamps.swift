@@ -4,46 +4,43 @@ import Synchronization
 extension Store {
     /// *Writer.* The settings are others than before: what follows from them for eviction, in this process and, through `modes`, in all.
     func applySettings() {
+        let policy = settings.evictionPolicy
         eviction.capacity = Self.isBound(settings) ? Self.capacity(settings) : .max
         eviction.largestRow.store(eviction.capacity, ordering: .relaxed)
-        let mode: StampMode
-        switch settings.evictionPolicy {
-        case .leastRecentlyUsed: mode = .used
-        case .leastFrequentlyUsed: mode = .frequency
-        case .leastRecentlyStored, .none: mode = .none
-        }
-        if mode != eviction.mode { eviction.forget() }
-        eviction.mode = mode
-        eviction.stampBytes = mode == .none ? 0 : 24
+        if policy != eviction.policy { eviction.forget() }
+        eviction.policy = policy
+        eviction.stampBytes = Modes(settings).keepsStamps ? 24 : 0
         eviction.checkpoint = 0
-        keepStamps()
+        announceModes()
     }
 
-    /// *Writer.* Makes `modes` and the file of stamps what the policy wants. One compare if they are.
-    func keepStamps() {
-        let modes = block.modes.relaxed()
-        if eviction.mode == .none {
-            guard modes & StampMode.modeMask != 0 else {
-                if index.stamps != nil { index.attach(nil) }
-                return
+    /// *Writer.* Makes the settings that hold from here on known to all readers, and the file of stamps what the policy wants.
+    func announceModes() {
+        let old = block.modes.relaxed()
+        let new = Modes(settings).raw
+        if eviction.stampBytes == 0 {
+            if old != new | old & Modes.serialBits { block.modes.store(new | old & Modes.serialBits) }
+            if Modes(raw: old).keepsStamps {
+                try? files.unlinkIfPresent(StampFile.name(index.generation), in: directory)
             }
-            block.modes.release(modes & ~StampMode.modeMask)
-            index.attach(nil)
-            try? files.unlinkIfPresent(StampFile.name(index.generation), in: directory)
+            if index.stamps != nil { index.attach(nil) }
             return
         }
-        if modes & StampMode.modeMask == eviction.mode.rawValue, openStamps(index, modes & StampMode.mask) { return }
-        let serial = (modes &>> 32 &+ 1) & 0xFFFF_FFFF
-        let wanted = serial &<< 32 | eviction.mode.rawValue
-        _ = makeStamps(index, wanted)
+        let kept = new | old & Modes.serialBits
+        if Modes(raw: old).policy == Modes(raw: new).policy, openStamps(index, kept & Modes.stampBits) {
+            if kept != old { block.modes.store(kept) }
+            return
+        }
+        let made = new | ((old &>> 32 &+ 1) &<< 32)
         // Also where the file can't be made: rows rank by what their records say then.
-        block.modes.release(modes & ~StampMode.mask | wanted)
+        _ = makeStamps(index, made & Modes.stampBits)
+        block.modes.release(made)
     }
 
     /// *Writer.* Puts an empty file of stamps beside an index that is about to become the current one.
     func makeStamps(for new: HashIndex) {
-        guard eviction.mode != .none else { return }
-        _ = makeStamps(new, block.modes.relaxed() & StampMode.mask)
+        guard eviction.stampBytes != 0 else { return }
+        _ = makeStamps(new, block.modes.relaxed() & Modes.stampBits)
     }
 
     private func makeStamps(_ index: HashIndex, _ modes: UInt64) -> Bool {
@@ -77,8 +74,8 @@ extension Store {
     /// `ReaderPins`.
     @inline(never)
     func stamp(_ view: IndexView, _ slot: SharedWord, _ record: Record, modes: UInt64) {
-        let modes = modes & StampMode.mask
-        guard modes & StampMode.modeMask != 0 else { return }
+        guard Modes(raw: modes).keepsStamps else { return }
+        let modes = modes & Modes.stampBits
         let address = view.stamps.pointee.load(ordering: .acquiring)
         guard address != 0, let pointer = UnsafeRawPointer(bitPattern: address) else {
             return stampAfterOpening(view, slot, record, modes)
@@ -88,7 +85,7 @@ extension Store {
             guard stamps.modes == modes else { return false }
             guard let word = stamps.word(at: offset) else { return true }
             let old = word.pointee.load(ordering: .relaxed)
-            if modes & StampMode.modeMask == StampMode.used.rawValue {
+            if Modes(raw: modes).policy == Eviction.leastRecentlyUsed.rawValue {
                 // A hot key once a tick; never back.
                 let now = UInt64(bitPattern: max(environment.wallClock() / 1000 &- identity.epoch, 0))
                 if now > old { word.pointee.store(now, ordering: .relaxed) }

@@ -2,7 +2,7 @@
 extension Store {
     /// What is wrong with the trees; they aren't looked at while another process keeps their file locked for a second.
     ///
-    /// What the log says up to the trees' position is put in order once more, and compared entry by entry.
+    /// What the log says is put in order once more, and compared entry by entry with the trees and what changes them since.
     func checkTrees() throws(EngineError) -> [Finding] {
         guard let pager = try views.locked({ () throws(EngineError) in try views.currentPager(self) }) else {
             return block.treesGeneration.acquire() == 0
@@ -43,46 +43,43 @@ extension Store {
             return
         }
         for tree in existing {
+            // As of T on both sides: rows that were copied since P lie in the log's newest part alone.
             let expected = OrderChanges(tree)
-            _ = try follow(from: first, to: root.position) { (record) throws(EngineError) in
+            let later = OrderChanges(tree)
+            _ = try follow(from: first, to: tail) { (record) throws(EngineError) in
                 try expected.apply(record, log, head: first)
+                if record.position >= root.position { try later.apply(record, log, head: first) }
             }
             expected.changes.sort()
-            try compare(BTree(pager, tree), expected.changes, &findings)
+            later.changes.sort()
+            try compare(BTree(pager, tree), later.changes, expected.changes, &findings)
         }
     }
 
+    /// Compares a tree, and the changes behind it, with all that there should be.
     private func compare(
-        _ tree: BTree, _ expected: BTreeChanges, _ findings: inout [Finding]
+        _ tree: BTree, _ later: BTreeChanges, _ expected: BTreeChanges, _ findings: inout [Finding]
     ) throws(EngineError) {
+        func index(of key: UnsafeRawBufferPointer, in changes: BTreeChanges) -> Int? {
+            let index = changes.firstIndex(from: key)
+            return index < changes.count && changes.key(index).elementsEqual(key) ? index : nil
+        }
         let cursor = tree.cursor()
         let entries = BTreeEntries()
-        var number = 0
-        var (missing, unknown, different) = (0, 0, 0)
-        func skipDeletions() { while number < expected.count, expected.isDeletion(number) { number += 1 } }
+        var (met, unknown, different) = (0, 0, 0)
         while try cursor.next(entries) > 0 {
-            for index in 0..<entries.count {
-                skipDeletions()
-                while number < expected.count, expected.key(number).lexicographicallyPrecedes(entries.key(index)) {
-                    missing += 1
-                    number += 1
-                    skipDeletions()
-                }
-                guard number < expected.count, expected.key(number).elementsEqual(entries.key(index)) else {
+            for number in 0..<entries.count where index(of: entries.key(number), in: later) == nil {
+                guard let found = index(of: entries.key(number), in: expected), !expected.isDeletion(found) else {
                     unknown += 1
                     continue
                 }
-                if !expected.value(number).elementsEqual(entries.value(index)) { different += 1 }
-                number += 1
+                met += 1
+                if !expected.value(found).elementsEqual(entries.value(number)) { different += 1 }
             }
         }
-        skipDeletions()
-        while number < expected.count {
-            missing += 1
-            number += 1
-            skipDeletions()
-        }
-        if missing + unknown + different == 0 { return }
+        for number in 0..<later.count where !later.isDeletion(number) { met += 1 }
+        let missing = (0..<expected.count).count { !expected.isDeletion($0) } - met
+        if missing == 0, unknown == 0, different == 0 { return }
         findings.append(
             Finding(
                 kind: .wrongView,

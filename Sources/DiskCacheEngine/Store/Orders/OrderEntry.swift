@@ -28,9 +28,9 @@ enum OrderEntry {
     @inline(__always)
     static func rowid(endOf key: UnsafeRawBufferPointer) -> UInt64? {
         guard key.count >= rowidSize else { return nil }
-        var rowid: UInt64 = 0
-        for byte in key[(key.count - rowidSize)...] { rowid = rowid &<< 8 | UInt64(byte) }
-        return rowid
+        let start = key.count &- rowidSize
+        let low = UInt32(bigEndian: key.loadUnaligned(fromByteOffset: start &+ 1, as: UInt32.self))
+        return UInt64(key[start]) &<< 32 | UInt64(low)
     }
 
     /// Appends the key of the key tree.
@@ -52,9 +52,8 @@ enum OrderEntry {
     @inline(__always)
     static func row(_ value: UnsafeRawBufferPointer) -> (keyClass: UInt8, rowid: UInt64)? {
         guard value.count == 1 + rowidSize else { return nil }
-        var rowid: UInt64 = 0
-        for index in (1...rowidSize).reversed() { rowid = rowid &<< 8 | UInt64(value[index]) }
-        return (value[0], rowid)
+        let low = UInt32(littleEndian: value.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
+        return (value[0], UInt64(value[5]) &<< 32 | UInt64(low))
     }
 
     /// Appends the place of a record's row.

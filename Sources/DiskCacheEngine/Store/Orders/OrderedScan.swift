@@ -55,8 +55,11 @@ public final class OrderedScan {
     /// The rows of the last batch.
     public private(set) var rows: [OrderedRow] = []
 
-    /// How many entries a batch has at most.
+    /// How many entries a batch has at most whose records are looked at.
     public static let batchSize = 64
+    /// The same where nothing but the tree is read.
+    private static let largestBatch = 512
+    private var size = batchSize
 
     /// A scan that begins now. `wantsRecords`: its rows come with their newest versions.
     public init(
@@ -103,8 +106,17 @@ public final class OrderedScan {
             batch.removeAll()
             isExact = try read(store)
         }
-        for index in 0..<batch.count {
-            if let row = try row(batch.key(index), batch.value(index), isExact, store) { rows.append(row) }
+        if isExact {
+            for index in 0..<entries.count {
+                if let row = try row(entries.key(index), entries.value(index), true, store) { rows.append(row) }
+            }
+            // Who wants many keys gets more of them at once; records are read as late as can be.
+            if !wantsRecords { size = min(size * 2, Self.largestBatch) }
+        } else {
+            size = Self.batchSize
+            for index in 0..<batch.count {
+                if let row = try row(batch.key(index), batch.value(index), false, store) { rows.append(row) }
+            }
         }
     }
 
@@ -146,7 +158,7 @@ public final class OrderedScan {
 
     // MARK: Reading entries
 
-    /// Merges tree and layers into `batch`; whether they are exact as of T, with nothing behind the tree.
+    /// Whether nothing lies behind the tree: then `entries` are exact as of T. Else tree and layers are merged into `batch`.
     private func read(_ store: Store) throws(EngineError) -> Bool {
         try store.views.locked { () throws(EngineError) in
             while true {
@@ -155,12 +167,16 @@ public final class OrderedScan {
                 if let tree = state.tree {
                     let cursor = tree.cursor(range, reversed: isReversed)
                     if hasLast { cursor.seek(to: last.bytes) }
-                    _ = try cursor.next(entries, limit: Self.batchSize)
+                    _ = try cursor.next(entries, limit: size)
                     // Another batch was published since: what lies behind it is less than what the layers hold.
                     if cursor.position != state.position { continue }
                 }
+                if state.layers.allSatisfy({ $0.count == 0 }) {
+                    if entries.count == 0 { isAtEnd = true } else { pass(entries.key(entries.count - 1)) }
+                    return true
+                }
                 merge(state.layers)
-                return state.layers.allSatisfy { $0.count == 0 }
+                return false
             }
         }
     }
@@ -221,11 +237,14 @@ public final class OrderedScan {
             }
             passed = key
         }
-        if let passed {
-            last.removeAll()
-            if let start = passed.baseAddress { last.append(start, passed.count) }
-            hasLast = true
-        }
+        if let passed { pass(passed) }
+    }
+
+    /// The next batch begins behind this key.
+    private func pass(_ key: UnsafeRawBufferPointer) {
+        last.removeAll()
+        if let start = key.baseAddress { last.append(start, key.count) }
+        hasLast = true
     }
 
     private func lowerIndex(_ changes: BTreeChanges) -> Int {

@@ -17,14 +17,3 @@ enum Stamp {
         return count &<< rowidBits | rowid & PackedPosition.mask
     }
 }
-
-/// Which stamps are kept: the lowest two bits of `modes`. Stored in `meta`; never renumber.
-enum StampMode: UInt64, Sendable {
-    case none = 0
-    case used = 1
-    case frequency = 2
-
-    /// The bits of `modes` that are about stamps: the mode, and the serial number of the file in the upper half.
-    static let mask: UInt64 = 0xFFFF_FFFF_0000_0003
-    static let modeMask: UInt64 = 3
-}

@@ -1,0 +1,90 @@
+internal import DiskCacheEngine
+
+/// Reads the rows of an order, batch by batch, without knowing what is made of them: what stands between the engine and cursors that are
+/// specialised for their elements in the caller's module.
+@usableFromInline
+final class RowReader {
+    private let cache: Cache
+    private let scan: OrderedScan
+
+    init(
+        _ cache: Cache, _ order: RowOrder, _ range: OrderedScan.Range = .all, reversed: Bool, records: Bool
+    ) throws {
+        self.cache = cache
+        scan = try rethrowing { () throws(EngineError) in
+            try cache.handle.withStore {
+                OrderedScan(order, range, reversed: reversed, wantsRecords: records, in: $0)
+            }
+        }
+    }
+
+    /// Gives the rows of the next batch; false: there is nothing behind it.
+    func next(_ give: (OrderedRow, Store) throws -> Void) throws -> Bool {
+        let handle = cache.handle
+        let access = try rethrowing { () throws(EngineError) in try handle.open() }
+        defer { handle.end(access) }
+        return try handle.withStoreOf(access) { store in
+            try rethrowing { () throws(EngineError) in try scan.next(in: store) }
+            for row in scan.rows { try give(row, store) }
+            return !scan.isAtEnd
+        }
+    }
+
+    /// Gives class and bytes of the keys of the next batch; false: there is nothing behind it.
+    @usableFromInline
+    func nextKeys(_ give: (UInt8, UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
+        try next { row, _ in try give(row.keyClass, row.key) }
+    }
+
+    /// Gives class and bytes of the keys, form and bytes of the values of the items of the next batch that haven't expired; false: there is
+    /// nothing behind it.
+    @usableFromInline
+    func nextItems(
+        _ give: (UInt8, UnsafeRawBufferPointer, ValueForm, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> Bool {
+        try next { row, store in _ = try giveItem(row, store, give) }
+    }
+
+    /// Gives one item; false: it has expired, or is gone by now.
+    func giveItem(
+        _ row: OrderedRow, _ store: Store,
+        _ give: (UInt8, UnsafeRawBufferPointer, ValueForm, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> Bool {
+        guard let record = row.record else { return false }
+        if let expiry = record.expiry, expiry <= cache.handle.now() { return false }
+        let isThere = try cache.withBytes(of: record, store) { form, bytes in
+            try give(row.keyClass, row.key, form, bytes)
+        }
+        if isThere { return true }
+        // Whoever replaced the record may have unlinked its file: then the newest one counts.
+        var isGiven = false
+        try cache.withLiveRecord(KeyClass.identity(of: row.keyClass), row.key) { newer, store in
+            guard newer.rowid == row.rowid else { return true }
+            isGiven = try cache.withBytes(of: newer, store) { form, bytes in
+                try give(row.keyClass, row.key, form, bytes)
+            }
+            return isGiven
+        }
+        return isGiven
+    }
+}
+
+/// The key of type `K` that is stored as class and bytes; throws `typeMismatch` if a `K` has no such key.
+///
+/// The usual types are told by comparing metatypes, which costs nothing once specialised. The classes stand here as numbers, as in
+/// `withKeyBytes`.
+@inlinable @inline(__always)
+func readKey<K: CacheKey>(_ type: K.Type, _ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) throws -> K {
+    if K.self == AnyCacheKey.self { return unsafeBitCast(try anyKey(keyClass, bytes), to: K.self) }
+    if K.self == [UInt8].self, keyClass == 4 { return unsafeBitCast(Array(bytes), to: K.self) }
+    if K.self == String.self, keyClass == 3, let text = String(validating: bytes, as: UTF8.self) {
+        return unsafeBitCast(text, to: K.self)
+    }
+    return try anyKey(keyClass, bytes).decode(K.self)
+}
+
+/// The key of any class that is stored as class and bytes.
+@usableFromInline
+func anyKey(_ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) throws -> AnyCacheKey {
+    try AnyCacheKey(keyClass: keyClass, bytes: bytes)
+}
