@@ -216,7 +216,7 @@ TABLE = [
     Row("default beyond 64 bits", "7", "overflow, as any sum; DiskCache stores it serialised", show_big_default),
     Row("stats asks only", "7", "stats without arguments changes nothing; DiskCache's turns them on", show_stats,
         ["stats"]),
-    Row("counted for good", "7", "hits and misses of a transaction that is rolled back stay counted"),
+    Row("counted for good", "7", "hits, misses and accesses of a transaction that is rolled back stay counted"),
     Row("expire finds all", "3", "DiskCache's skips items that expire at one time across its batches",
         show_expire_batches, ["expire"]),
     Row("cull counts", "5", "cull says what it removed under policy none too", show_cull_none, ["cull"]),

@@ -451,6 +451,10 @@ class End:
         if not world.depth:
             # Only in a list of operations that was made shorter.
             return
+        if not commits and world.profile.get("evictionPolicy") in ("least-recently-used", "least-frequently-used"):
+            # Victims would differ from here on.
+            differ("counted for good")
+            commits = True
         if not commits:
             differ("rollback loses files")
             if world.depth > 1:
