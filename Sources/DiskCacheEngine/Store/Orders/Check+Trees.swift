@@ -70,7 +70,8 @@ extension Store {
         while try cursor.next(entries) > 0 {
             for number in 0..<entries.count where index(of: entries.key(number), in: later) == nil {
                 guard let found = index(of: entries.key(number), in: expected), !expected.isDeletion(found) else {
-                    unknown += 1
+                    // The version before a record may have gone with the log's head: its tag's entry stays until it fails its proof.
+                    if tree.id != .tag { unknown += 1 }
                     continue
                 }
                 met += 1
