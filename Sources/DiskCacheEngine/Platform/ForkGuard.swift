@@ -78,8 +78,27 @@ enum ForkGuard {
     private static let installed: Void = {
         _ = firstChunk
         _ = forks.load(ordering: .relaxed)
-        SystemCalls.atForkInChild { ForkGuard.leaveParent() }
+        _ = isForking.load(ordering: .relaxed)
+        SystemCalls.atFork(
+            prepare: { ForkGuard.holdWorker() }, inParent: { ForkGuard.isForking.store(false, ordering: .releasing) },
+            inChild: {
+                ForkGuard.isForking.store(false, ordering: .releasing)
+                ForkGuard.leaveParent()
+            })
     }()
+
+    /// Whether a thread of this process is forking: the worker begins nothing then.
+    static let isForking = Atomic<Bool>(false)
+
+    /// What `fork` runs before. The language's runtime takes locks of its own when it makes a type for the first time; a child that
+    /// is made while the worker holds one waits for it for ever. So the worker is met asleep, or in a long system call.
+    private static func holdWorker() {
+        isForking.store(true, ordering: .sequentiallyConsistent)
+        let begun = SystemCalls.monotonicClock()
+        while !Worker.isQuiet, SystemCalls.monotonicClock() - begun < 100_000_000 {
+            SystemCalls.sleep(nanoseconds: 50_000)
+        }
+    }
 
     /// What `fork` runs in the child.
     private static func leaveParent() {

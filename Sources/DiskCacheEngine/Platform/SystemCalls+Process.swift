@@ -146,8 +146,11 @@ extension SystemCalls {
         }
     }
 
-    /// pthread_atfork, with a handler for the child alone.
-    static func atForkInChild(_ handler: @escaping @convention(c) () -> Void) {
-        _ = pthread_atfork(nil, nil, handler)
+    /// pthread_atfork.
+    static func atFork(
+        prepare: @escaping @convention(c) () -> Void, inParent: @escaping @convention(c) () -> Void,
+        inChild: @escaping @convention(c) () -> Void
+    ) {
+        _ = pthread_atfork(prepare, inParent, inChild)
     }
 }

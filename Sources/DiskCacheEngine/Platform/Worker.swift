@@ -70,6 +70,15 @@ final class Worker: Sendable {
     }
 
     private static let current = Atomic<UInt>(0)
+
+    /// Whether the thread of this process's worker sleeps, or there is none.
+    static var isQuiet: Bool {
+        guard let address = UnsafeRawPointer(bitPattern: current.load(ordering: .acquiring)) else { return true }
+        return Unmanaged<Worker>.fromOpaque(address)._withUnsafeGuaranteedRef { worker in
+            worker.isForeign || !worker.isStarted.load(ordering: .sequentiallyConsistent)
+                || worker.isSleeping.load(ordering: .sequentiallyConsistent)
+        }
+    }
     private static let longestSleep: UInt64 = 3_600_000_000_000
 
     private let tasks = Mutex<[Task]>([])
@@ -152,7 +161,13 @@ final class Worker: Sendable {
             if changes.load() == seen {
                 changes.wait(while: seen, nanoseconds: min(wanted - now, Self.longestSleep))
             }
-            isSleeping.store(false, ordering: .sequentiallyConsistent)
+            // A fork must not meet it with a lock of the runtime's.
+            while true {
+                isSleeping.store(false, ordering: .sequentiallyConsistent)
+                if !ForkGuard.isForking.load(ordering: .sequentiallyConsistent) { break }
+                isSleeping.store(true, ordering: .sequentiallyConsistent)
+                SystemCalls.sleep(nanoseconds: 50_000)
+            }
         }
     }
 
