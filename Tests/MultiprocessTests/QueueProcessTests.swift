@@ -157,11 +157,17 @@ import Testing
         let consumer = try ChildProcess(["consume", "directory=\(path)", "timeout=60000"])
         #expect(consumer.line() == "ready")
         let client = try StoreClient(asItIs: path)
-        func isAsleep() throws -> Bool { try client.handle.withStore { $0.block.pullers.acquire() } == 1 }
+        func waitUntilAsleep() throws {
+            let limit = monotonicSeconds() + 60
+            while try client.handle.withStore({ $0.block.pullers.acquire() }) != 1 {
+                guard monotonicSeconds() < limit else { throw NeverAsleep() }
+                pass(microseconds: 100)
+            }
+        }
         var longest = 0.0
         let begun = monotonicSeconds()
         for round in 0..<30 {
-            while try !isAsleep() { pass(microseconds: 100) }
+            try waitUntilAsleep()
             // Asleep indeed, not just about to be.
             pass(microseconds: 2000)
             let pushed = monotonicSeconds()
@@ -172,20 +178,23 @@ import Testing
         print("woken within \(Int(longest * 1e6)) µs at most")
         #expect(monotonicSeconds() - begun < 25)
         // One that is killed in its sleep harms nobody.
-        while try !isAsleep() { pass(microseconds: 100) }
+        try waitUntilAsleep()
         consumer.kill()
         _ = consumer.finish()
         let other = try ChildProcess(["consume", "directory=\(path)", "timeout=60000"])
         #expect(other.line() == "ready")
         try Self.push(client, "last.0")
         #expect(other.line() == "last.0")
+        // Not sooner: it looks whether it is released before each pull.
+        try waitUntilAsleep()
         other.release()
-        while try !isAsleep() { pass(microseconds: 100) }
         try Self.push(client, "end.0")
         let rest = other.finish()
         #expect(rest.end == .exited(0))
         #expect(Self.lines(rest.output) == ["end.0"])
     }
+
+    private struct NeverAsleep: Error {}
 
     private static func push(_ client: StoreClient, _ text: String) throws {
         let (prefix, bytes): ([UInt8], [UInt8]) = ([1] + Array("jobs".utf8) + [0, 1], Array(text.utf8))
