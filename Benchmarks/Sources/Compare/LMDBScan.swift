@@ -1,5 +1,5 @@
 import CLMDB
-public import Workloads
+import Workloads
 
 /// LMDB's cursor over all keys, beside which scans are put.
 public enum LMDBScan {
