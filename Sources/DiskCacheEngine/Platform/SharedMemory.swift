@@ -27,6 +27,10 @@ struct SharedWord: @unchecked Sendable {
     @inline(__always) func add(_ value: UInt64) {
         if StepPoint.access(.store, address) { address.pointee.wrappingAdd(value, ordering: .relaxed) }
     }
+    /// Sets bits, whoever sets others at the same time.
+    @inline(__always) func insert(_ bits: UInt64) {
+        if StepPoint.access(.store, address) { address.pointee.bitwiseOr(bits, ordering: .relaxed) }
+    }
     @inline(__always) func exchange(_ value: UInt64) -> UInt64 {
         StepPoint.access(.store, address)
             ? address.pointee.exchange(value, ordering: .acquiringAndReleasing)

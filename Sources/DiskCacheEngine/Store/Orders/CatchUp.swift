@@ -9,8 +9,8 @@ extension Store {
     /// Notes that an order is in use, for whoever does the next batch.
     @inline(__always)
     func markUsed(_ tree: TreeID) {
-        let wanted = block.wantedTrees.relaxed()
-        if wanted & TreeSet(tree).rawValue == 0 { block.wantedTrees.store(wanted | TreeSet(tree).rawValue) }
+        let bit = TreeSet(tree).rawValue
+        if block.wantedTrees.relaxed() & bit == 0 { block.wantedTrees.insert(bit) }
     }
 
     /// Brings an order's tree up to date, or builds it, if much of the log would have to be read beside it. In a transaction
@@ -42,7 +42,9 @@ extension Store {
         return try withTreesLock(pager) { () throws(EngineError) in
             if isTimeToDrop() { try dropUnusedTrees(pager) }
             var wanted = wanted
-            while try catchUpStep(pager, &wanted) {}
+            // As far as the log goes now: who writes meanwhile doesn't keep it from coming to an end.
+            let target = CommitBlock.tail(block.word.acquire())
+            while try catchUpStep(pager, &wanted, upTo: target) {}
         }
     }
 
@@ -64,8 +66,10 @@ extension Store {
         return true
     }
 
-    /// One batch; false: everything is up to date.
-    private func catchUpStep(_ pager: Pager, _ wanted: inout TreeSet) throws(EngineError) -> Bool {
+    /// One batch; false: everything is up to date as of `target`.
+    private func catchUpStep(
+        _ pager: Pager, _ wanted: inout TreeSet, upTo target: Position
+    ) throws(EngineError) -> Bool {
         let committed = block.read()
         let tail = CommitBlock.tail(committed.word)
         if tail == 0 { return false }
@@ -78,7 +82,7 @@ extension Store {
         // P below the head: everything was cleared in between, so the trees count as empty.
         let isVoid = existing.isEmpty || root.position <= first || root.position > tail
         let missing = isVoid ? existing.union(wanted) : wanted.subtracting(existing)
-        if missing.isEmpty, isVoid || root.position >= tail { return false }
+        if missing.isEmpty, isVoid || root.position >= target { return false }
         let batch = try BTreeBatch(pager)
         if !missing.isEmpty {
             if isVoid { for tree in existing.trees { try batch.drop(tree) } }
@@ -133,7 +137,7 @@ extension Store {
 
     private func dropUnusedTrees(_ pager: Pager) throws(EngineError) {
         var used = TreeSet(rawValue: block.wantedTrees.exchange(0))
-        if try currentSettings().tagIndex { used.insert(TreeSet(.tag)) }
+        if (try? currentSettings())?.tagIndex ?? true { used.insert(TreeSet(.tag)) }
         let root = try pager.fileRoot()
         let unused = TreeID.allCases.filter { root.trees[$0.rawValue].exists && !used.contains(TreeSet($0)) }
         if unused.isEmpty { return }
@@ -207,7 +211,8 @@ extension Store {
         } catch {
             throw EngineError(error)
         }
-        let next = max(others.max() ?? 0, generation) + 1
+        // What `meta` says may be anything.
+        let next = max(others.max() ?? 0, PageLayout.isGeneration(generation) ? generation : 0) + 1
         _ = try Pager.create(
             generation: next, in: directory, files: files, storeID: identity.storeID,
             boot: StoreIdentity.bootWords(environment.bootIdentity()), position: 0)

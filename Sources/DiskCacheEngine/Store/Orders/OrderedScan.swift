@@ -168,8 +168,8 @@ public final class OrderedScan {
                     let cursor = tree.cursor(range, reversed: isReversed)
                     if hasLast { cursor.seek(to: last.bytes) }
                     _ = try cursor.next(entries, limit: size)
-                    // Another batch was published since: what lies behind it is less than what the layers hold.
-                    if cursor.position != state.position { continue }
+                    // Another batch was published since: what lies behind it is less than what the layers hold, or the tree is gone.
+                    if cursor.position != state.position || !cursor.exists { continue }
                 }
                 if state.layers.allSatisfy({ $0.count == 0 }) {
                     if entries.count == 0 { isAtEnd = true } else { pass(entries.key(entries.count - 1)) }

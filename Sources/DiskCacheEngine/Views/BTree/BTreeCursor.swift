@@ -32,6 +32,8 @@ final class BTreeCursor {
     private(set) var batch: UInt64 = 0
     /// The log position that it covers.
     private(set) var position: Position = 0
+    /// Whether the tree was there: one that was dropped reads as empty.
+    private(set) var exists = true
 
     private var view = Pager.View(batch: 0, pages: 0)
     /// The way from the root to a leaf, the root first.
@@ -97,6 +99,7 @@ final class BTreeCursor {
         let root = try pager.root(of: tree)
         batch = root.batch
         position = root.position
+        exists = root.tree.exists
         view = Pager.View(batch: root.batch, pages: root.pages)
         frames.removeAll(keepingCapacity: true)
         leavesLeft = root.pages

@@ -125,11 +125,14 @@ enum PageLayout {
 
     /// The generation whose file has this name.
     static func generation(ofName name: String) -> UInt64? {
-        guard name.hasPrefix("trees."), let number = UInt64(name.dropFirst(6)), self.name(number) == name else {
-            return nil
-        }
+        guard name.hasPrefix("trees."), let number = UInt64(name.dropFirst(6)), isGeneration(number),
+            self.name(number) == name
+        else { return nil }
         return number
     }
+
+    /// Whether a store can come to have as many files of trees, one after the other: far below where numbers end.
+    static func isGeneration(_ number: UInt64) -> Bool { number < 1 << 48 }
 }
 
 /// The ordered views that have a tree in the file. Stored in files; never renumber.

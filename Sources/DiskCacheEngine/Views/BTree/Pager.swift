@@ -203,13 +203,15 @@ final class Pager: @unchecked Sendable {
         }
     }
 
-    /// The published root of all trees: for the writer.
+    /// The published root of all trees.
     func fileRoot() throws(EngineError) -> FileRoot {
-        let batch = batchWord.acquire()
-        guard let root = root(at: PageLayout.root(ofBatch: batch)), root.batch == batch else {
-            throw damaged("its root")
+        while true {
+            let batch = batchWord.acquire()
+            if let root = root(at: PageLayout.root(ofBatch: batch)), root.batch == batch { return root }
+            // As in `root(of:)`.
+            SharedMemory.acquireFence()
+            if batchWord.relaxed() == batch { throw damaged("its root") }
         }
-        return root
     }
 
     /// The root that stands at an offset of the file, if a whole one does.
