@@ -7,24 +7,45 @@ public struct EngineError: Error, Sendable, Equatable {
         case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
         case inTransaction, snapshotExpired, queueFull
     }
+    // One word, so that a call that may throw costs its callers no room for the parts, and passing an error on costs one move.
+    private let parts: Parts
+
+    private final class Parts: Sendable {
+        let code: Code
+        let message: String
+        let path: String?
+        let errno: Int32?
+        let removed: Int?
+
+        init(_ code: Code, _ message: String, _ path: String?, _ errno: Int32?, _ removed: Int?) {
+            self.code = code
+            self.message = message
+            self.path = path
+            self.errno = errno
+            self.removed = removed
+        }
+    }
+
     /// What went wrong.
-    public let code: Code
+    public var code: Code { parts.code }
     /// What happened and what to do, in a sentence.
-    public let message: String
+    public var message: String { parts.message }
     /// The file or directory that it is about.
-    public let path: String?
+    public var path: String? { parts.path }
     /// The system's own number for it, where a system call failed.
-    public let errno: Int32?
+    public var errno: Int32? { parts.errno }
     /// How many rows were removed before a removal of many was cut short; they stay removed.
-    public let removed: Int?
+    public var removed: Int? { parts.removed }
 
     /// An error with its parts.
+    @inline(never)
     public init(_ code: Code, _ message: String, path: String? = nil, errno: Int32? = nil, removed: Int? = nil) {
-        self.code = code
-        self.message = message
-        self.path = path
-        self.errno = errno
-        self.removed = removed
+        parts = Parts(code, message, path, errno, removed)
+    }
+
+    /// Compares the parts.
+    public static func == (a: EngineError, b: EngineError) -> Bool {
+        (a.code, a.message, a.path) == (b.code, b.message, b.path) && (a.errno, a.removed) == (b.errno, b.removed)
     }
 
     /// The same error, of a removal of many that had removed this many rows.

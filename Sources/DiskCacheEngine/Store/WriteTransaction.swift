@@ -3,7 +3,7 @@ extension Store {
     // MARK: Beginning and ending
 
     /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
-    @inline(__always)
+    @inline(never)
     func begin(timeout: UInt64) throws(EngineError) {
         if lock.isHeldByThisThread {
             beginNested()
@@ -41,7 +41,7 @@ extension Store {
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
-    @inline(__always)
+    @inline(never)
     func commit() throws(EngineError) {
         transaction.depth &-= 1
         if transaction.depth > 0 {
@@ -257,7 +257,7 @@ extension Store {
     }
 
     /// Appends a tombstone for a key that is there. `isLast` as in `put`; an item of a queue is followed by its queue's record.
-    @inline(__always)
+    @inline(never)
     func remove(
         _ record: Record, cause: TombstoneCause, isLast: Bool
     ) throws(EngineError) {
