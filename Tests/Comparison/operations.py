@@ -164,7 +164,8 @@ class Store:
         if done is True and is_born_expired:
             differ("born expired")
             world.theirs.drop_row(key)
-        world.wrote(key)
+        if done is True:
+            world.wrote(key)
 
 
 @operation("set", 20)
@@ -259,6 +260,9 @@ class Touch:
             return differ("own rows")
         world.both(lambda: world.ours.request("touch", key=encode(key), expire=expire),
                    lambda: world.theirs.call("touch", world.theirs.key(key), expire=expire))
+        if world.depth:
+            # A row of its transaction, which that doesn't take as a victim.
+            world.written.add(repr(world.theirs.key(key)))
 
 
 @operation("incr", 8)
