@@ -16,7 +16,7 @@ struct Repairs {
 extension Store {
     func repair(_ repairs: Repairs) throws(EngineError) {
         if repairs.needsRebuild { try rebuildViews() }
-        if repairs.needsRebuild || repairs.needsTrees { _ = abandonTrees() }
+        if repairs.needsRebuild || repairs.needsTrees { _ = abandonTrees(block.treesGeneration.acquire()) }
         for position in repairs.lostRows {
             // Removing one may have removed another only if it was the same.
             guard case .record(let record) = try log.record(at: position),

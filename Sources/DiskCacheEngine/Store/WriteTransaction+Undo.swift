@@ -76,13 +76,13 @@ extension Store {
         FaultPoint.reach(.undoSlots)
     }
 
-    /// Counters, settings and head as they were; store times still never go back.
+    /// Counters, settings and head as they were; store times still never go back, nor do rowids: a scan begun inside the transaction
+    /// may outlive it, and what comes after must not look as if it had been there then.
     private func putBack(_ last: CommitBlock.Counters, _ headBefore: Position) {
         counters.count = last.count
         counters.live = last.live
         counters.dead = last.dead
         counters.fileBytes = last.fileBytes
-        counters.nextRowid = last.nextRowid
         counters.earliestExpiry = last.earliestExpiry
         counters.settings = last.settings
         head = headBefore

@@ -249,4 +249,45 @@ import Testing
                 == keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }.map { .string($0) })
         #expect(try cache.check() == [])
     }
+
+    /// It lists what was there when it began, the transaction's own rows among them; not what takes their place after it was undone.
+    @Test func aCursorOutlivesItsTransaction() throws {
+        struct Stop: Error {}
+        for order in [Order.insertion, .sorted] {
+            let cache = try Cache()
+            for number in 0..<10 { try cache.set(number, number) }
+            var cursor: Cursor<AnyCacheKey>?
+            #expect(throws: Stop.self) {
+                try cache.transact {
+                    for number in 10..<500 { try cache.set(number, number) }
+                    cursor = try order == .insertion ? cache.keys() : cache.sortedKeys()
+                    throw Stop()
+                }
+            }
+            for number in 1000..<1400 { try cache.set(number, number) }
+            #expect(try Array(#require(cursor)) == (0..<10).map { .int(Int64($0)) })
+        }
+    }
+
+    private enum Order { case insertion, sorted }
+
+    /// Each batch reads what was written since the last one, and no more.
+    @Test func aTransactionListsAndRemovesManyRows() throws {
+        let cache = try Cache()
+        for number in 0..<20_000 { try cache.set(number, number, tag: number % 2 == 0 ? "even" : "odd") }
+        try cache.transact {
+            let cursor = try cache.sortedKeys()
+            while let key = try cursor.next() {
+                if case .int(let number) = key, number % 3 == 0 { try cache.delete(number) }
+            }
+            let removed = try cache.evict(tag: "even")
+            #expect(removed == (0..<20_000).count { $0 % 3 != 0 && $0 % 2 == 0 })
+            #expect(try Array(cache.keys()).count == (0..<20_000).count { $0 % 3 != 0 && $0 % 2 != 0 })
+        }
+        let left = (0..<20_000).filter { $0 % 3 != 0 && $0 % 2 != 0 }.map { AnyCacheKey.int(Int64($0)) }
+        #expect(try Array(cache.sortedKeys()) == left)
+        #expect(try Array(cache.keys(tag: "odd")) == left)
+        #expect(try Array(cache.keys(tag: "even")) == [])
+        #expect(try cache.check() == [])
+    }
 }

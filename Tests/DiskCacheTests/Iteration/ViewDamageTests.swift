@@ -107,6 +107,35 @@ import Testing
         #expect(throws: CacheError.self) { try cache.get("key 100", as: String.self) }
     }
 
+    /// Below T all was committed, whatever the lost record said of itself.
+    @Test func aDamagedEndOfATransactionHidesNoneOfIt() throws {
+        for wantsTag in [false, true] {
+            let world = try ModelWorld()
+            let cache = try world.open()
+            try cache.set("first", "value")
+            try cache.transact {
+                for number in 0..<20 { try cache.set("key \(number)", "value \(number)", tag: "tag") }
+                try cache.set("last", "the last one")
+            }
+            let directory = try files.open(world.path + "/log", in: nil, [.directory])
+            let name = try #require(try files.list(directory).first)
+            let segment = try files.open(name, in: directory, [.write])
+            let bytes = try files.read(segment, count: files.status(segment).size, at: 0)
+            let wanted = Array("the last one".utf8)
+            let at = try #require((0..<bytes.count - 12).first { Array(bytes[$0..<$0 + 12]) == wanted })
+            // The header of the commit record behind it.
+            try files.write(segment, [UInt8](repeating: 0xFF, count: 16), at: at + 12)
+            let keys = (0..<20).map { AnyCacheKey.string("key \($0)") }
+            if wantsTag {
+                #expect(try Set(Array(cache.keys(tag: "tag"))) == Set(keys))
+            } else {
+                let all = [.string("first")] + keys + [.string("last")]
+                #expect(try Array(cache.keys()) == all)
+                #expect(try Set(Array(cache.sortedKeys())) == Set(all))
+            }
+        }
+    }
+
     /// Millions of bytes of log, more than one batch; trees that nobody reads go.
     @Test func theMaintenanceThreadKeepsTreesUpAndDropsThem() throws {
         let world = try ModelWorld()

@@ -13,16 +13,18 @@ extension Store {
         if block.wantedTrees.relaxed() & bit == 0 { block.wantedTrees.insert(bit) }
     }
 
-    /// Brings an order's tree up to date, or builds it, if much of the log would have to be read beside it. In a transaction
-    /// it does nothing: the write lock is held.
-    func prepareOrder(_ tree: TreeID) {
-        guard !lock.isHeldByThisThread, let lag = try? orderLag(tree),
-            lag.bytes > views.lag.load(ordering: .relaxed)
+    /// Brings an order's tree up to date, or builds it, if much of the log would have to be read beside it: sooner at the beginning
+    /// of a scan than midway, or while the write lock is held, where it is only done when the log would take much memory.
+    func prepareOrder(_ tree: TreeID, isMidway: Bool) {
+        let isBusy = isMidway || lock.isHeldByThisThread
+        let least = views.lag.load(ordering: .relaxed)
+        guard let lag = try? orderLag(tree), lag.bytes > (isBusy ? max(least, OrderedViews.batchBytes) : least)
         else { return }
+        let generation = block.treesGeneration.acquire()
         do throws(EngineError) {
             _ = try catchUp(building: TreeSet(tree))
         } catch {
-            if error.code == .corrupted { _ = abandonTrees() }
+            if error.code == .corrupted { _ = abandonTrees(generation) }
         }
     }
 
@@ -153,6 +155,7 @@ extension Store {
         if block.treesGeneration.relaxed() == 0 { return }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
+        let generation = block.treesGeneration.acquire()
         do throws(EngineError) {
             guard let pager = try views.locked({ () throws(EngineError) in try views.currentPager(self) }) else {
                 return
@@ -165,7 +168,7 @@ extension Store {
             }
             if durability != .none { try syncTrees(pager) }
         } catch {
-            if error.code == .corrupted { _ = abandonTrees() }
+            if error.code == .corrupted { _ = abandonTrees(generation) }
             // A full disk concerns the trees alone: readers read the log instead.
             if error.code == .poisoned { throw error }
         }
@@ -185,14 +188,13 @@ extension Store {
             }
         }
         // What is on the disk now nobody knows.
-        if failure != nil { _ = abandonTrees() }
+        if failure != nil { _ = abandonTrees(pager.generation) }
     }
 
     // MARK: Generations
 
-    /// Puts an empty file of trees in place of the current one, which is damaged. False: that can't be done either.
-    func abandonTrees() -> Bool {
-        let generation = block.treesGeneration.acquire()
+    /// Puts an empty file of trees in place of that of a generation, which is damaged. False: that can't be done.
+    func abandonTrees(_ generation: UInt64) -> Bool {
         if generation == 0 { return false }
         return (try? renewTrees(after: generation)) != nil
     }

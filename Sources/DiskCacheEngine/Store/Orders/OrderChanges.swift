@@ -7,7 +7,8 @@ final class OrderChanges {
     let changes = BTreeChanges()
     private let key = ByteBuffer(capacity: 256)
     private let value = ByteBuffer(capacity: 64)
-    /// The tags of rows that were changed, as of the last record: what a later one takes out.
+    /// The tags of rows that the transaction which is being read has changed, as of the last record: what a later record of it
+    /// takes out, for `previous` leads past its own versions.
     private var tags: [UInt64: [UInt8]] = [:]
 
     init(_ tree: TreeID) { self.tree = tree }
@@ -21,7 +22,10 @@ final class OrderChanges {
     @inline(__always)
     func apply(_ record: Record, _ log: Log, head: Position) throws(EngineError) {
         let isPut = record.kind == RecordKind.put.rawValue
-        guard isPut || record.kind == RecordKind.tombstone.rawValue else { return }
+        guard isPut || record.kind == RecordKind.tombstone.rawValue else {
+            if record.isCommit { tags.removeAll(keepingCapacity: true) }
+            return
+        }
         key.removeAll()
         value.removeAll()
         switch tree {
@@ -31,7 +35,10 @@ final class OrderChanges {
         case .key:
             OrderEntry.append(key: record, to: key)
             if isPut { OrderEntry.append(rowOf: record, to: value) }
-        case .tag: return try applyTag(record, isPut, log, head)
+        case .tag:
+            try applyTag(record, isPut, log, head)
+            if record.isCommit { tags.removeAll(keepingCapacity: true) }
+            return
         case .expiry: return
         }
         if isPut { try changes.insert(key.bytes, value.bytes) } else { try changes.delete(key.bytes) }

@@ -97,12 +97,13 @@ public final class OrderedScan {
         batch.removeAll()
         if isAtEnd { return }
         store.markUsed(tree)
-        if !hasLast { store.prepareOrder(tree) }
+        store.prepareOrder(tree, isMidway: hasLast)
+        let generation = store.block.treesGeneration.acquire()
         let isExact: Bool
         do throws(EngineError) {
             isExact = try read(store)
         } catch {
-            guard error.code == .corrupted, store.abandonTrees() else { throw error }
+            guard error.code == .corrupted, store.abandonTrees(generation) else { throw error }
             batch.removeAll()
             isExact = try read(store)
         }

@@ -25,8 +25,21 @@ extension Store {
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: to)
         // The scanner's records don't outlive their visit.
         var pending: [(position: Position, bytes: [UInt8])] = []
+        func visitPending() throws(EngineError) {
+            for item in pending { try Self.visit(item.bytes, item.position, visit) }
+            pending.removeAll(keepingCapacity: true)
+        }
         try scanner.scan(from: from) { (outcome) throws(EngineError) in
-            guard case .record(let record) = outcome, record.position < to else { return }
+            let record: Record
+            switch outcome {
+            case .record(let found): record = found
+            case .damaged(let from, _):
+                // All below `to` was committed, whatever the lost record's flag said.
+                if from < to { try visitPending() }
+                return
+            case .end: return
+            }
+            guard record.position < to else { return }
             if record.kind == RecordKind.void.rawValue {
                 let voided = record.valueWord
                 pending.removeAll { $0.position >= voided }
@@ -34,9 +47,7 @@ extension Store {
                 pending.append(
                     (record.position, Array(UnsafeRawBufferPointer(start: record.start, count: record.size))))
             }
-            guard record.isCommit else { return }
-            for item in pending { try Self.visit(item.bytes, item.position, visit) }
-            pending.removeAll(keepingCapacity: true)
+            if record.isCommit { try visitPending() }
         }
     }
 

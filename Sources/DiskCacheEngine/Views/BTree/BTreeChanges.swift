@@ -14,7 +14,8 @@ final class BTreeChanges {
 
     private let bytes = ByteBuffer(capacity: 64 << 10)
     @exclusivity(unchecked) private(set) var changes: [Change] = []
-    @exclusivity(unchecked) private var isSorted = true
+    /// How many of them, from the first on, are sorted.
+    @exclusivity(unchecked) private var sortedCount = 0
 
     /// How many changes there are; after `sort` each is of another key.
     var count: Int { changes.count }
@@ -25,7 +26,7 @@ final class BTreeChanges {
     func removeAll() {
         bytes.removeAll()
         changes.removeAll(keepingCapacity: true)
-        isSorted = true
+        sortedCount = 0
     }
 
     /// An entry that is to be there, with a value of at most 64 bytes, in place of the key's old one.
@@ -49,32 +50,57 @@ final class BTreeChanges {
         let change = Change(
             head: ByteOrder.head(bytes.base + offset, key.count), offset: offset, keyCount: Int32(key.count),
             valueCount: valueCount, order: UInt32(truncatingIfNeeded: changes.count))
-        if isSorted, let last = changes.last, compare(last, change) >= 0 { isSorted = false }
+        if sortedCount == changes.count, changes.last.map({ compare($0, change) < 0 }) ?? true { sortedCount += 1 }
         changes.append(change)
     }
 
-    /// Puts the changes into the order of their keys and drops all but the last of each.
+    /// Puts the changes into the order of their keys and drops all but the last of each. What was sorted before is merged with what
+    /// came since: O(n + k log k) for k new ones.
     func sort() {
-        if isSorted { return }
-        changes.sort { a, b in
-            if a.head != b.head { return a.head < b.head }
+        if sortedCount == changes.count { return }
+        var run = Array(changes[sortedCount...])
+        run.sort { a, b in
             let order = compare(a, b)
             return order == 0 ? a.order < b.order : order < 0
         }
         var kept = 0
-        for index in changes.indices {
-            if kept > 0, compare(changes[kept - 1], changes[index]) == 0 { kept -= 1 }
-            changes[kept] = changes[index]
+        for index in run.indices {
+            if kept > 0, compare(run[kept - 1], run[index]) == 0 { kept -= 1 }
+            run[kept] = run[index]
             kept += 1
         }
-        changes.removeSubrange(kept...)
-        for index in changes.indices { changes[index].order = UInt32(truncatingIfNeeded: index) }
-        isSorted = true
+        run.removeSubrange(kept...)
+        changes.removeSubrange(sortedCount...)
+        merge(run)
+        sortedCount = changes.count
+    }
+
+    /// Merges a sorted run into the changes, which are sorted, from the back: what lies before the run's least key isn't touched.
+    private func merge(_ run: [Change]) {
+        var own = changes.count - 1
+        var new = run.count - 1
+        changes.append(contentsOf: run)
+        var place = changes.count - 1
+        while new >= 0 {
+            let order = own >= 0 ? compare(changes[own], run[new]) : -1
+            if order > 0 {
+                changes[place] = changes[own]
+                own -= 1
+            } else {
+                // Of one key the newer counts.
+                if order == 0, own >= 0 { own -= 1 }
+                changes[place] = run[new]
+                new -= 1
+            }
+            place -= 1
+        }
+        changes.removeSubrange(own + 1..<place + 1)
     }
 
     @inline(__always)
     private func compare(_ a: Change, _ b: Change) -> Int {
-        ByteOrder.compare(bytes.base + a.offset, Int(a.keyCount), bytes.base + b.offset, Int(b.keyCount))
+        if a.head != b.head { return a.head < b.head ? -1 : 1 }
+        return ByteOrder.compare(bytes.base + a.offset, Int(a.keyCount), bytes.base + b.offset, Int(b.keyCount))
     }
 
     @inline(__always)
