@@ -39,11 +39,12 @@ def run(directory, keys, say):
                 cache.set(number, value, tag="even" if number % 2 == 0 else "odd")
         say("evict-tag", timed(count // 2, lambda: cache.evict("even")))
 
+    limit = 4 << 20 if keys < 50_000 else 32 << 20
     for policy in ("least-recently-stored", "least-recently-used", "least-frequently-used"):
         path = os.path.join(directory, policy)
-        with diskcache.Cache(path, eviction_policy=policy, size_limit=4 << 20) as cache:
+        with diskcache.Cache(path, eviction_policy=policy, size_limit=limit) as cache:
             number = 0
-            while cache.volume() < 4 << 20:
+            while cache.volume() < limit:
                 with cache.transact():
                     for _ in range(200):
                         cache.set(number, value)

@@ -69,7 +69,7 @@ enum Verbs {
         try orders("\(directory)/order", keys: keys, say)
         try tags("\(directory)/tag", keys: min(keys, 100_000), say)
         for policy in [EvictionPolicy.leastRecentlyStored, .leastRecentlyUsed, .leastFrequentlyUsed] {
-            try full("\(directory)/\(policy.rawValue)", policy, keys: min(keys, 50_000), say)
+            try full("\(directory)/\(policy.rawValue)", policy, keys: min(keys, 200_000), say)
         }
     }
 
@@ -110,7 +110,7 @@ enum Verbs {
     private static func full(
         _ path: String, _ policy: EvictionPolicy, keys: Int, _ say: (String, Double) -> Void
     ) throws {
-        let limit = 4 << 20
+        let limit = keys < 50_000 ? 4 << 20 : 32 << 20
         let cache = try open(path) {
             $0.evictionPolicy = policy
             $0.sizeLimit = Int64(limit)

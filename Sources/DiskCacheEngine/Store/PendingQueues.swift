@@ -1,5 +1,5 @@
 /// The queues that the open transaction has looked at, as it leaves them: their records are written once, at its commit (DESIGN 6.2,
-/// Q4), and the writer's own reads go by these. Keeps its memory from one transaction to the next.
+/// Q4), and the writer's own reads go by these. A few stay known from one transaction to the next, until another process writes.
 struct PendingQueues {
     struct Queue {
         let hash: UInt64
@@ -8,7 +8,7 @@ struct PendingQueues {
         let prefixCount: Int
         var ends: QueueEnds
         /// Whether the index leads to a record of it.
-        let exists: Bool
+        var exists: Bool
         /// Whether a record must be written.
         var isChanged = false
         /// Of a queue that `clear` has removed there is no record any more.
@@ -28,6 +28,23 @@ struct PendingQueues {
     let names = ByteBuffer(capacity: 256)
     /// Whether any record must be written.
     var isChanged = false
+
+    /// How many queues stay known.
+    private static let keptCount = 8
+
+    /// The transaction was committed: what it left is what is stored.
+    @inline(__always)
+    mutating func settle() {
+        if list.isEmpty { return }
+        if list.count > Self.keptCount { return removeAll() }
+        for number in list.indices where list[number].isChanged {
+            list[number].exists = list[number].ends.isKept
+            list[number].isChanged = false
+            list[number].isCleared = false
+        }
+        if !changes.isEmpty { changes.removeAll(keepingCapacity: true) }
+        isChanged = false
+    }
 
     mutating func removeAll() {
         if list.isEmpty { return }

@@ -15,6 +15,9 @@ struct Repairs {
 /// *Writer, inside a transaction.* Puts right what a check found. What the log has lost stays lost.
 extension Store {
     func repair(_ repairs: Repairs) throws(EngineError) {
+        // As they are stored: what is known of them may be better than what was found.
+        if !queues.isChanged { queues.removeAll() }
+        transaction.found = nil
         if repairs.needsRebuild { try rebuildViews() }
         if repairs.needsRebuild || repairs.needsTrees { _ = abandonTrees(block.treesGeneration.acquire()) }
         for position in repairs.lostRows {

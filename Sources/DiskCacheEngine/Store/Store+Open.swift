@@ -12,6 +12,8 @@ public struct StoreOptions: Sendable {
     public var windowSize = 0
     /// Bytes of log behind a tree from which on a reader brings the tree up to date first; nil: as usual. For tests.
     package var viewLag: UInt64?
+    /// How many victims a pool has at least; nil: as usual. For tests.
+    package var smallestPool: Int?
     /// Append with pwrite even where mapped appends would be safe. For tests.
     package var forcesWriting = false
     /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
@@ -81,6 +83,7 @@ extension Store {
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
             if let lag = options.viewLag { store.views.lag.store(lag, ordering: .relaxed) }
+            if let count = options.smallestPool { store.eviction.smallestPool.store(count, ordering: .relaxed) }
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)

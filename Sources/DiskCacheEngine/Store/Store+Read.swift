@@ -200,9 +200,10 @@ extension Store {
         switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
         case .present(let place, let record):
             if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
-            if counts, eviction.stampBytes != 0 {
+            if counts, eviction.keepsStamps {
                 stamp(index.view, place.slot, record, modes: block.modes.relaxed())
             }
+            transaction.found = (record.position, hash, place)
             return record
         case .free(let place):
             let slot = Slot(raw: place.slot.relaxed())

@@ -33,6 +33,8 @@ public final class Store: @unchecked Sendable {
 
     /// 1 while a transaction of several verbs is open: only then may a reader be the writer itself.
     let isTransacting = Atomic<UInt32>(0)
+    /// Whether the last removal from a queue found an item.
+    let tookItem = Atomic<Bool>(false)
 
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)

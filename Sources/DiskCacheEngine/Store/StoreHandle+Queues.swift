@@ -1,3 +1,5 @@
+import Synchronization
+
 extension StoreHandle {
     /// Adds an item to a queue; as `Store.push`.
     public func push(
@@ -18,15 +20,22 @@ extension StoreHandle {
         return try result.get()
     }
 
-    /// Shows, and removes, the item at an end of a queue; as `Store.take`, of an empty queue without the lock.
+    /// Shows, and removes, the item at an end of a queue; as `Store.take`, of a queue that stays empty without the lock.
     public func take(
         _ name: QueueName, fromFront: Bool, removing: Bool, _ visit: (Store, Record) throws -> Bool
     ) throws -> Int64? {
         let access = try beginAccess()
         defer { end(access) }
         return try access.store._withUnsafeGuaranteedRef { store in
-            if try !store.isInTransaction && store.isEmpty(name) { return nil }
-            return try store.take(timeout: timeout, name, fromFront: fromFront, removing: removing, visit)
+            // Where the last one found an item there are likely more: it isn't worth two looks.
+            if !store.tookItem.load(ordering: .relaxed), try !store.isInTransaction && store.isEmpty(name) {
+                return nil
+            }
+            let number = try store.take(timeout: timeout, name, fromFront: fromFront, removing: removing, visit)
+            if (number != nil) != store.tookItem.load(ordering: .relaxed) {
+                store.tookItem.store(number != nil, ordering: .relaxed)
+            }
+            return number
         }
     }
 

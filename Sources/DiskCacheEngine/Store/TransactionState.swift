@@ -17,6 +17,9 @@ struct TransactionState {
     var operations: UInt32 = 0
     /// Whether the last record appended ends the transaction.
     var isClosed = false
+    /// The row that was found last, with its key's hash and slot: who looks at a row and then removes it needn't look for it again.
+    /// Forgotten when slots may have moved.
+    var found: (position: Position, hash: UInt64, place: HashIndex.Place)?
     /// Bytes that the rows are accounted with that it wrote: they can't be culled for its own sake.
     var ownBytes: UInt64 = 0
     /// The counters and the head at its beginning, for undo.

@@ -19,6 +19,7 @@ extension Store {
             throw error
         }
         transaction.depth = 1
+        transaction.found = nil
         transaction.first = log.tail
         transaction.isClosed = false
         transaction.operations = 0
@@ -88,7 +89,7 @@ extension Store {
                 counters.earliestExpiry &-= 1
                 block.publish(tail: log.tail, head: head, counters)
             }
-            queues.removeAll()
+            queues.settle()
             return
         }
         if !transaction.isClosed { try appendCommitRecord() }
@@ -111,7 +112,7 @@ extension Store {
         block.note(.bytesWritten, tail &- transaction.first)
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
-        queues.removeAll()
+        queues.settle()
         markDirty()
     }
 
@@ -262,8 +263,17 @@ extension Store {
         _ record: Record, cause: TombstoneCause, isLast: Bool
     ) throws(EngineError) {
         let identity = KeyClass.identity(record.keyClass)
-        let hash = self.hash(identity, record.key)
-        var found = try place(identity, record.key, hash)
+        let hash: UInt64
+        var found: HashIndex.Found
+        if let known = transaction.found, known.position == record.position,
+            known.place.slot.relaxed() == known.place.value.raw
+        {
+            hash = known.hash
+            found = .present(known.place, record)
+        } else {
+            hash = self.hash(identity, record.key)
+            found = try place(identity, record.key, hash)
+        }
         var draft = RecordDraft(kind: .tombstone)
         draft.form = cause.rawValue
         draft.keyClass = record.keyClass
@@ -297,6 +307,7 @@ extension Store {
     private func placeAfterSplits(
         _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
     ) throws(EngineError) -> HashIndex.Found {
+        transaction.found = nil
         while true {
             try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
             let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }

@@ -16,7 +16,7 @@ struct EvictionModel {
         var readAt: Int64 = 0
         var reads = 0
 
-        /// What it is accounted with, but for its stamp: header, expiry, a number's 8 bytes as the key, and value or reference.
+        /// What it is accounted with, but for its stamp and the tombstone to come: header, expiry, a number's 8 bytes as the key, and value or reference.
         var bytes: Int {
             let record = (24 + (expires == nil ? 0 : 8) + 8 + (isFile ? 32 : count) + 3) / 4 * 4
             return record + 24 + (isFile ? (max(count, 1) + 4095) / 4096 * 4096 : 0)
@@ -35,7 +35,7 @@ struct EvictionModel {
 
     var hasStamps: Bool { policy == .leastRecentlyUsed || policy == .leastFrequentlyUsed }
     var capacity: Int { sizeLimit / 4 * 3 }
-    var live: Int { rows.values.reduce(0) { $0 + $1.bytes + (hasStamps ? 24 : 0) } }
+    var live: Int { rows.values.reduce(0) { $0 + $1.bytes + (hasStamps ? 64 : 40) } }
     var binds: Bool { policy != .none && cullLimit > 0 }
 
     func milliseconds(_ now: Int64) -> Int64 { max(now / 1000 - epoch, 0) }

@@ -96,7 +96,7 @@ final class EvictionRun {
         configuration.evictionPolicy = setup.policy
         configuration.minFileSize = setup.minFileSize
         configuration.durability = DiskCache.Durability.none
-        cache = try world.open(configuration)
+        cache = try world.open(configuration) { $0.smallestPool = 64 }
         model.policy = setup.policy
         model.sizeLimit = Int(setup.sizeLimit)
         _ = model.storedTime(world.now)

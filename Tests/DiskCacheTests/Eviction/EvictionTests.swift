@@ -11,7 +11,7 @@ import Testing
     init() throws {
         world = try ModelWorld()
         var configuration = Cache.Configuration()
-        configuration.sizeLimit = 4000
+        configuration.sizeLimit = 6400
         configuration.durability = DiskCache.Durability.none
         cache = try world.open(configuration)
     }
@@ -33,7 +33,7 @@ import Testing
         try cache.touch(2, expire: .never)
         _ = try cache.get(3, as: Int.self)
         world.now += 5000
-        // 3000 bytes hold 46 rows of 64.
+        // 4800 bytes hold 46 rows of 104.
         for key in 10..<49 { try cache.set(key, key) }
         #expect(try keys() == [0, 1] + Array(5..<49))
     }
@@ -48,15 +48,15 @@ import Testing
         try cache.incr(3)
         _ = try cache.withValue(4) { _ in }
         world.now += 5000
-        // With stamps a row takes 88: 34 of them.
-        for key in 10..<37 { try cache.set(key, key) }
-        #expect(try keys() == [0, 3, 4] + Array(6..<37))
+        // With stamps a row takes 128: 37 of them.
+        for key in 10..<40 { try cache.set(key, key) }
+        #expect(try keys() == [0, 3, 4] + Array(6..<40))
     }
 
     @Test func leastFrequentlyUsed_goesByReadsAndNeverTheNewcomer() throws {
         try cache.configure { $0.evictionPolicy = .leastFrequentlyUsed }
-        for key in 0..<34 { try cache.set(key, key) }
-        for key in 0..<34 { for _ in 0..<1 + key % 3 { _ = try cache.get(key, as: Int.self) } }
+        for key in 0..<37 { try cache.set(key, key) }
+        for key in 0..<37 { for _ in 0..<1 + key % 3 { _ = try cache.get(key, as: Int.self) } }
         // The newcomer has been read least of all, and stays; then it is the next to go.
         try cache.set(100, 1)
         #expect(try cache.holds(100) && !cache.holds(0))
@@ -102,7 +102,7 @@ import Testing
         for key in 1..<100 { try cache.set(key, key) }
         try cache.set(100, [UInt8](repeating: 0, count: 5000))
         #expect(try cache.count == 101)
-        // 3000 bytes: neither the large one, nor its elders.
+        // 4800 bytes: neither the large one, nor its elders.
         #expect(try cache.cull() == 101)
         for key in 1..<100 { try cache.set(key, key) }
         #expect(try cache.cull() == 99 - 46)
@@ -114,7 +114,7 @@ import Testing
     {
         try cache.configure { $0.evictionPolicy = policy }
         for key in 0..<20 { try cache.set(key, key) }
-        let large = [UInt8](repeating: 1, count: 3000)
+        let large = [UInt8](repeating: 1, count: 4800)
         guard policy != .none else { return try #expect(cache.set(5, large)) }
         let bytes = try appended {
             expectError(.valueTooLarge) { try cache.set(5, large) }
@@ -124,7 +124,7 @@ import Testing
         #expect(bytes == 0)
         #expect(try keys() == Array(0..<20) && cache.get(5, as: Int.self) == 5)
         // What fits takes everybody else's place.
-        try cache.set(5, [UInt8](repeating: 1, count: 2900))
+        try cache.set(5, [UInt8](repeating: 1, count: 4650))
         #expect(try keys() == [5])
     }
 
@@ -183,9 +183,9 @@ import Testing
         world.now += 1000
         _ = try cache.get(1, as: Int.self)
         world.now += 1000
-        for key in 100..<116 { try cache.set(key, key) }
+        for key in 100..<119 { try cache.set(key, key) }
         // What was read before stamps were kept counts as of when it was stored.
-        #expect(try keys() == [1] + Array(3..<20) + Array(100..<116))
+        #expect(try keys() == [1] + Array(3..<20) + Array(100..<119))
         try cache.configure { $0.evictionPolicy = .leastRecentlyStored }
         #expect(!namesIn(world.path).contains { $0.hasPrefix("stamps.") })
         try cache.configure { $0.evictionPolicy = .leastFrequentlyUsed }
@@ -220,7 +220,7 @@ import Testing
         for key in 0..<30 { try cache.set(key, key) }
         _ = try cache.get(0, as: Int.self)
         try cache.clear()
-        for key in 0..<34 { try cache.set(key, key) }
+        for key in 0..<37 { try cache.set(key, key) }
         _ = try cache.get(0, as: Int.self)
         for key in 50..<60 { try cache.set(key, key) }
         #expect(try cache.holds(0) && !cache.holds(1))

@@ -4,8 +4,11 @@ import Synchronization
 final class EvictionState: @unchecked Sendable {
     /// Bytes of rows that the store may hold; `.max`: as many as come.
     var capacity = UInt64.max
-    /// Bytes that a row is accounted with beside its record, its file and its slot: those of its stamp.
-    var stampBytes: UInt64 = 0
+    /// Whether rows have stamps.
+    var keepsStamps = false
+    /// Bytes that a row is accounted with beside its record, its file and its slot: the tombstone that it leaves in the log when it
+    /// goes, and its stamp. Without the first a store of small rows would be so full that compaction copies most of what it reads.
+    var rowBytes: UInt64 { keepsStamps ? 64 : 40 }
     var policy = Eviction.leastRecentlyStored
 
     /// A pool for each order that was asked for.
@@ -23,6 +26,8 @@ final class EvictionState: @unchecked Sendable {
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
     let prepared = Mutex<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
+    /// *Any thread.* How many victims a pool has at least.
+    let smallestPool = Atomic<Int>(4096)
     /// *Any thread.* Bits of the orders for which it shall make one.
     let wanted = Atomic<UInt32>(0)
     /// *Any thread.* The eviction's task on the process's worker.

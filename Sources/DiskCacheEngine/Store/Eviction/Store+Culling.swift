@@ -28,14 +28,14 @@ extension Store {
             || (counters.earliestExpiry <= UInt64(bitPattern: now) && settings.cullLimit > 0)
     }
 
-    /// *Writer.* Bytes that the rows are accounted with, their stamps included.
+    /// *Writer.* Bytes that the rows are accounted with, their stamps and the tombstones to come included.
     @inline(__always)
-    var accountedBytes: UInt64 { counters.live &+ counters.count &* eviction.stampBytes }
+    var accountedBytes: UInt64 { counters.live &+ counters.count &* eviction.rowBytes }
 
     /// Bytes that a row of this record is accounted with.
     @inline(__always)
     func accountedBytes(_ size: Int, form: UInt16, value: UnsafeRawBufferPointer) -> UInt64 {
-        CommitBlock.Counters.accounted(size) &+ eviction.stampBytes
+        CommitBlock.Counters.accounted(size) &+ eviction.rowBytes
             &+ (ValueFormCode.isFile(form) ? CommitBlock.Counters.fileBytes(value) : 0)
     }
 

@@ -17,7 +17,7 @@ extension Store {
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
-        return log + index * (eviction.stampBytes == 0 ? 1 : 2) + CommitBlock.fileSize + treeBytes()
+        return log + index * (eviction.keepsStamps ? 2 : 1) + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
     }
 
@@ -150,31 +150,46 @@ extension Store {
         return true
     }
 
-    /// Copies what slots still name in a segment to the end of the log, in batches that hold the lock for a moment; how many bytes.
-    /// nil: a record is damaged, and what it was must stay known.
+    private static var batchRecords: Int { 128 }
+
+    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
+    /// must stay known.
+    ///
+    /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
+    /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
     private func copyLive(
         of segment: Segment, end: Position, from head: Position, _ timeout: UInt64
     ) throws(EngineError) -> Int? {
         var position = max(segment.firstRecord, head)
         var copied = 0
-        var isWhole = true
-        while position < end, isWhole {
+        while position < end {
+            var live: [Position] = []
+            while position < end, live.count < Self.batchRecords {
+                guard case .record(let record) = try log.record(at: position) else { return nil }
+                if counts(record) { live.append(position) }
+                position = record.end
+            }
+            if live.isEmpty { continue }
             try write(timeout: timeout) { () throws(EngineError) in
-                let until = SystemCalls.monotonicClock() &+ 300_000
-                var seen = 0
-                while position < end {
-                    guard case .record(let record) = try log.record(at: position) else {
-                        isWhole = false
-                        return
-                    }
-                    position = record.end
+                for position in live {
+                    // Gone: the log was cleared meanwhile.
+                    guard case .record(let record) = try log.record(at: position) else { return }
                     copied += try copyIfNamed(record)
-                    seen += 1
-                    if seen & 63 == 0, SystemCalls.monotonicClock() >= until { return }
                 }
             }
         }
-        return isWhole ? copied : nil
+        return copied
+    }
+
+    /// Whether a record is its key's newest version as far as a reader can tell.
+    private func counts(_ record: Record) -> Bool {
+        guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue else { return false }
+        do throws(EngineError) {
+            return try find(record.keyClass, record.key)?.position == record.position
+        } catch {
+            // Whoever has the lock sees better.
+            return true
+        }
     }
 
     /// A copy is a transaction of its own; it is as old as its original. How many bytes it takes.

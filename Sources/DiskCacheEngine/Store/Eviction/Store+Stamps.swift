@@ -9,7 +9,7 @@ extension Store {
         eviction.largestRow.store(eviction.capacity, ordering: .relaxed)
         if policy != eviction.policy { eviction.forget() }
         eviction.policy = policy
-        eviction.stampBytes = Modes(settings).keepsStamps ? 24 : 0
+        eviction.keepsStamps = Modes(settings).keepsStamps
         eviction.checkpoint = 0
         announceModes()
     }
@@ -18,7 +18,7 @@ extension Store {
     func announceModes() {
         let old = block.modes.relaxed()
         let new = Modes(settings).raw
-        if eviction.stampBytes == 0 {
+        if !eviction.keepsStamps {
             if old != new | old & Modes.serialBits { block.modes.store(new | old & Modes.serialBits) }
             if Modes(raw: old).keepsStamps {
                 try? files.unlinkIfPresent(StampFile.name(index.generation), in: directory)
@@ -39,7 +39,7 @@ extension Store {
 
     /// *Writer.* Puts an empty file of stamps beside an index that is about to become the current one.
     func makeStamps(for new: HashIndex) {
-        guard eviction.stampBytes != 0 else { return }
+        guard eviction.keepsStamps else { return }
         _ = makeStamps(new, block.modes.relaxed() & Modes.stampBits)
     }
 

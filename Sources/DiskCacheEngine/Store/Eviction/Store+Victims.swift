@@ -70,6 +70,7 @@ extension Store {
         let found = try index.findForWriting(entry.hash, anchor: log.tail, log: log) { $0.rowid == entry.rowid }
         guard case .present(let place, let record) = found, record.position >= head else { return nil }
         let stamp = index.stamps?.stamp(at: index.offset(of: place.slot)) ?? 0
+        transaction.found = (record.position, entry.hash, place)
         return ranking.rank(record, stamp: stamp).map { (record, $0) }
     }
 
@@ -157,7 +158,8 @@ extension Store {
     func scan(
         _ ranking: Ranking, position: Position, head: Position, count: UInt64
     ) throws(EngineError) -> VictimPool {
-        var selection = VictimSelection(limit: VictimSelection.size(of: count))
+        var selection = VictimSelection(
+            limit: VictimSelection.size(of: count, atLeast: eviction.smallestPool.load(ordering: .relaxed)))
         let index = self.index
         let log = self.log
         let hash = self.hash

@@ -107,7 +107,9 @@ struct VictimSelection {
     }
 
     /// How many a pool of a store with so many rows holds.
-    static func size(of count: UInt64) -> Int { Int(clamping: min(max(count / 32, 256), 65_536)) }
+    static func size(of count: UInt64, atLeast least: Int) -> Int {
+        max(least, Int(clamping: min(count / 8, 262_144)))
+    }
 
     /// Whether a row of this rank could still be among the least.
     @inline(__always) func wants(_ rank: UInt64) -> Bool {
@@ -121,19 +123,40 @@ struct VictimSelection {
         if entries.count == 2 * limit { shrink() }
     }
 
+    /// Leaves the least `limit` of more entries than that.
     private mutating func shrink() {
-        entries.sort()
+        bound = Self.moveLeast(limit, of: &entries)
         entries.removeLast(entries.count - limit)
-        bound = entries.last
     }
 
     /// The pool, joined up to where the log ended before the scan began.
     mutating func pool(position: Position) -> VictimPool {
+        if entries.count > limit { shrink() }
         entries.sort()
-        if entries.count > limit {
-            entries.removeLast(entries.count - limit)
-            bound = entries.last
-        }
         return VictimPool(entries, bound: bound, position: position)
+    }
+
+    /// Moves the least `count` entries to the front, in any order; the greatest of them. Hoare's selection, "Algorithm 65: Find"
+    /// (1961), with the median of three as pivot. O(n), O(n²) for an order made to hurt, which ranks beside hashes don't give.
+    static func moveLeast(_ count: Int, of entries: inout [Ranked]) -> Ranked {
+        var low = 0
+        var high = entries.count - 1
+        let wanted = count - 1
+        while low < high {
+            let (a, b, c) = (entries[low], entries[low + (high - low) / 2], entries[high])
+            let pivot = max(min(a, b), min(max(a, b), c))
+            var left = low
+            var right = high
+            while left <= right {
+                while entries[left] < pivot { left += 1 }
+                while pivot < entries[right] { right -= 1 }
+                if left > right { break }
+                entries.swapAt(left, right)
+                left += 1
+                right -= 1
+            }
+            if wanted <= right { high = right } else if wanted >= left { low = left } else { break }
+        }
+        return entries[wanted]
     }
 }
