@@ -29,6 +29,7 @@ enum TestChild {
             case "cycles": try DescriptorCommand.cycle(arguments)
             case "user": try UserCommand.run(arguments)
             case "fork": try ForkCommand.use(arguments)
+            case "keptfork": try ForkCommand.whileKept(arguments)
             case "failedfork": try ForkCommand.afterFailures(arguments)
             case "idlefork": try ForkCommand.idle(arguments)
             case "transfer": try TransferCommand.run(arguments)

@@ -115,6 +115,29 @@ enum ForkCommand {
         client.handle.close()
     }
 
+    /// `keptfork`: forks again and again in the middle of writes that follow each other closely; parent and children count.
+    static func whileKept(_ arguments: Arguments) throws {
+        let client = try StoreClient(arguments.text("directory"))
+        for _ in 0..<10 {
+            for _ in 0..<100 { try client.add("counter", 1) }
+            let child = systemFork()
+            if child < 0 { throw EngineError(.io, "fork failed") }
+            do {
+                for _ in 0..<(child == 0 ? 300 : 400) { try client.add("counter", 1) }
+            } catch {
+                if child == 0 { _exit(1) }
+                throw error
+            }
+            if child == 0 { _exit(0) }
+            var status: Int32 = 0
+            waitpid(child, &status, 0)
+            if status != 0 { throw EngineError(.io, "a child ended with status \(status)") }
+        }
+        guard case .integer(let sum) = try client.get("counter") else { return TestChild.say("no counter") }
+        TestChild.say("\(sum)")
+        client.handle.close()
+    }
+
     /// `failedfork`: after openings that failed, a child of a fork still has all the files that it should have.
     static func afterFailures(_ arguments: Arguments) throws {
         var failures = 0

@@ -35,6 +35,10 @@ extension Cache {
         public var serializer: any Serializer = CBORSerializer()
         /// How long a write may wait for the write lock. This process's own: it isn't stored. Default 60 seconds.
         public var timeout: Duration = .seconds(60)
+        /// Whether this process may keep the write lock for a moment between writes that follow each other closely, which halves what a
+        /// write costs. Another process that wants to write gets it within about a millisecond; but while a process that keeps it is
+        /// *stopped* (SIGSTOP, a debugger), nobody else writes. This process's own: it isn't stored. Default true; false on iOS and its kin.
+        public var keepsWriteLock = StoreOptions.keepsLockByDefault
         /// Whether network file systems are believed to have common memory and dependable locks. They haven't.
         public var anyFileSystem = false
         /// Whether a cache is opened whatever serialiser it was made with: for tools that don't read such values.
@@ -114,6 +118,7 @@ extension Cache.Configuration {
         var options = StoreOptions()
         options.timeout = timeout.clampedNanoseconds
         options.anyFileSystem = anyFileSystem
+        options.keepsLock = keepsWriteLock
         let wanted = self
         options.configure = { (settings, isNew) throws(EngineError) in
             guard settings.kind == .cache else {

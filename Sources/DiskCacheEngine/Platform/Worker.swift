@@ -1,6 +1,7 @@
 import Synchronization
 
-/// The process's one background thread: runs the maintenance of every open store, each a task.
+/// A background thread of the process: `shared` runs the maintenance of every open store, each a task; `keeper` lets go of write locks,
+/// which can't wait for the disk.
 ///
 ///     let token = Worker.shared.add { now in
 ///         work()
@@ -49,8 +50,12 @@ final class Worker: Sendable {
         init(_ body: @escaping Body) { self.body = body }
     }
 
-    /// The worker of this process.
-    static var shared: Worker {
+    /// The worker of this process for what may take long.
+    static var shared: Worker { ofThisProcess(current) }
+    /// The worker of this process for what takes no time and can't wait.
+    static var keeper: Worker { ofThisProcess(currentKeeper) }
+
+    private static func ofThisProcess(_ current: borrowing Atomic<UInt>) -> Worker {
         let forks = ForkGuard.forks.load(ordering: .relaxed)
         while true {
             let found = current.load(ordering: .acquiring)
@@ -70,9 +75,12 @@ final class Worker: Sendable {
     }
 
     private static let current = Atomic<UInt>(0)
+    private static let currentKeeper = Atomic<UInt>(0)
 
-    /// Whether the thread of this process's worker sleeps, or there is none.
-    static var isQuiet: Bool {
+    /// Whether the threads of this process's workers sleep, or there are none.
+    static var isQuiet: Bool { isQuiet(current) && isQuiet(currentKeeper) }
+
+    private static func isQuiet(_ current: borrowing Atomic<UInt>) -> Bool {
         guard let address = UnsafeRawPointer(bitPattern: current.load(ordering: .acquiring)) else { return true }
         return Unmanaged<Worker>.fromOpaque(address)._withUnsafeGuaranteedRef { worker in
             worker.isForeign || !worker.isStarted.load(ordering: .sequentiallyConsistent)

@@ -8,6 +8,16 @@ public struct StoreOptions: Sendable {
     public var anyFileSystem = false
     /// Applied to the stored settings when the store is opened; what it changes is stored. The flag: nothing was ever stored.
     public var configure: (@Sendable (inout Settings, Bool) throws(EngineError) -> Void)?
+    /// Whether the write lock may be kept between writes that follow each other closely. Not on systems that stop a process without
+    /// a word: it would keep its lock while it is stopped.
+    public var keepsLock = StoreOptions.keepsLockByDefault
+    #if os(iOS) || os(tvOS) || os(watchOS) || os(visionOS)
+        /// What `keepsLock` is unless it is set.
+        public static let keepsLockByDefault = false
+    #else
+        /// What `keepsLock` is unless it is set.
+        public static let keepsLockByDefault = true
+    #endif
     /// Bytes of addresses for the log at first; 0: chosen from the size limit.
     public var windowSize = 0
     /// Bytes of log behind a tree from which on a reader brings the tree up to date first; nil: as usual. For tests.
@@ -40,10 +50,14 @@ extension Store {
             ForkGuard.register(directory)
             let lockFile = try Self.lockFile("lock", in: directory, files)
             let ownerWord = (environment.random() << 32) | UInt64(environment.processID())
-            // Until `meta` is mapped there is nobody to knock at.
             let first = WriteLock(files: files, file: lockFile, block: nil, identity: ownerWord)
-            try first.acquire(timeout: options.timeout)
-            defer { first.release() }
+            if try !first.acquireAtOnce() {
+                try knock(directory, files) { (block) throws(EngineError) in
+                    let knocking = WriteLock(files: files, file: lockFile, block: block, identity: ownerWord)
+                    try knocking.acquire(timeout: options.timeout)
+                }
+            }
+            defer { _ = try? files.lock(lockFile, .unlock) }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
             registered.append(openFile)
@@ -79,7 +93,9 @@ extension Store {
             _ = try? files.lock(directory, .shared)
             let store = Store(
                 environment: environment, path: path, directory: directory, status: status, identity: opened.identity,
-                metaBase: opened.base, lock: WriteLock(files: files, file: lockFile, block: block, identity: ownerWord),
+                metaBase: opened.base,
+                lock: WriteLock(
+                    files: files, file: lockFile, block: block, identity: ownerWord, keeps: options.keepsLock),
                 openFile: openFile, log: log, index: found.index, recovery: found.report)
             keepsMapping = true
             if let lag = options.viewLag { store.views.lag.store(lag, ordering: .relaxed) }
@@ -103,6 +119,15 @@ extension Store {
         } catch {
             throw EngineError(.io, "\(error)", path: path)
         }
+    }
+
+    /// Calls `body` with what can be knocked at: the commit block of a store that is there; nil: there is none.
+    private static func knock(
+        _ directory: FileDescriptor, _ files: any FileSystem, _ body: (CommitBlock?) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        guard let found = try? existingMeta(directory, files) else { return try body(nil) }
+        defer { files.unmap(found.base, count: CommitBlock.fileSize, leavingZeros: false) }
+        try body(CommitBlock(base: found.base))
     }
 
     private static func lockFile(

@@ -206,6 +206,7 @@ public final class Store: @unchecked Sendable {
     /// memory is left, until the last reference goes.
     func shutDown() {
         guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        lock.stopKeeping()
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
         // Nobody comes back for them; a snapshot that still wants one says that it has expired.
