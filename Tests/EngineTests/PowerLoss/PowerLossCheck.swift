@@ -52,6 +52,8 @@ struct PowerLossCheck {
 
     private func open(_ boot: String) throws -> StoreHandle {
         var options = StoreOptions()
+        // What a run records is to depend on its seed alone.
+        options.keepsLock = false
         options.windowSize = LogWindow.smallest
         do {
             return try StoreHandle(

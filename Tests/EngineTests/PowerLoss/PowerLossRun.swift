@@ -120,6 +120,8 @@ final class PowerLossActor {
     func live() throws -> PowerLossRun {
         let environment = Self.environment(files, boot: plan.boot, dice: Dice(dice.next()))
         var options = StoreOptions()
+        // What a run records is to depend on its seed alone.
+        options.keepsLock = false
         options.windowSize = LogWindow.smallest
         let handle = try StoreHandle(directory: path, options: options, environment: environment)
         self.handle = handle
