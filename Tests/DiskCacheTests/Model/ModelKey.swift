@@ -17,6 +17,7 @@ enum ModelKey: CustomStringConvertible {
     case text(String)
     case bytes([UInt8])
     case place(Place)
+    case queue(QueueKey)
 
     /// Equal for keys that are one key: numbers by exact value, text by its bytes.
     enum Identity: Hashable {
@@ -27,6 +28,7 @@ enum ModelKey: CustomStringConvertible {
         case text([UInt8])
         case bytes([UInt8])
         case place([UInt8], Int)
+        case queue([UInt8]?, Int64)
     }
 
     var identity: Identity {
@@ -41,6 +43,7 @@ enum ModelKey: CustomStringConvertible {
         case .text(let value): .text(Array(value.utf8))
         case .bytes(let value): .bytes(value)
         case .place(let value): .place(Array(value.town.utf8), value.number)
+        case .queue(let value): .queue(value.prefix.map { Array($0.utf8) }, value.number)
         }
     }
 
@@ -61,6 +64,7 @@ enum ModelKey: CustomStringConvertible {
         case .text(let value): value
         case .bytes(let value): value
         case .place(let value): value
+        case .queue(let value): value
         }
     }
 
@@ -75,7 +79,7 @@ enum ModelKey: CustomStringConvertible {
         case .float(let value): .double(Double(value))
         case .text(let value): .string(value)
         case .bytes(let value): .bytes(value)
-        case .bool, .place: nil
+        case .bool, .place, .queue: nil
         }
     }
 

@@ -18,6 +18,9 @@ struct ModelConfiguration: Sendable, CustomTestStringConvertible {
     var forcesWriting = false
     var windowSize = 0
     var firstPosition: UInt64?
+    /// Whether tags have a view of their own, and from how many bytes of log on views are brought up to date.
+    var tagIndex = false
+    var viewLag: UInt64?
     var onDisk = false
     /// One operation in so many closes a handle, checks the store, restarts the system.
     var closeEvery = 300
@@ -54,6 +57,7 @@ final class ModelRun {
         // What expires or is too much is the matter of EvictionModelTests.
         settings.cullLimit = 0
         settings.minFileSize = configuration.minFileSize
+        settings.tagIndex = configuration.tagIndex
         settings.durability = configuration.durability
         settings.syncInterval = .milliseconds(20)
         for _ in 0..<configuration.handles { caches.append(try open(settings)) }
@@ -65,6 +69,7 @@ final class ModelRun {
         try world.open(settings) { options in
             options.forcesWriting = configuration.forcesWriting
             options.windowSize = configuration.windowSize
+            options.viewLag = configuration.viewLag
             if let first = configuration.firstPosition { options.firstPosition = first }
         }
     }
@@ -217,7 +222,7 @@ final class ModelRun {
     /// One operation.
     func step() throws {
         count += 1
-        switch Int.random(in: 0..<100, using: &random) {
+        switch Int.random(in: 0..<113, using: &random) {
         case 0..<18: try set()
         case 18..<24: try add()
         case 24..<38: try get(key())
@@ -240,7 +245,13 @@ final class ModelRun {
         case 95: if chance(10) { try clear() }
         case 96: if chance(5) { try configure() }
         case 97: if depth == 0 && chance(3) { try sync() }
-        default: try refuse()
+        case 98: try refuse()
+        case 100..<106: try queue()
+        case 106..<109: try list()
+        case 109: try removeMany()
+        case 110..<112: try transact()
+        case 112: try snapshot()
+        default: try figures()
         }
     }
 

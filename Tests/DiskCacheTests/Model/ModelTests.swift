@@ -13,7 +13,7 @@ import Testing
         ModelConfiguration(name: "plain", operations: 24_000),
         ModelConfiguration(
             name: "plain, on the disk", operations: 6_000, minFileSize: 1000, onDisk: true, checkEvery: 2000),
-        ModelConfiguration(name: "small files", operations: 14_000, minFileSize: 40),
+        ModelConfiguration(name: "small files", operations: 14_000, minFileSize: 40, tagIndex: true, viewLag: 0),
         ModelConfiguration(name: "everything is a file", operations: 6_000, keys: 60, minFileSize: 0),
         ModelConfiguration(name: "written, not mapped", operations: 16_000, minFileSize: 400, forcesWriting: true),
         ModelConfiguration(
@@ -22,7 +22,7 @@ import Testing
             windowSize: 64 << 20),
         ModelConfiguration(
             name: "two handles", operations: 14_000, handles: 2, minFileSize: 100,
-            durability: DiskCache.Durability.none, closeEvery: 30),
+            durability: DiskCache.Durability.none, tagIndex: true, closeEvery: 30),
         ModelConfiguration(name: "many keys", operations: 16_000, keys: 20_000, minFileSize: 1000, longest: 4000),
         ModelConfiguration(
             name: "full durability", operations: 400, handles: 2, minFileSize: 60,
