@@ -43,9 +43,9 @@ extension Cache {
         try RowReader(self, try tagOrder(), try Self.range(tag), reversed: reversed, records: records)
     }
 
-    private func tagOrder() throws -> RowOrder { try settings.tagIndex ? .tag : .insertion }
+    func tagOrder() throws -> RowOrder { try settings.tagIndex ? .tag : .insertion }
 
-    private static func range(_ tag: Tag) throws -> OrderedScan.Range {
+    static func range(_ tag: Tag) throws -> OrderedScan.Range {
         try tag.withBytes { form, bytes in .tag(form: form, bytes: Array(bytes)) }
     }
 

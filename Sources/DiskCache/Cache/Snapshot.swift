@@ -14,6 +14,9 @@ public struct Snapshot: ~Copyable {
         self.state = state
     }
 
+    /// The directory of the cache.
+    public var directory: String { cache.directory }
+
     /// How many items there were, expired ones that nothing had removed included. O(1).
     public var count: Int { state.count }
 
@@ -66,6 +69,79 @@ public struct Snapshot: ~Copyable {
             try lend(record, store) { _, bytes in result = try body(bytes.bytes) }
         }
         return result
+    }
+
+    // MARK: Orders
+
+    /// All keys, expired ones that nothing had removed included, in the order in which they were first stored. O(n), and all at once: what is
+    /// lent ends with the closure. Reads the log between the ordered view and the snapshot, or all of it where the view has gone on.
+    public func keys(reversed: Bool = false) throws -> [AnyCacheKey] { try keys(.insertion, .all, reversed) }
+
+    /// All keys in the order of keys; as `keys`.
+    public func sortedKeys(reversed: Bool = false) throws -> [AnyCacheKey] { try keys(.key, .all, reversed) }
+
+    /// The keys of a range in the order of keys; as `keys`.
+    public func keys<K: CacheKey>(in range: some KeyRangeExpression<K>, reversed: Bool = false) throws -> [K] {
+        let bounds = try range.keyRange.encoded()
+        return try keys(.key, .keys(from: bounds.lower, upTo: bounds.upper), reversed)
+    }
+
+    /// The texts that begin with a prefix, by their UTF-8 bytes, in the order of keys; as `keys`.
+    public func keys(prefix: String, reversed: Bool = false) throws -> [String] {
+        try keys(.key, .prefix([KeyClass.text.rawValue] + Array(prefix.utf8)), reversed)
+    }
+
+    /// The keys of items with a tag, in the order in which they were first stored; as `keys`. Without a tag index all rows are looked at.
+    public func keys(tag: Tag, reversed: Bool = false) throws -> [AnyCacheKey] {
+        try keys(try cache.tagOrder(), try Cache.range(tag), reversed)
+    }
+
+    /// All items that hadn't expired, in the order in which they were first stored; as `keys`, and throws `typeMismatch`.
+    public func items<V: Decodable>(
+        as type: V.Type = V.self, reversed: Bool = false
+    ) throws -> [(key: AnyCacheKey, value: V)] {
+        try items(.insertion, reversed)
+    }
+
+    /// All items that hadn't expired, in the order of keys; as `items`.
+    public func sortedItems<V: Decodable>(
+        as type: V.Type = V.self, reversed: Bool = false
+    ) throws -> [(key: AnyCacheKey, value: V)] {
+        try items(.key, reversed)
+    }
+
+    private func keys<K: CacheKey>(_ order: RowOrder, _ range: OrderedScan.Range, _ isReversed: Bool) throws -> [K] {
+        var keys: [K] = []
+        try rows(order, range, isReversed, records: false) { row, _ in
+            keys.append(try readKey(K.self, row.keyClass, row.key))
+        }
+        return keys
+    }
+
+    private func items<V: Decodable>(_ order: RowOrder, _ isReversed: Bool) throws -> [(key: AnyCacheKey, value: V)] {
+        var items: [(key: AnyCacheKey, value: V)] = []
+        try rows(order, .all, isReversed, records: true) { row, store in
+            guard let record = row.record, !(record.expiry.map { $0 <= state.now } ?? false) else { return }
+            let key = try anyKey(row.keyClass, row.key)
+            try lend(record, store) { form, bytes in
+                items.append((key, try decodeValue(V.self, form: form, bytes: bytes, serializer: cache.serializer)))
+            }
+        }
+        return items
+    }
+
+    private func rows(
+        _ order: RowOrder, _ range: OrderedScan.Range, _ isReversed: Bool, records: Bool,
+        _ body: (OrderedRow, Store) throws -> Void
+    ) throws {
+        try cache.handle.withStoreOf(access) { store in
+            let scan = OrderedScan(
+                order, range, reversed: isReversed, wantsRecords: records, in: store, asOf: state)
+            while !scan.isAtEnd {
+                try rethrowing { () throws(EngineError) in try scan.next(in: store) }
+                for row in scan.rows { try body(row, store) }
+            }
+        }
     }
 
     private func withRecord(_ key: some CacheKey, _ body: (Record, Store) throws -> Void) throws {

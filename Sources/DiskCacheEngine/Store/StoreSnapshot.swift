@@ -7,6 +7,8 @@ public struct StoreSnapshot: Sendable {
     let head: Position
     /// Rows, expired ones included.
     public let count: Int
+    /// Every row of it has a lower rowid.
+    let nextRowid: UInt64
     /// The clock as of its beginning: what has expired then is missing. Microseconds since 1970.
     public let now: Int64
     /// Inside a transaction of the calling thread: what that sees.
@@ -20,14 +22,16 @@ extension Store {
         let now = environment.wallClock()
         if isInTransaction {
             return StoreSnapshot(
-                tail: log.tail, head: head, count: Int(clamping: counters.count), now: now, isWriter: true, lock: nil)
+                tail: log.tail, head: head, count: Int(clamping: counters.count), nextRowid: counters.nextRowid,
+                now: now,
+                isWriter: true, lock: nil)
         }
         // Before the word: what is taken away from here on is taken away before it, or not at all.
         let lock = snapshotLock.share()
         let state = block.read()
         return StoreSnapshot(
-            tail: CommitBlock.tail(state.word), head: state.head, count: Int(clamping: state.counters.count), now: now,
-            isWriter: false, lock: lock)
+            tail: CommitBlock.tail(state.word), head: state.head, count: Int(clamping: state.counters.count),
+            nextRowid: state.counters.nextRowid, now: now, isWriter: false, lock: lock)
     }
 
     /// Ends a snapshot.
@@ -58,7 +62,7 @@ extension Store {
         throw expired()
     }
 
-    private func expired() -> EngineError {
+    func expired() -> EngineError {
         EngineError(
             .snapshotExpired, "the snapshot is too old: what it reads has been taken away; begin another", path: path)
     }

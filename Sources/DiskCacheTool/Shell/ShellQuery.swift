@@ -39,7 +39,8 @@ struct ShellQuery {
 
     /// The keys, expired ones that nothing has removed included.
     func keys(of session: ShellSession) throws -> [AnyCacheKey] {
-        let cache = try cache(of: session)
+        if let keys = try session.inSnapshot({ try keys(in: $0) }) { return keys }
+        let cache = session.cache
         let cursor: Cursor<AnyCacheKey> =
             if isSorted, case .string(let prefix) = prefix {
                 try cache.keys(prefix: prefix, reversed: reversed).map { .string($0) }
@@ -57,7 +58,8 @@ struct ShellQuery {
 
     /// The items, expired ones left out.
     func items(of session: ShellSession) throws -> [(key: AnyCacheKey, value: AnyValue)] {
-        let cache = try cache(of: session)
+        if let items = try session.inSnapshot({ try items(in: $0) }) { return items }
+        let cache = session.cache
         let cursor: Cursor<(key: AnyCacheKey, value: AnyValue)> =
             if isSorted, case .string(let prefix) = prefix {
                 try cache.items(prefix: prefix, as: AnyValue.self, reversed: reversed).map {
@@ -77,9 +79,32 @@ struct ShellQuery {
         return try page(cursor, cache) { $0.key }
     }
 
-    private func cache(of session: ShellSession) throws -> Cache {
-        if session.isInSnapshot { throw BadRequest("a snapshot has no order to read in") }
-        return session.cache
+    private func keys(in snapshot: borrowing Snapshot) throws -> [AnyCacheKey] {
+        Array(try allKeys(in: snapshot).prefix(limit ?? .max))
+    }
+
+    /// The first of them that hadn't expired, with their values.
+    private func items(in snapshot: borrowing Snapshot) throws -> [(key: AnyCacheKey, value: AnyValue)] {
+        var items: [(key: AnyCacheKey, value: AnyValue)] = []
+        for key in try allKeys(in: snapshot) {
+            if items.count == limit ?? .max { break }
+            if let value = try snapshot.get(key, as: AnyValue.self) { items.append((key, value)) }
+        }
+        return items
+    }
+
+    private func allKeys(in snapshot: borrowing Snapshot) throws -> [AnyCacheKey] {
+        var keys = try isSorted ? snapshot.sortedKeys(reversed: reversed) : snapshot.keys(reversed: reversed)
+        if !isSorted, let after {
+            guard let place = keys.firstIndex(of: after) else { throw Self.isGone(snapshot.directory) }
+            keys.removeSubrange(...place)
+        }
+        let tagged = try tag.map { Set(try snapshot.keys(tag: $0)) }
+        return keys.filter { admits($0) && tagged?.contains($0) ?? true }
+    }
+
+    private static func isGone(_ directory: String) -> CacheError {
+        CacheError(.keyNotFound, "the key to go on after isn't there any more", path: directory)
     }
 
     /// The keys that a cursor in key order has to go over.
@@ -123,6 +148,6 @@ struct ShellQuery {
         while let next = try cursor.next() {
             if next == key { return Set(try Array(cursor)) }
         }
-        throw CacheError(.keyNotFound, "the key to go on after isn't there any more", path: cache.directory)
+        throw Self.isGone(cache.directory)
     }
 }

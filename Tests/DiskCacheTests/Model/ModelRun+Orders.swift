@@ -210,6 +210,17 @@ extension ModelRun {
                 }
                 let count = snapshot.count
                 try expect(count == old.rows.count, "snapshot: \(count) rows, not \(old.rows.count)")
+                if old.rows.count < 500 {
+                    let (listed, inOrder) = (try snapshot.keys(), try snapshot.sortedKeys(reversed: true))
+                    try expect(
+                        try listed.map { try sortable($0) }
+                            == sorted(old.rows.values, false).map { try sortable($0.key.native) },
+                        "snapshot: other keys")
+                    try expect(
+                        try inOrder.map { try sortable($0) }
+                            == sortedByKey(old.rows.values, true).map { try sortable($0.key.native) },
+                        "snapshot: other keys in order")
+                }
                 for _ in 0..<2 {
                     switch Int.random(in: 0..<4, using: &random) {
                     case 0: try set()

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import DiskCache
+@testable import DiskCacheEngine
 
 /// `snapshot`: reads as of one instant.
 @Suite struct SnapshotTests {
@@ -90,5 +91,62 @@ import Testing
                 #expect(snapshot.count == copy.count)
             }
         }
+    }
+
+    @Test(arguments: [false, true]) func ordersAreThoseOfItsInstant(_ viewsGoOn: Bool) throws {
+        let world = try ModelWorld()
+        var configuration = Cache.Configuration()
+        configuration.tagIndex = true
+        let cache = try world.open(configuration) { $0.viewLag = 0 }
+        for number in 0..<500 { try cache.set(number, number, tag: number % 3 == 0 ? "third" : nil) }
+        for number in 0..<50 { try cache.set("text \(number)", "value \(number)") }
+        try cache.set(String(repeating: "l", count: 3000), 1)
+        try cache.set("expired", 1, expire: .after(.seconds(1)))
+        for number in 0..<500 where number % 7 == 0 { try cache.delete(number) }
+        try cache.set(14, "again")
+        world.now += 2_000_000
+        // The views are there, up to here.
+        let keys = try Array(cache.keys())
+        let sorted = try Array(cache.sortedKeys())
+        let tagged = try Array(cache.keys(tag: "third"))
+        let texts = try Array(cache.keys(prefix: "text 1"))
+        let numbers = try Array(cache.keys(in: 100..<200))
+        let values = try Array(cache.items(as: AnyValue.self)).map { "\($0)" }
+        try cache.snapshot { snapshot in
+            for round in 0..<3 {
+                let lists = (
+                    try snapshot.keys(), try snapshot.sortedKeys(), try snapshot.keys(reversed: true),
+                    try snapshot.sortedKeys(reversed: true)
+                )
+                #expect(
+                    lists.0 == keys && lists.1 == sorted && lists.2 == keys.reversed() && lists.3 == sorted.reversed())
+                let parts = (
+                    try snapshot.keys(tag: "third"), try snapshot.keys(prefix: "text 1"),
+                    try snapshot.keys(in: 100..<200)
+                )
+                #expect(parts.0 == tagged && parts.1 == texts && parts.2 == numbers)
+                let items = try snapshot.items(as: AnyValue.self).map { "\($0)" }
+                #expect(items == values)
+                try cache.transact {
+                    for number in 0..<300 { try cache.set(number, "\(round)", tag: "other") }
+                    for number in 300..<400 { try cache.delete(number) }
+                    for number in 0..<100 { try cache.set("new \(round) \(number)", number) }
+                }
+                if viewsGoOn {
+                    // Beyond the snapshot.
+                    _ = try Array(cache.keys())
+                    _ = try Array(cache.sortedKeys())
+                    _ = try Array(cache.keys(tag: "third"))
+                }
+            }
+        }
+        try cache.transact {
+            try cache.set("own", 1)
+            try cache.snapshot { snapshot in
+                let last = try snapshot.keys().last
+                #expect(last == .string("own"))
+            }
+        }
+        #expect(try cache.check() == [])
     }
 }

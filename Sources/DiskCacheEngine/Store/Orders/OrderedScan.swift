@@ -46,6 +46,9 @@ public final class OrderedScan {
     private let bound: UInt64
     private let tag: (form: UInt8, bytes: [UInt8])?
 
+    /// The snapshot that it reads, if it isn't the present, with the log behind the tree up to there.
+    private let snapshot: (state: StoreSnapshot, tail: OrderTail)?
+
     private let batch = OrderBatch()
     private let entries = BTreeEntries()
     private let last = ByteBuffer(capacity: 256)
@@ -61,9 +64,11 @@ public final class OrderedScan {
     private static let largestBatch = 512
     private var size = batchSize
 
-    /// A scan that begins now. `wantsRecords`: its rows come with their newest versions.
+    /// A scan that begins now. `wantsRecords`: its rows come with their newest versions. `snapshot`: of what was there then, each row with
+    /// its version of then; not after the snapshot has ended.
     public init(
-        _ order: RowOrder, _ range: Range = .all, reversed: Bool = false, wantsRecords: Bool = false, in store: Store
+        _ order: RowOrder, _ range: Range = .all, reversed: Bool = false, wantsRecords: Bool = false, in store: Store,
+        asOf snapshot: StoreSnapshot? = nil
     ) {
         var limits = BTreeRange()
         var tag: (form: UInt8, bytes: [UInt8])?
@@ -88,7 +93,9 @@ public final class OrderedScan {
         self.tag = tag
         isReversed = reversed
         self.wantsRecords = wantsRecords || tag != nil
-        bound = store.nextRowid
+        let old = snapshot.flatMap { $0.isWriter ? nil : $0 }
+        if let old { self.snapshot = (old, OrderTail(tree)) } else { self.snapshot = nil }
+        bound = old?.nextRowid ?? store.nextRowid
     }
 
     /// Reads the next batch into `rows`; it may be empty though there is more to come.
@@ -97,7 +104,8 @@ public final class OrderedScan {
         batch.removeAll()
         if isAtEnd { return }
         store.markUsed(tree)
-        store.prepareOrder(tree, isMidway: hasLast)
+        // What brings a tree up to date takes it beyond a snapshot.
+        if snapshot == nil { store.prepareOrder(tree, isMidway: hasLast) }
         let generation = store.block.treesGeneration.acquire()
         let isExact: Bool
         do throws(EngineError) {
@@ -148,7 +156,7 @@ public final class OrderedScan {
         }
         guard rowid < bound else { return nil }
         if isExact && !wantsRecords { return OrderedRow(keyClass: keyClass, key: bytes, rowid: rowid, record: nil) }
-        guard let record = try store.rowRecord(keyClass, bytes, rowid: rowid) else { return nil }
+        guard let record = try store.rowRecord(keyClass, bytes, rowid: rowid, in: snapshot?.state) else { return nil }
         if let tag {
             guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
                 own.bytes.elementsEqual(tag.bytes)
@@ -163,7 +171,12 @@ public final class OrderedScan {
     private func read(_ store: Store) throws(EngineError) -> Bool {
         try store.views.locked { () throws(EngineError) in
             while true {
-                let state = try store.orderState(tree)
+                let state =
+                    if let snapshot {
+                        try store.orderState(tree, asOf: snapshot.state, snapshot.tail)
+                    } else {
+                        try store.orderState(tree)
+                    }
                 entries.removeAll()
                 if let tree = state.tree {
                     let cursor = tree.cursor(range, reversed: isReversed)
@@ -329,11 +342,14 @@ extension Store {
     /// The next rowid: every row that is there now has a lower one. In a transaction with its own rows.
     public var nextRowid: UInt64 { isInTransaction ? counters.nextRowid : block.read().counters.nextRowid }
 
-    /// The newest version of the row of a key if it is this one; nil: the row is gone, or can't be read.
-    func rowRecord(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer, rowid: UInt64) throws(EngineError) -> Record? {
+    /// The newest version, or that of a snapshot, of the row of a key if it is this one; nil: the row is gone, or can't be read.
+    func rowRecord(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, rowid: UInt64, in snapshot: StoreSnapshot?
+    ) throws(EngineError) -> Record? {
         do throws(EngineError) {
-            guard let record = try find(keyClass, key), record.rowid == rowid else { return nil }
-            return record
+            let found = if let snapshot { try find(keyClass, key, in: snapshot) } else { try find(keyClass, key) }
+            guard let found, found.rowid == rowid else { return nil }
+            return found
         } catch {
             // What is damaged can't be proved; `check` tells what was lost.
             if error.code == .corrupted { return nil }

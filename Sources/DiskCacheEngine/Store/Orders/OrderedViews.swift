@@ -115,6 +115,26 @@ extension Store {
         }
     }
 
+    /// *Locked views.* The order of a tree as of a snapshot. `tail` is the scan's own: the log behind the tree up to the snapshot, or, where the
+    /// tree has gone beyond that, all of it. Throws `snapshotExpired` if the log has been cleared or compacted since.
+    func orderState(
+        _ tree: TreeID, asOf snapshot: StoreSnapshot, _ own: OrderTail
+    ) throws(EngineError) -> OrderState {
+        let first = max(snapshot.head, log.window.start)
+        var state = OrderState(tree: nil, position: first, layers: [])
+        if let pager = try views.currentPager(self) {
+            let root = try pager.root(of: tree)
+            if root.tree.exists, root.position > first, root.position <= snapshot.tail {
+                state.tree = BTree(pager, tree)
+                state.position = root.position
+            }
+        }
+        if own.start != state.position { own.begin(at: state.position) }
+        guard try own.extend(to: snapshot.tail, self, head: snapshot.head) else { throw expired() }
+        state.layers = [own.changes]
+        return state
+    }
+
     /// Bytes of log that an order's reader would have to read beside the tree, and the trees that exist.
     func orderLag(_ tree: TreeID) throws(EngineError) -> (bytes: UInt64, trees: TreeSet) {
         try views.locked { () throws(EngineError) in
