@@ -70,6 +70,20 @@ import Testing
         }
     }
 
+    /// A handle that wants no kept lock is enough for all of a process.
+    @Test func oneHandleTurnsItOff() throws {
+        let client = try StoreClient(path)
+        try writeUntilKept(client)
+        var options = StoreOptions()
+        options.keepsLock = false
+        let other = try StoreHandle(directory: path, options: options)
+        for _ in 0..<200 {
+            for _ in 0..<20 { try client.add("counter", 1) }
+            #expect(try triesTheLock())
+        }
+        other.close()
+    }
+
     /// Who can't knock finds the lock free now and then, though the keeper writes all the time.
     @Test func whoCannotKnockGetsInToo() throws {
         let client = try StoreClient(path)

@@ -138,6 +138,9 @@ final class Worker: Sendable {
         }
     }
 
+    /// Whether there is a thread, or one is being started.
+    var isRunning: Bool { !isForeign && isStarted.load(ordering: .acquiring) }
+
     /// How many tasks there are.
     var taskCount: Int { isForeign ? 0 : tasks.withLock { $0.count } }
 

@@ -52,6 +52,8 @@ final class OpenStores: Sendable {
         let store: Store
         if let open = entry.store {
             store = open
+            // One handle that wants no kept lock is enough.
+            if !options.keepsLock { store.lock.stopKeeping() }
         } else {
             store = try Store.open(
                 path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,

@@ -57,7 +57,10 @@ extension Store {
                     try knocking.acquire(timeout: options.timeout)
                 }
             }
-            defer { _ = try? files.lock(lockFile, .unlock) }
+            defer {
+                // Until here its descriptor stands in the table of those that a fork takes away.
+                withExtendedLifetime(first) { _ = try? files.lock(lockFile, .unlock) }
+            }
             let openFile = try Self.lockFile("open", in: directory, files)
             ForkGuard.register(openFile)
             registered.append(openFile)
@@ -127,7 +130,8 @@ extension Store {
     ) throws(EngineError) {
         guard let found = try? existingMeta(directory, files) else { return try body(nil) }
         defer { files.unmap(found.base, count: CommitBlock.fileSize, leavingZeros: false) }
-        try body(CommitBlock(base: found.base))
+        // Of a newer version's store nobody knows where the knocks are.
+        try body(found.identity.format <= EngineVersion.format ? CommitBlock(base: found.base) : nil)
     }
 
     private static func lockFile(

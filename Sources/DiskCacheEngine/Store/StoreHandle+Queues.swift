@@ -31,10 +31,13 @@ extension StoreHandle {
             if !store.tookItem.load(ordering: .relaxed), try !store.isInTransaction && store.isEmpty(name) {
                 return nil
             }
-            let number = try store.take(timeout: timeout, name, fromFront: fromFront, removing: removing, visit)
-            if (number != nil) != store.tookItem.load(ordering: .relaxed) {
-                store.tookItem.store(number != nil, ordering: .relaxed)
+            var number: Int64?
+            defer {
+                if (number != nil) != store.tookItem.load(ordering: .relaxed) {
+                    store.tookItem.store(number != nil, ordering: .relaxed)
+                }
             }
+            number = try store.take(timeout: timeout, name, fromFront: fromFront, removing: removing, visit)
             return number
         }
     }

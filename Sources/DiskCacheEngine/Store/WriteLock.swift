@@ -166,20 +166,24 @@ final class WriteLock: @unchecked Sendable {
         #endif
         if !isUsed.load(ordering: .relaxed) { isUsed.store(true, ordering: .relaxed) }
         if !isKept {
+            // Without a thread that lets go of it, it would be kept for ever.
+            guard wakeKeeper() else { return false }
             isKept = true
-            wakeKeeper()
         }
         return true
     }
 
+    /// Has the keeper's thread look after the lock; false: it couldn't be started.
     @inline(never)
-    private func wakeKeeper() {
+    private func wakeKeeper() -> Bool {
         keeper.withLock { token in
             if let token {
                 token.worker.signal(token)
-            } else {
-                token = Worker.keeper.add { [weak self] now in self?.watch(now) }
+                return token.worker.isRunning
             }
+            let added = Worker.keeper.add { [weak self] now in self?.watch(now) }
+            token = added
+            return added.worker.isRunning
         }
     }
 
@@ -194,13 +198,16 @@ final class WriteLock: @unchecked Sendable {
         return nil
     }
 
-    /// Lets go of the lock if it is kept, and keeps it no more. The calling thread doesn't hold it.
+    /// Lets go of the lock if it is kept, and keeps it no more. Waits two seconds at most for a thread that is writing: who writes longer
+    /// lets go at its end.
     func stopKeeping() {
         keeps.store(false, ordering: .relaxed)
+        if !queue.isHeldByThisThread, queue.acquire(deadline: Self.deadline(2_000_000_000)) {
+            if isKept { letGo(false) }
+            queue.release()
+        }
+        // Behind that nobody asks for the keeper any more.
         if let token = keeper.withLock({ $0.take() }) { token.worker.remove(token) }
-        _ = queue.acquire(deadline: .max)
-        if isKept { letGo(false) }
-        queue.release()
     }
 
     /// So that who can't knock has a chance.

@@ -35,6 +35,35 @@ import Testing
         #expect(try StoreCheck.problems(client.handle) == [])
     }
 
+    /// A thread between two verbs of a long transaction holds up neither who closes the store nor itself.
+    @Test func closingBesideALongTransaction() throws {
+        let scratch = try TestDirectory("long")
+        let path = scratch.path + "/store"
+        let client = try StoreClient(path)
+        for number in 0..<50 { try client.set("key \(number)", [UInt8(number)]) }
+        let isClosed = Atomic<Bool>(false)
+        let isOpen = Atomic<Bool>(false)
+        let group = TestThreads.Group()
+        group.start {
+            try? client.handle.withStoreThrowing { store in
+                try store.transact(timeout: StoreClient.timeout) {
+                    isOpen.store(true, ordering: .releasing)
+                    #expect(TestThreads.eventually(seconds: 60) { isClosed.load(ordering: .acquiring) })
+                }
+            }
+        }
+        #expect(TestThreads.eventually { isOpen.load(ordering: .acquiring) })
+        client.handle.close()
+        isClosed.store(true, ordering: .releasing)
+        group.join()
+        // The transaction's end has let go of the lock: nobody waits for it.
+        let other = try ChildProcess(["open", "directory=\(path)", "timeout=20000"])
+        #expect(other.line() == "count 50")
+        #expect(other.finish().end == .exited(0))
+        try client.set("after", [1])
+        #expect(try client.get("after") == .bytes([1]))
+    }
+
     @Test func twoHandlesShareAnEngine() throws {
         let scratch = try TestDirectory("shared")
         let path = scratch.path + "/store"

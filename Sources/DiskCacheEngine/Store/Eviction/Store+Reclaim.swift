@@ -150,7 +150,9 @@ extension Store {
         return true
     }
 
+    /// What is copied at once, under the lock.
     private static var batchRecords: Int { 128 }
+    private static var batchBytes: Int { 64 << 10 }
 
     /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
     /// must stay known.
@@ -164,19 +166,28 @@ extension Store {
         var copied = 0
         while position < end {
             var live: [Position] = []
-            while position < end, live.count < Self.batchRecords {
+            var bytes = 0
+            while position < end, live.count < Self.batchRecords, bytes < Self.batchBytes {
                 guard case .record(let record) = try log.record(at: position) else { return nil }
-                if counts(record) { live.append(position) }
+                if counts(record) {
+                    live.append(position)
+                    bytes += record.size
+                }
                 position = record.end
             }
             if live.isEmpty { continue }
+            var isWhole = true
             try write(timeout: timeout) { () throws(EngineError) in
                 for position in live {
-                    // Gone: the log was cleared meanwhile.
-                    guard case .record(let record) = try log.record(at: position) else { return }
+                    // Damaged since, or gone: the log was cleared meanwhile.
+                    guard case .record(let record) = try log.record(at: position) else {
+                        isWhole = false
+                        return
+                    }
                     copied += try copyIfNamed(record)
                 }
             }
+            if !isWhole { return nil }
         }
         return copied
     }

@@ -30,16 +30,7 @@ extension Store {
             pending.removeAll(keepingCapacity: true)
         }
         try scanner.scan(from: from) { (outcome) throws(EngineError) in
-            let record: Record
-            switch outcome {
-            case .record(let found): record = found
-            case .damaged(let from, _):
-                // All below `to` was committed, whatever the lost record's flag said.
-                if from < to { try visitPending() }
-                return
-            case .end: return
-            }
-            guard record.position < to else { return }
+            guard case .record(let record) = outcome, record.position < to else { return }
             if record.kind == RecordKind.void.rawValue {
                 let voided = record.valueWord
                 pending.removeAll { $0.position >= voided }
@@ -49,6 +40,8 @@ extension Store {
             }
             if record.isCommit { try visitPending() }
         }
+        // All below `to` was committed or taken back: what no void record took back counts, though the end of its transaction is lost.
+        try visitPending()
     }
 
     private static func visit(
