@@ -22,13 +22,20 @@ class Difference(Exception):
     """The sides don't agree."""
 
 
+def is_refusal(result):
+    """Whether `World.both` gave the code of an error."""
+    return isinstance(result, tuple) and len(result) == 2 and result[0] == "refused"
+
+
 class World:
     """Both sides, and what the next operations need to know."""
 
     def __init__(self, ours, theirs, clock, profile, knows):
         self.ours, self.theirs, self.clock, self.profile, self.knows = ours, theirs, clock, profile, knows
         self.depth = 0
+        # The keys that the open transaction has written, and what they were at the beginning of each of its levels.
         self.written = set()
+        self.levels = []
 
     def both(self, ours, theirs):
         """Does a thing on both sides; the result, or a Difference. Errors are compared by their codes."""
@@ -289,8 +296,8 @@ class Incr:
         if type(by) is int and world.theirs.is_live(key) and type(row[4]) is float:
             differ("float plus integer")
             return world.refused("notANumber", ours)
-        world.both(ours, lambda: world.theirs.call(verb, world.theirs.key(key), by, start))
-        world.wrote(key)
+        if not is_refusal(world.both(ours, lambda: world.theirs.call(verb, world.theirs.key(key), by, start))):
+            world.wrote(key)
 
 
 # Several items
@@ -309,12 +316,12 @@ class SetMany:
                 return all([world.theirs.cache.set(key, value) for key, value in items])
 
         depth, world.depth = world.depth, world.depth + 1
-        world.both(lambda: world.ours.request("setMany", items=[[encode(key), encode(value)] for key, value in items]),
-                   theirs)
+        done = world.both(
+            lambda: world.ours.request("setMany", items=[[encode(key), encode(value)] for key, value in items]), theirs)
         if not depth:
             world.written = set()
-        world.written |= {repr(key) for key, _ in items}
-        if items:
+        if items and not is_refusal(done):
+            world.written |= {repr(key) for key, _ in items}
             world.wrote(items[-1][0])
         world.depth = depth
 
@@ -441,6 +448,7 @@ class Begin:
         world.both(lambda: world.ours.request("begin"), lambda: world.theirs.begin() is None)
         if not world.depth:
             world.written = set()
+        world.levels.append(set(world.written))
         world.depth += 1
 
 
@@ -464,6 +472,9 @@ class End:
             if world.depth > 1:
                 differ("savepoints")
         world.depth -= 1
+        written = world.levels.pop()
+        if not commits:
+            world.written = written
         before = (world.theirs.hits_and_misses() if not commits else None)
         world.both(lambda: world.ours.request("commit" if commits else "rollback"),
                    lambda: world.theirs.end(commits) is None)

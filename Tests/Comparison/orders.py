@@ -1,7 +1,7 @@
 """Operations that need an order: queues, iteration, expiry, tags, eviction, statistics."""
 
 from differences import differ
-from operations import CLASSES, PREFIXES, TAGS, Difference, Plain, make_expire, make_value, operation
+from operations import CLASSES, PREFIXES, TAGS, Difference, Plain, is_refusal, make_expire, make_value, operation
 from sides import ABSENT, Entry, QueueKey, Stream, decode, encode
 
 
@@ -49,7 +49,8 @@ class Push:
             lambda: world.ours.value("push", value=world.ours.outgoing(value), side=side, prefix=prefix, expire=expire,
                                      tag=encode(tag)),
             lambda: queue_key(prefix, world.theirs.call("push", incoming, prefix, side, expire=expire, tag=tag, **keywords)))
-        world.wrote(key)
+        if not is_refusal(key):
+            world.wrote(key)
 
 
 def queue_key(prefix, key):
