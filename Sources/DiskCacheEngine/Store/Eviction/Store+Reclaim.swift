@@ -179,8 +179,9 @@ extension Store {
             var isWhole = true
             try write(timeout: timeout) { () throws(EngineError) in
                 for position in live {
-                    // Damaged since, or gone: the log was cleared meanwhile.
-                    guard case .record(let record) = try log.record(at: position) else {
+                    // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of it
+                    // would count.
+                    guard position >= self.head, case .record(let record) = try log.record(at: position) else {
                         isWhole = false
                         return
                     }
