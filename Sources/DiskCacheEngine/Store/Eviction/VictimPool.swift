@@ -108,7 +108,7 @@ struct VictimSelection {
 
     /// How many a pool of a store with so many rows holds.
     static func size(of count: UInt64, atLeast least: Int) -> Int {
-        max(least, Int(clamping: min(count / 8, 262_144)))
+        max(least, Int(clamping: min(count / 4, 262_144)))
     }
 
     /// Whether a row of this rank could still be among the least.
