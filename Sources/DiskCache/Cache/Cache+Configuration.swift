@@ -37,7 +37,8 @@ extension Cache {
         public var timeout: Duration = .seconds(60)
         /// Whether this process may keep the write lock for a moment between writes that follow each other closely, which halves what a
         /// write costs. Another process that wants to write gets it within about a millisecond; but while a process that keeps it is
-        /// *stopped* (SIGSTOP, a debugger), nobody else writes. This process's own: it isn't stored; one cache of a directory that doesn't want it is enough. Default true; false on iOS and its kin.
+        /// *stopped* (SIGSTOP, a debugger), nobody else writes. This process's own: it isn't stored; one cache of a directory that
+        /// doesn't want it is enough. Default true; false on iOS and its kin.
         public var keepsWriteLock = StoreOptions.keepsLockByDefault
         /// Whether network file systems are believed to have common memory and dependable locks. They haven't.
         public var anyFileSystem = false
