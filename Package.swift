@@ -20,27 +20,37 @@ let package = Package(
     ],
     targets: [
         .target(name: "DiskCacheEngine", swiftSettings: engineSettings),
-        .target(name: "DiskCache", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
+        .target(name: "DiskCacheCore", dependencies: ["DiskCacheEngine"], swiftSettings: engineSettings),
+        .target(name: "DiskCache", dependencies: ["DiskCacheCore", "DiskCacheEngine"], swiftSettings: engineSettings),
+        // Without `DiskCache`: the tool needs no concurrency runtime, half a megabyte of a static binary.
         .executableTarget(
-            name: "DiskCacheTool", dependencies: ["DiskCache", "DiskCacheEngine"], swiftSettings: common),
+            name: "DiskCacheTool", dependencies: ["DiskCacheCore", "DiskCacheEngine"], swiftSettings: common,
+            // Folds functions of the same code.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--icf=all"], .when(platforms: [.linux]))]),
         .target(
             name: "TestSupport", dependencies: ["DiskCacheEngine"], path: "Tests/TestSupport",
             swiftSettings: engineSettings),
         .executableTarget(
-            name: "TestChild", dependencies: ["DiskCache", "DiskCacheEngine", "TestSupport"], path: "Tests/TestChild",
+            name: "TestChild", dependencies: ["DiskCache", "DiskCacheCore", "DiskCacheEngine", "TestSupport"],
+            path: "Tests/TestChild",
             swiftSettings: engineSettings),
         .testTarget(
             name: "EngineTests", dependencies: ["DiskCacheEngine", "TestSupport", "TestChild"],
             swiftSettings: engineSettings),
         .testTarget(
-            name: "MultiprocessTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestSupport", "TestChild"],
+            name: "MultiprocessTests",
+            dependencies: ["DiskCache", "DiskCacheCore", "DiskCacheEngine", "TestSupport", "TestChild"],
             swiftSettings: engineSettings),
         .testTarget(name: "TidyTests", swiftSettings: common),
         .testTarget(
-            name: "DiskCacheTests", dependencies: ["DiskCache", "DiskCacheEngine", "TestChild", "DiskCacheTool"],
+            name: "DiskCacheTests",
+            dependencies: [
+                "DiskCache", "DiskCacheCore", "DiskCacheEngine", "TestSupport", "TestChild", "DiskCacheTool",
+            ],
             swiftSettings: engineSettings),
         .testTarget(
-            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheEngine"], exclude: ["Fixtures", "reader.py"],
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheCore", "DiskCacheEngine"],
+            exclude: ["Fixtures", "reader.py"],
             swiftSettings: engineSettings),
     ]
 )

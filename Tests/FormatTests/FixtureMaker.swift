@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// How the stores in `Fixtures/v1` were made. They are kept as files, since old stores must stay readable whatever the code

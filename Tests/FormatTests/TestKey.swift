@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// A key as the engine takes it.
 struct TestKey: Hashable, Comparable, Sendable {

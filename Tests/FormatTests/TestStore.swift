@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// A value and what goes with it, as the engine takes it.

@@ -6,9 +6,15 @@ import Testing
     static let engine: [[String]] = [
         ["Bytes"], ["Platform"], ["Log"], ["Views/HashIndex"], ["Views/BTree"], ["Store"],
     ]
-    static let library: [[String]] = [["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"]]
+    static let library: [[String]] = [
+        ["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"], ["Collections"],
+    ]
 
-    @Test(arguments: [("Sources/DiskCacheEngine", engine), ("Sources/DiskCache", library)])
+    static let surface: [[String]] = [["Recipes"], ["Async"]]
+
+    @Test(arguments: [
+        ("Sources/DiskCacheEngine", engine), ("Sources/DiskCacheCore", library), ("Sources/DiskCache", surface),
+    ])
     func noFileNamesWhatAHigherLayerDeclares(module: String, layers: [[String]]) throws {
         let tree = try SourceTree(module)
         func layer(of file: SourceTree.File) -> Int? {

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `check`: proves the parts of a cache against each other.
 enum CheckCommand: Command {

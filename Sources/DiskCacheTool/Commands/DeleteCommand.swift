@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `delete`: removes keys.
 enum DeleteCommand: Command {

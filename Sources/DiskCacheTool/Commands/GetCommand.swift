@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `get`: a value, to standard output or into a file.
 enum GetCommand: Command {

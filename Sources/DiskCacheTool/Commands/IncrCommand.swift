@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `incr`: adds to a number.
 enum IncrCommand: Command {

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Opens the cache in a directory that has one; throws for a directory without, and makes nothing there.
 func openExisting(_ directory: String) throws -> Cache {

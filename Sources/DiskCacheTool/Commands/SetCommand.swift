@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `set`: stores a value.
 enum SetCommand: Command {

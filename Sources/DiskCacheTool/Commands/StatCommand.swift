@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `stat`: what a cache holds and how it is set.
 enum StatCommand: Command {

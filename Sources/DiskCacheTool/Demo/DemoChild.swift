@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 import DiskCacheEngine
 
 /// What the demo's other processes do. They never start any: a process that finds itself marked does what the mark says and ends.

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `demo`: the main job on real input, from several processes at once, one of which is killed.
 enum DemoCommand: Command {

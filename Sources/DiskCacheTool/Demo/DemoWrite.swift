@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// One write of the writer that is killed. Round and number say it all, so that who comes after knows what must be there.
 ///

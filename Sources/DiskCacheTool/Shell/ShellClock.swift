@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 import Synchronization
 
 /// The wall clock of the shell's process: the system's, or one that stands where it was set.

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// `shell`: verbs from standard input, for scripts in JSON, for people in words.
 enum ShellCommand: Command {

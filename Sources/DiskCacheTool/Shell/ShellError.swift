@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// A request that makes no sense, and says why.
 struct BadRequest: Error {

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Which keys or items are asked for, and in which order.
 ///

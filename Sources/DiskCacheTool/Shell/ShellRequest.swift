@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// A verb's arguments, known to be the verb's own and complete, each read as what it has to be.
 struct ShellRequest {

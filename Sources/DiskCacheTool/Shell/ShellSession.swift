@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// One run of the shell: an open cache, its clock, and the transactions and snapshots that are open.
 final class ShellSession: @unchecked Sendable {

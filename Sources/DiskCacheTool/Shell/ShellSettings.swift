@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// The settings of a cache by their names: on the command line, and in the verb `settings`.
 enum ShellSettings {

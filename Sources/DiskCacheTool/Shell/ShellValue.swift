@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Keys, values and tags as the shell writes them in JSON, and back.
 ///

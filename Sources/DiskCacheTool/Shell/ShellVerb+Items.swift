@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Verbs about one item or a list of them.
 extension ShellVerb {

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Verbs about keys and items in an order.
 extension ShellVerb {

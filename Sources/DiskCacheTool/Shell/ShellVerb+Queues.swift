@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Verbs about queues.
 extension ShellVerb {

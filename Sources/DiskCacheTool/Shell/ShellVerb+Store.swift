@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Verbs about the cache as a whole, and about this process.
 extension ShellVerb {

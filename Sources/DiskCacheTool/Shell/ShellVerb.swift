@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// Something that the shell can be told to do.
 struct ShellVerb: Sendable {

@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 /// CBOR as text for people: JSON where JSON has a word for it, RFC 8949's diagnostic notation elsewhere.
 ///

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// The verbs of a cache, one process.
 @Suite struct CacheTests {

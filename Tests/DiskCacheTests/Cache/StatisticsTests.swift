@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Hits, misses and metrics.
 @Suite struct StatisticsTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Any CBOR that this library writes, for tests.
 indirect enum AnyCBOR: Hashable, Codable {

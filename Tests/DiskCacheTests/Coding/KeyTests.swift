@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// A key as it is stored.
 struct StoredKey: Equatable {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 private struct Point: Codable, Equatable {
     var x: Int

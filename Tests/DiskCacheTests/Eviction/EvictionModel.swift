@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// Who goes first, in the plainest form: all rows in a dictionary, the least sought each time.

@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Random operations on a cache that is always full, and on an exact model of who goes when.
 ///
@@ -95,7 +95,7 @@ final class EvictionRun {
         configuration.sizeLimit = setup.sizeLimit
         configuration.evictionPolicy = setup.policy
         configuration.minFileSize = setup.minFileSize
-        configuration.durability = DiskCache.Durability.none
+        configuration.durability = DiskCacheCore.Durability.none
         cache = try world.open(configuration) { $0.smallestPool = 64 }
         model.policy = setup.policy
         model.sizeLimit = Int(setup.sizeLimit)

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// BEHAVIOUR 5, row by row.
@@ -12,7 +12,7 @@ import Testing
         world = try ModelWorld()
         var configuration = Cache.Configuration()
         configuration.sizeLimit = 6400
-        configuration.durability = DiskCache.Durability.none
+        configuration.durability = DiskCacheCore.Durability.none
         cache = try world.open(configuration)
     }
 

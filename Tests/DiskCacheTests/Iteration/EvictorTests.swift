@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// Removals of many while somebody else has the write lock.

@@ -2,7 +2,7 @@ import DiskCacheEngine
 import Synchronization
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Random writes, and every order compared with a plain model after each few. `MODEL_SEED` replays a run.
 @Suite struct IterationModelTests {
@@ -33,7 +33,7 @@ import Testing
     struct Row {
         var key: AnyCacheKey
         var value: Int
-        var tag: DiskCache.Tag?
+        var tag: DiskCacheCore.Tag?
     }
 
     struct Failure: Error, CustomStringConvertible { let description: String }
@@ -92,7 +92,7 @@ import Testing
 
         func pick<T>(_ array: [T]) -> T { array[Int.random(in: 0..<array.count, using: &random)] }
         func chance(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
-        var tags: [DiskCache.Tag?] { [nil, nil, 1, 2.5, "a", "ab", [0], [0, 0], [0, 255]] }
+        var tags: [DiskCacheCore.Tag?] { [nil, nil, 1, 2.5, "a", "ab", [0], [0, 0], [0, 255]] }
 
         func run() throws {
             while count < setup.operations {

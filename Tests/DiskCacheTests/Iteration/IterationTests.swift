@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 @Suite struct IterationTests {
     private func cache(_ world: ModelWorld, lag: UInt64? = nil, tagIndex: Bool = false) throws -> Cache {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// Trees that are damaged, held by others, or of another time: readers list what the log says.

@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// BEHAVIOUR 3: the methods, what each does to an item's record, and what holds inside of a transaction.
 extension BehaviourTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// One test for each row of BEHAVIOUR 1 to 4 and 7 that concerns what there is.

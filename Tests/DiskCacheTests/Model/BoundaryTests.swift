@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Lengths and positions on both sides of every limit of the format.
 @Suite struct BoundaryTests {
@@ -112,7 +112,8 @@ import Testing
         let world = try ModelWorld()
         let cache = try world.open()
         let longest = String(repeating: "t", count: 65_535)
-        for tag: DiskCache.Tag in ["", .string(longest), .bytes([]), .int(.min), .double(-0.0), .double(.infinity)] {
+        for tag: DiskCacheCore.Tag in ["", .string(longest), .bytes([]), .int(.min), .double(-0.0), .double(.infinity)]
+        {
             try cache.set("k", "v", tag: tag)
             #expect(try cache.entry("k", as: String.self)?.tag == tag)
             #expect(try cache.get("k", as: String.self) == "v")

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// `body` must throw a `CacheError` of this code.
 func expectError<R>(

@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// What a cache should hold: a dictionary, and the rules of BEHAVIOUR in the plainest form.
 struct Model {
@@ -9,7 +9,7 @@ struct Model {
         var storedAt: Int64
         /// Microseconds since 1970.
         var expires: Int64?
-        var tag: DiskCache.Tag?
+        var tag: DiskCacheCore.Tag?
         var isFile: Bool
         /// Insertion order.
         var order: Int
@@ -91,7 +91,7 @@ struct Model {
 
     /// `set`, `add`, a stream.
     mutating func put(
-        _ key: ModelKey, _ value: ModelValue, _ expiry: Expiry, _ tag: DiskCache.Tag?, add: Bool = false,
+        _ key: ModelKey, _ value: ModelValue, _ expiry: Expiry, _ tag: DiskCacheCore.Tag?, add: Bool = false,
         stream: Bool = false
     ) throws -> Bool {
         if add && live(key) != nil { return false }
@@ -106,7 +106,7 @@ struct Model {
 
     /// A new value in the row's place; a new row at the end.
     mutating func replace(
-        _ key: ModelKey, _ value: ModelValue, _ expires: Int64?, _ tag: DiskCache.Tag?, stream: Bool = false
+        _ key: ModelKey, _ value: ModelValue, _ expires: Int64?, _ tag: DiskCacheCore.Tag?, stream: Bool = false
     ) throws {
         let old = rows[key.identity]
         let order = old?.order ?? nextOrder

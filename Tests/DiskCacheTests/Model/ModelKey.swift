@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// A key in the form in which a caller gives it, and what makes it the same as another, worked out without the library.
 enum ModelKey: CustomStringConvertible {

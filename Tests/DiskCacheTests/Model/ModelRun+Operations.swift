@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// The operations, each done to the cache and to the model.
 extension ModelRun {

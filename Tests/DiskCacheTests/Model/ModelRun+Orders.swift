@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// Orders, queues, removals of many, transactions and snapshots, among all the other operations.

@@ -2,7 +2,7 @@ import DiskCacheEngine
 import Synchronization
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// What makes one run differ from another.
 struct ModelConfiguration: Sendable, CustomTestStringConvertible {
@@ -11,7 +11,7 @@ struct ModelConfiguration: Sendable, CustomTestStringConvertible {
     var keys = 150
     var handles = 1
     var minFileSize = 32_768
-    var durability = DiskCache.Durability.normal
+    var durability = DiskCacheCore.Durability.normal
     /// The longest values; one in `largeEvery` may be so long.
     var longest = 200 << 10
     var largeEvery = 400
@@ -191,7 +191,7 @@ final class ModelRun {
         }
     }
 
-    func tag() -> DiskCache.Tag? {
+    func tag() -> DiskCacheCore.Tag? {
         switch Int.random(in: 0..<8, using: &random) {
         case 0: "red"
         case 1: .int(Int64.random(in: 0...3, using: &random))

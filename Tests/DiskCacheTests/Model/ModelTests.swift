@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Random operations on a cache and on a plain model of it.
 ///
@@ -18,15 +18,15 @@ import Testing
         ModelConfiguration(name: "written, not mapped", operations: 16_000, minFileSize: 400, forcesWriting: true),
         ModelConfiguration(
             name: "long values in the log", operations: 8_000, minFileSize: 16 << 20,
-            durability: DiskCache.Durability.none, largeEvery: 10,
+            durability: DiskCacheCore.Durability.none, largeEvery: 10,
             windowSize: 64 << 20),
         ModelConfiguration(
             name: "two handles", operations: 14_000, handles: 2, minFileSize: 100,
-            durability: DiskCache.Durability.none, tagIndex: true, closeEvery: 30),
+            durability: DiskCacheCore.Durability.none, tagIndex: true, closeEvery: 30),
         ModelConfiguration(name: "many keys", operations: 16_000, keys: 20_000, minFileSize: 1000, longest: 4000),
         ModelConfiguration(
             name: "full durability", operations: 400, handles: 2, minFileSize: 60,
-            durability: DiskCache.Durability.full,
+            durability: DiskCacheCore.Durability.full,
             onDisk: true, closeEvery: 50, checkEvery: 100),
         ModelConfiguration(
             name: "positions around 2^42", operations: 6_000, minFileSize: 300, largeEvery: 40,

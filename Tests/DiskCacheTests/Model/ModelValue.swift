@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// A value of any form that can be stored.
 enum ModelValue: CustomStringConvertible {
@@ -75,7 +75,7 @@ enum ModelValue: CustomStringConvertible {
 extension Cache {
     /// `set` or `add` of a value as its own type.
     func store(
-        _ key: some CacheKey, _ value: ModelValue, _ expire: Expiration?, _ tag: DiskCache.Tag?, add isAdd: Bool
+        _ key: some CacheKey, _ value: ModelValue, _ expire: Expiration?, _ tag: DiskCacheCore.Tag?, add isAdd: Bool
     ) throws -> Bool {
         func put(_ value: some Encodable) throws -> Bool {
             isAdd ? try add(key, value, expire: expire, tag: tag) : try set(key, value, expire: expire, tag: tag)

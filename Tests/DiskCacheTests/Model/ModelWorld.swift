@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Synchronization
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// What a test puts in place of the world: a directory of its own, a clock and a boot identity that it sets.
 final class ModelWorld: Sendable {

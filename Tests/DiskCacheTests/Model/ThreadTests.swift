@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// Eight threads on one cache, shared keys.

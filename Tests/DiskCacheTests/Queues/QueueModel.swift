@@ -1,4 +1,4 @@
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// What DiskCache does with queues, exactly and slowly: items by prefix and number.
 struct QueueModel: Equatable {

@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 struct QueueMismatch: Error, CustomStringConvertible {
     let description: String

@@ -1,7 +1,7 @@
 import DiskCacheEngine
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// Random operations on queues, against an exact model of DiskCache's rules.
 ///

@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 @testable import DiskCacheEngine
 
 /// What the model test doesn't get to: values that are gone or of another type, threads, waiting.

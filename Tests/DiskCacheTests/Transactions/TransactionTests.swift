@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 /// `transact`: all or nothing, nested, with values in files.
 @Suite struct TransactionTests {

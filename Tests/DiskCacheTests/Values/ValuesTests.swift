@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DiskCache
+@testable import DiskCacheCore
 
 #if canImport(Glibc)
     import Glibc
@@ -55,21 +55,21 @@ import Testing
     }
 
     @Test func tags() throws {
-        func stored(_ tag: DiskCache.Tag) throws -> StoredKey { try tag.withBytes { StoredKey($0, Array($1)) } }
-        let tags: [DiskCache.Tag] = [1, -5, 2.5, "text", [1, 2], .int(.max), "\("a")b"]
+        func stored(_ tag: DiskCacheCore.Tag) throws -> StoredKey { try tag.withBytes { StoredKey($0, Array($1)) } }
+        let tags: [DiskCacheCore.Tag] = [1, -5, 2.5, "text", [1, 2], .int(.max), "\("a")b"]
         for tag in tags {
             let key = try stored(tag)
-            let again = try key.bytes.withUnsafeBytes { try DiskCache.Tag(form: key.keyClass, bytes: $0) }
+            let again = try key.bytes.withUnsafeBytes { try DiskCacheCore.Tag(form: key.keyClass, bytes: $0) }
             #expect(again == tag && "\(again)" == "\(tag)")
         }
-        #expect(DiskCache.Tag.int(1) == .double(1) && Set([DiskCache.Tag.int(1), .double(1)]).count == 1)
+        #expect(DiskCacheCore.Tag.int(1) == .double(1) && Set([DiskCacheCore.Tag.int(1), .double(1)]).count == 1)
         #expect(try stored(1).isSameKey(as: stored(1.0)) && stored(1) != stored(1.0))
-        #expect(DiskCache.Tag.string("a") != .bytes([97]) && DiskCache.Tag.string("e\u{301}") != "\u{e9}")
+        #expect(DiskCacheCore.Tag.string("a") != .bytes([97]) && DiskCacheCore.Tag.string("e\u{301}") != "\u{e9}")
         #expect(hex(try stored(7).bytes) == "c01c000000000000")
         #expect(performing: { try stored(.double(.nan)) }, throws: { CacheError.Code.keyInvalid ~= $0 })
         for form: UInt8 in [0, 5, 6, 7, 200] {
             #expect(throws: CacheError.self) {
-                try [UInt8]().withUnsafeBytes { try DiskCache.Tag(form: form, bytes: $0) }
+                try [UInt8]().withUnsafeBytes { try DiskCacheCore.Tag(form: form, bytes: $0) }
             }
         }
     }

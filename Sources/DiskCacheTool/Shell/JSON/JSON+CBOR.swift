@@ -1,4 +1,4 @@
-import DiskCache
+import DiskCacheCore
 
 extension JSON {
     /// The JSON of a serialised value, which must be CBOR of definite lengths; throws `undecodable` for everything else.
