@@ -30,7 +30,11 @@ public struct Transaction: ~Copyable {
         }
         set {
             do {
-                if let newValue { try cache.part(for: key).set(key, newValue) } else { try cache.part(for: key).delete(key) }
+                if let newValue {
+                    try cache.part(for: key).set(key, newValue)
+                } else {
+                    try cache.part(for: key).delete(key)
+                }
             } catch {
                 fail(error)
             }

@@ -22,7 +22,8 @@ enum StoreDirectory {
         let isStore = names.contains("meta") || names.contains("log")
         if !isStore, names.contains(FanoutFile.name) {
             throw EngineError(
-                .wrongKind, "the directory is a cache of several shards; open it as that, or one of its shards", path: path)
+                .wrongKind, "the directory is a cache of several shards; open it as that, or one of its shards",
+                path: path)
         }
         if !isStore, !allowsOthers, let foreign = names.first(where: { !isOurs($0) }) {
             throw EngineError(

@@ -104,7 +104,9 @@ struct ShellQuery {
             guard let place = keys.firstIndex(of: after) else { throw Self.isGone(session.cache.directory) }
             keys.removeSubrange(...place)
         }
-        let tagged = try tag.map { tag in Set(try session.inSnapshots { try $0.keys(tag: tag) }?.joined().map(\.self) ?? []) }
+        let tagged = try tag.map { tag in
+            Set(try session.inSnapshots { try $0.keys(tag: tag) }?.joined().map(\.self) ?? [])
+        }
         return keys.filter { admits($0) && tagged?.contains($0) ?? true }
     }
 

@@ -19,7 +19,8 @@ extension ShellVerb {
         },
         ShellVerb("contains", ["key"]) { session, request in
             let key = try request.key()
-            return .bool(try session.inSnapshot(key) { try $0.contains(key) } ?? session.cache.part(for: key).contains(key))
+            return .bool(
+                try session.inSnapshot(key) { try $0.contains(key) } ?? session.cache.part(for: key).contains(key))
         },
         ShellVerb("touch", ["key"], ["expire"]) { session, request in
             let (key, expire) = (try request.key(), try request.expire() ?? .never)

@@ -32,7 +32,8 @@ extension ShellVerb {
                     as: AnyValue.self, side: side, prefix: prefix, timeout: timeout)
                 return try found.map { try JSON(.queue($0.key), $0.entry) } ?? .absent
             }
-            let found = try session.cache.part(forQueue: prefix).pull(as: AnyValue.self, side: side, prefix: prefix, timeout: timeout)
+            let found = try session.cache.part(forQueue: prefix).pull(
+                as: AnyValue.self, side: side, prefix: prefix, timeout: timeout)
             return try found.map { .array([JSON($0.key), try JSON($0.value)]) } ?? .absent
         },
         ShellVerb("peek", [], ["side", "prefix", "timeout", "entry"]) { session, request in

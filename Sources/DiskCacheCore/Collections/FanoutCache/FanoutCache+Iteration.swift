@@ -156,7 +156,8 @@ extension FanoutCache {
 private func place(_ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: bytes.count + 1) { buffer, count in
         buffer.initializeElement(at: 0, to: KeyClass.identity(of: keyClass))
-        _ = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[1...]).initializeMemory(as: UInt8.self, from: bytes)
+        _ = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[1...]).initializeMemory(
+            as: UInt8.self, from: bytes)
         count = bytes.count + 1
     }
 }

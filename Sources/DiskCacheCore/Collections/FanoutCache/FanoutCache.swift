@@ -103,7 +103,8 @@ public final class FanoutCache: Sendable {
                     // The directory may have been removed since: a shard without its file would be nobody's.
                     $0.prepare = { () throws(EngineError) in
                         _ = try FanoutDirectory.open(
-                            path, count: count, timeout: timeout, anyFileSystem: anyFileSystem, environment: environment)
+                            path, count: count, timeout: timeout, anyFileSystem: anyFileSystem, environment: environment
+                        )
                     }
                 }
             }

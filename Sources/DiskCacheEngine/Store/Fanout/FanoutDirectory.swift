@@ -80,6 +80,19 @@ public enum FanoutDirectory {
     private static func make(
         _ count: Int, in directory: FileDescriptor, _ timeout: UInt64, _ files: any FileSystem
     ) throws(EngineError) -> FanoutFile {
+        // Before the lock: processes that have a store open hold the lock of its directory.
+        let names = try system { () throws(SystemError) in try files.list(directory) }
+        if names.contains("meta") || names.contains("log") {
+            throw EngineError(
+                .wrongKind, "the directory is a store of its own, not one of shards; open it as what it is",
+                path: directory.path)
+        }
+        if !names.contains(FanoutFile.name), let foreign = names.first(where: { $0 != FanoutFile.newName }) {
+            throw EngineError(
+                .foreignDirectory,
+                "the directory holds something else (\(foreign)) and no shards; give the cache a directory of its own",
+                path: directory.path)
+        }
         let deadline = SystemCalls.monotonicClock() &+ min(timeout, .max / 2)
         while try !system({ () throws(SystemError) in try files.lock(directory, .exclusive) }) {
             if SystemCalls.monotonicClock() >= deadline {
@@ -89,18 +102,6 @@ public enum FanoutDirectory {
         }
         defer { _ = try? files.lock(directory, .unlock) }
         if let made = try read(directory, files) { return made }
-        let names = try system { () throws(SystemError) in try files.list(directory) }
-        if names.contains("meta") || names.contains("log") {
-            throw EngineError(
-                .wrongKind, "the directory is a store of its own, not one of shards; open it as what it is",
-                path: directory.path)
-        }
-        if let foreign = names.first(where: { $0 != FanoutFile.newName }) {
-            throw EngineError(
-                .foreignDirectory,
-                "the directory holds something else (\(foreign)) and no shards; give the cache a directory of its own",
-                path: directory.path)
-        }
         let file = FanoutFile(count: count)
         try system { () throws(SystemError) in
             let made = try files.open(FanoutFile.newName, in: directory, [.write, .create])

@@ -51,7 +51,8 @@ struct FanoutFile: Equatable, Sendable {
         // A later format may be longer, but begins in the same way.
         guard found.format == Self.format else {
             throw EngineError(
-                .unsupportedFormat, "the shards are of format \(found.format), which this version doesn't know", path: path)
+                .unsupportedFormat, "the shards are of format \(found.format), which this version doesn't know",
+                path: path)
         }
         guard bytes.count == Self.size, (1...Self.largestCount).contains(Int(found.count)) else {
             throw Self.damaged(path)
@@ -61,7 +62,8 @@ struct FanoutFile: Equatable, Sendable {
 
     private static func damaged(_ path: String) -> EngineError {
         EngineError(
-            .corrupted, "the file that says how many shards there are is damaged; count the directories 000, 001, … and restore it",
+            .corrupted,
+            "the file that says how many shards there are is damaged; count the directories 000, 001, … and restore it",
             path: path)
     }
 }
