@@ -70,7 +70,39 @@ enum Fanout {
             dropped +=
                 "Sets dropped with \(processes): \(share(ours)), python-diskcache \(share(theirs)).\n"
         }
-        return text + "\n" + dropped
+        return text + "\n" + dropped + "\n" + (try hotPath(keys: operations, rounds: rounds, directory: directory))
+    }
+
+    /// What finding the shard costs: get and set of 16-byte keys with values of 100, in a loop, beside a plain cache.
+    private static func hotPath(keys: Int, rounds: Int, directory: String) throws -> String {
+        var times: [String: [Double]] = [:]
+        let value = [UInt8](repeating: UInt8(ascii: "x"), count: 100)
+        let names = (0..<keys).map { number in Array("key-\(1_000_000_000_000 - number)".utf8.prefix(16)) }
+        for round in 0..<rounds {
+            let plain = try Cache(directory: "\(directory)/plain-\(round)")
+            let fanout = try FanoutCache(directory: "\(directory)/fanout-\(round)")
+            func timed(_ name: String, _ body: () throws -> Void) rethrows {
+                let start = monotonicNanoseconds()
+                try body()
+                times[name, default: []].append(Double(monotonicNanoseconds() - start) / Double(keys))
+            }
+            try timed("plain set") { for key in names { try plain.set(key, value) } }
+            try timed("fanout set") { for key in names { try fanout.set(key, value) } }
+            for _ in 0..<3 {
+                try timed("plain get") { for key in names { _ = try plain.withValue(key) { $0.byteCount } } }
+                try timed("fanout get") { for key in names { _ = try fanout.withValue(key) { $0.byteCount } } }
+            }
+            try plain.close()
+            try fanout.close()
+        }
+        func median(_ name: String) -> Int {
+            let sorted = (times[name] ?? [0]).sorted()
+            return Int(sorted[sorted.count / 2].rounded())
+        }
+        return """
+            One process, nanoseconds: get \(median("plain get")) of a Cache, \(median("fanout get")) of a FanoutCache; set \(median("plain set")) and \(median("fanout set")).
+
+            """
     }
 
     private static func share(_ tally: Tally) -> String {

@@ -1,36 +1,27 @@
 extension Cursor {
     /// A cursor over the elements of several, one after the other.
-    @usableFromInline
     convenience init(chaining cursors: [Cursor<Element>]) {
         var left = cursors[...]
         self.init { batch in
-            while let first = left.first {
-                if let element = try first.next() {
-                    batch.append(element)
-                    return true
-                }
-                left = left.dropFirst()
-            }
-            return false
+            guard let first = left.first else { return false }
+            if try !first.fill(&batch) { left = left.dropFirst() }
+            return !left.isEmpty
         }
     }
 }
 
 /// An element with its place in an order, which is that of the bytes. Whatever reading the element threw is thrown when its turn
 /// comes, so that what lies before it is given first.
-@usableFromInline
 struct PlacedElement<Element> {
-    @usableFromInline let place: [UInt8]
-    @usableFromInline let element: Result<Element, any Error>
+    let place: [UInt8]
+    let element: Result<Element, any Error>
 
-    @usableFromInline
     init(_ place: [UInt8], _ element: Result<Element, any Error>) {
         self.place = place
         self.element = element
     }
 
     /// Whether the element comes before another, or with `reversed` after it.
-    @usableFromInline
     func precedes(_ other: PlacedElement, reversed: Bool) -> Bool {
         reversed ? other.place.lexicographicallyPrecedes(place) : place.lexicographicallyPrecedes(other.place)
     }
@@ -38,16 +29,14 @@ struct PlacedElement<Element> {
 
 /// Merges cursors each of which is in order: a heap of their next elements (Knuth, The Art of Computer Programming 3, 5.4.1), so an
 /// element costs about log₂ of their number of comparisons.
-@usableFromInline
 final class MergedCursors<Element> {
-    @usableFromInline typealias Source = Cursor<PlacedElement<Element>>
+    typealias Source = Cursor<PlacedElement<Element>>
     private let isReversed: Bool
     /// The cursors that haven't been asked for their first element yet.
     private var unread: [Source]
     /// A binary heap with the least element at its root.
     private var heap: [(next: PlacedElement<Element>, source: Source)] = []
 
-    @usableFromInline
     init(_ sources: [Source], reversed: Bool) {
         unread = sources
         isReversed = reversed
@@ -55,7 +44,6 @@ final class MergedCursors<Element> {
     }
 
     /// The next element of all; nil at the end.
-    @usableFromInline
     func next() throws -> Element? {
         while let source = unread.last {
             if let first = try source.next() {
@@ -101,12 +89,13 @@ final class MergedCursors<Element> {
 
 extension Cursor {
     /// A cursor over the elements of several that are in one order each, in that order.
-    @usableFromInline
     convenience init(merging cursors: [Cursor<PlacedElement<Element>>], reversed: Bool) {
         let merged = MergedCursors(cursors, reversed: reversed)
         self.init { batch in
-            guard let element = try merged.next() else { return false }
-            batch.append(element)
+            for _ in 0..<64 {
+                guard let element = try merged.next() else { return false }
+                batch.append(element)
+            }
             return true
         }
     }

@@ -28,7 +28,7 @@ extension FanoutCache {
     @discardableResult
     public func transact<R>(_ body: () throws -> R) throws -> R { try inTransaction(body) }
 
-    /// Runs `body` as one transaction of the shard that has `key`: as atomic as ``Cache/transact(_:)-(()->R)``, and the other shards go
+    /// Runs `body` as one transaction of the shard that has `key`: as atomic as one of a ``Cache``, and the other shards go
     /// on meanwhile.
     ///
     /// `body` may use no key but this one: where others lie is nobody's choice, and a write in another shard isn't part of the transaction,

@@ -252,20 +252,26 @@ public struct NamespacedCache: Sendable {
 
     /// Removes all items of this prefix, of all versions or of one; how many there were. Items that come meanwhile stay.
     ///
-    /// In transactions of a few hundred items. O(items · log), as ``Cache/keys(in:reversed:)`` finds them.
+    /// In transactions of a few hundred items. O(items · log), as ``Cache/keys(in:reversed:)`` finds them. A `timeout` says in `removed`
+    /// how many went before it.
     @discardableResult
     public func removeAll(version: Int? = nil) throws -> Int {
         let range = OrderedScan.Range.prefix([KeyClass.encoded.rawValue] + NamespacedKey.namespace(prefix, version))
-        return try base.parts.reduce(0) { count, part in
-            let reader = try RowReader(part, .key, range, reversed: false, records: false)
-            var (removed, hasMore) = (0, true)
-            while hasMore {
-                var keys: [AnyCacheKey] = []
-                hasMore = try reader.nextKeys { _, bytes in keys.append(.encoded(Array(bytes))) }
-                removed += try part.deleteMany(keys)
+        var removed = 0
+        do {
+            for part in base.parts {
+                let reader = try RowReader(part, .key, range, reversed: false, records: false)
+                var hasMore = true
+                while hasMore {
+                    var keys: [AnyCacheKey] = []
+                    hasMore = try reader.nextKeys { _, bytes in keys.append(.encoded(Array(bytes))) }
+                    removed += try part.deleteMany(keys)
+                }
             }
-            return count + removed
+        } catch let error as CacheError {
+            throw CacheError(error.code, error.message, path: error.path, errno: error.errno, removed: removed)
         }
+        return removed
     }
 
     // MARK: Parts
