@@ -39,6 +39,8 @@ enum TestChild {
             case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
             case "evict": try EvictCommand.run(arguments)
+            case "fanout": try FanoutCommand.write(arguments)
+            case "fanoutfill": try FanoutCommand.fill(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)
