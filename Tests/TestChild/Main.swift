@@ -37,6 +37,10 @@ enum TestChild {
             case "produce": try QueueCommands.produce(arguments)
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)
+            case "deque": try CollectionCommands.deque(arguments)
+            case "index": try CollectionCommands.index(arguments)
+            case "take": try CollectionCommands.take(arguments)
+            case "holdcache": try CollectionCommands.holdAsCache(arguments)
             case "damage": try DamageCommand.run(arguments)
             case "evict": try EvictCommand.run(arguments)
             default:

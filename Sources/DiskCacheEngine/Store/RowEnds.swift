@@ -49,8 +49,14 @@ extension Store {
                     try remove(record, cause: .expired, isLast: false)
                     continue
                 }
+                let operations = transaction.operations
                 let isThere = try visit(self, record)
-                try remove(record, cause: .deleted, isLast: false)
+                // The caller's code may have written something itself.
+                if try operations == transaction.operations
+                    || findAsWriter(record.keyClass, record.key)?.position == record.position
+                {
+                    try remove(record, cause: .deleted, isLast: false)
+                }
                 if isThere { return true }
             }
             return false

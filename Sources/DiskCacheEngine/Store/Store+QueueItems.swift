@@ -65,8 +65,10 @@ extension Store {
             RecordAttributes(expiry: record.expiry, tag: record.tag))
     }
 
-    /// *Inside a transaction.* Removes an item; its number stays without one, unless it was at an end.
+    /// *Inside a transaction.* Removes an item, unless it has another version by now; its number stays without one, unless it was at an
+    /// end.
     public func removeItem(_ record: Record) throws(EngineError) {
+        guard try findAsWriter(record.keyClass, record.key)?.position == record.position else { return }
         try remove(record, cause: .deleted, isLast: false)
     }
 

@@ -88,7 +88,9 @@ final class IndexModelRun<Key: CacheKey & Codable> {
         if found != expected { throw CollectionMismatch(description: "\(what): \(found), expected \(expected)") }
     }
 
-    private func expect(_ found: (key: Key, value: String)?, _ expected: (key: Key, value: String)?, _ what: String) throws {
+    private func expect(_ found: (key: Key, value: String)?, _ expected: (key: Key, value: String)?, _ what: String)
+        throws
+    {
         try expect(found?.key, expected?.key, what + ", key")
         try expect(found?.value, expected?.value, what + ", value")
     }
