@@ -134,7 +134,7 @@ extension Cache {
 
     // MARK: Parts
 
-    private func reader(_ order: RowOrder, reversed: Bool) throws -> RowReader {
+    func reader(_ order: RowOrder, reversed: Bool) throws -> RowReader {
         try RowReader(self, order, reversed: reversed, records: false)
     }
 

@@ -40,7 +40,7 @@ public final class Cache: Sendable {
         }
     }
 
-    /// As above, in an environment of the caller's and with engine options changed: for tests.
+    /// As above, in an environment of the caller's and with engine options changed; nothing in the path is expanded.
     init(
         directory: String?, configuration: Configuration, environment: Environment,
         _ adjust: (inout StoreOptions) -> Void = { _ in }
@@ -50,7 +50,7 @@ public final class Cache: Sendable {
         adjust(&options)
         let adjusted = options
         handle = try rethrowing { () throws(EngineError) in
-            try StoreHandle(directory: directory.map(expandPath), options: adjusted, environment: environment)
+            try StoreHandle(directory: directory, options: adjusted, environment: environment)
         }
     }
 

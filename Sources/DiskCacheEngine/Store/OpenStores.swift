@@ -36,8 +36,9 @@ final class OpenStores: Sendable {
         _ path: String, options: StoreOptions, environment: Environment
     ) throws(EngineError) -> Store {
         ForkGuard.install()
-        let insists = options.anyFileSystem || SystemCalls.environment("DISKCACHE_ANY_FS") == "1"
-        let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: insists)
+        if let prepare = options.prepare { try prepare() }
+        let found = try StoreDirectory.open(
+            path, files: environment.files, anyFileSystem: options.anyFileSystem, allowsOthers: options.allowsOthers)
         let key = Key(device: found.status.device, inode: found.status.inode)
         let entry = entries.withLock { table in
             if let entry = table[key] { return entry }

@@ -5,9 +5,10 @@ enum ShellCommand: Command {
     static let name = "shell"
     static let summary = "do what lines of input say, in JSON for scripts or in words for people"
     static let help = """
-        usage: diskcache shell [--json] [--kind cache] [SETTING=VALUE ...] DIR
+        usage: diskcache shell [--json] [--kind cache|fanout] [--shards N] [SETTING=VALUE ...] DIR
 
-        Opens the cache in DIR, or makes one there, and does what each line of standard input says:
+        Opens the cache in DIR, or makes one there, and does what each line of standard input says (fanout: a cache of N
+        shards, 8 if it is new, which drops what doesn't get the lock within 10 ms):
 
           set greeting "hello" expire=5     a verb, its arguments in order, and those that have a name; an argument is
           get greeting                      JSON, or a word
@@ -16,7 +17,7 @@ enum ShellCommand: Command {
         gets a line as its answer: {"ok": true, "id": 1} or {"error": {"code": ..., "message": ...}, "id": 1}.
         What JSON has no word for: {"$bytes": BASE64}, {"$float": "inf", "-inf" or "nan"}, {"$queue": PREFIX or null,
         "number": N} (a queue's key), {"$large": N} and {"$file": PATH} (values: N bytes, a file's bytes).
-        {"$absent": true} is the answer where there is nothing.
+        {"$absent": true} is the answer where there is nothing; {"ok": false, "dropped": true} to a write that was dropped.
 
         Verbs (with = what may be left out):
         \(verbs)
@@ -67,19 +68,31 @@ enum ShellCommand: Command {
     }
 
     private static func open(_ directory: String, _ arguments: Arguments) throws -> ShellSession {
-        if let kind = arguments.value("--kind"), kind != "cache" {
-            throw BadRequest("there is no kind \(kind) in this version, only cache")
+        let kind = arguments.value("--kind") ?? "cache"
+        let shards = try arguments.value("--shards").map { try parseNumber($0, "--shards", as: Int.self) }
+        guard kind == "cache" || kind == "fanout" else {
+            throw BadRequest("there is no kind \(kind) in this version, only cache and fanout")
         }
-        if arguments.value("--shards") != nil { throw BadRequest("a cache has no shards") }
+        if kind == "cache", shards != nil { throw BadRequest("a cache has no shards") }
         var configuration = Cache.Configuration()
+        var dropAfter: Duration = .milliseconds(10)
         for setting in arguments.positional.dropLast() {
             let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2 else { throw BadRequest("\(setting) is no setting: NAME=VALUE") }
             try ShellSettings.set(String(parts[0]), ShellSettings.parse(String(parts[1])), on: &configuration)
+            if parts[0] == "timeout" { dropAfter = configuration.timeout }
         }
         let clock = ShellClock()
-        return ShellSession(
-            cache: try Cache(directory: directory, configuration: configuration) { clock.now }, clock: clock)
+        let cache: any ShellStore =
+            if kind == "fanout" {
+                try FanoutCache(
+                    directory: directory, shards: shards, dropAfter: dropAfter,
+                    configuration: configuration
+                ) { clock.now }
+            } else {
+                try Cache(directory: directory, configuration: configuration) { clock.now }
+            }
+        return ShellSession(cache: cache, clock: clock)
     }
 
     /// The answer to a line of JSON.
@@ -95,6 +108,7 @@ enum ShellCommand: Command {
             guard case .text(let verb) = request["do"] else { throw BadRequest("a request needs a verb: \"do\"") }
             arguments.removeAll { $0.name == "do" || $0.name == "id" }
             members = [JSON.Member(name: "ok", value: try session.execute(verb, arguments))]
+            if session.wasDropped { members.append(JSON.Member(name: "dropped", value: .bool(true))) }
         } catch {
             members = [JSON.Member(name: "error", value: ShellError(error).json)]
         }
@@ -106,7 +120,8 @@ enum ShellCommand: Command {
     private static func reply(_ line: ArraySlice<UInt8>, _ session: ShellSession) -> String? {
         do {
             guard let (name, arguments) = try ShellText.parse(line) else { return nil }
-            return ShellText.show(try session.execute(name, arguments))
+            let answer = ShellText.show(try session.execute(name, arguments))
+            return session.wasDropped ? "dropped" : answer
         } catch {
             let error = ShellError(error)
             return "error \(error.code): \(error.message)"
