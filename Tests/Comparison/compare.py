@@ -4,6 +4,7 @@
     Tests/Comparison/setup                                  # installs DiskCache, once
     Tests/Comparison/compare.py                             # 20,000 operations, a new seed
     Tests/Comparison/compare.py --seed 7 --operations 2000  # the same again
+    Tests/Comparison/compare.py --kind deque                # DiskCache's Deque and ours; or index
 
 Prints its seed. When the sides differ it looks for the shortest list of operations that still shows it, and prints that.
 """
@@ -26,6 +27,7 @@ try:
 except ImportError:
     sys.exit("compare: DiskCache isn't installed; run Tests/Comparison/setup")
 
+import containers  # noqa: E402
 import orders  # noqa: E402,F401  (registers operations)
 from differences import TABLE, differ  # noqa: E402
 from operations import OPERATIONS, Difference, World  # noqa: E402
@@ -143,17 +145,17 @@ def replay(tool, profile, knows, operations):
     return None
 
 
-def shorten(tool, profile, knows, operations, seconds):
+def shorten(operations, seconds, replay):
     """Leaves out what isn't needed to show a difference, as far as time allows."""
     until = time.monotonic() + seconds
-    if replay(tool, profile, knows, operations) is None:
+    if replay(operations) is None:
         return operations
     size = max(1, len(operations) // 2)
     while time.monotonic() < until:
         start, shorter = 0, False
         while start < len(operations) and time.monotonic() < until:
             candidate = operations[:start] + operations[start + size:]
-            if candidate and replay(tool, profile, knows, candidate) is not None:
+            if candidate and replay(candidate) is not None:
                 operations, shorter = candidate, True
             else:
                 start += size
@@ -167,7 +169,7 @@ def demonstrate(tool, knows):
     """Shows the rows of the table that can be shown."""
     shown = 0
     for row in TABLE:
-        if row.show is None or not all(verb in knows for verb in row.verbs):
+        if row.show is None or row.kind != "cache" or not all(verb in knows for verb in row.verbs):
             continue
         with Run(tool, {"minFileSize": 64, "cullLimit": 0, "unnamed_queue": True}) as run:
             if not row.show(run.ours, run.theirs, run.clock):
@@ -183,8 +185,11 @@ def main():
     parser.add_argument("--profile", choices=PROFILES, action="append", help="only this one")
     parser.add_argument("--tool", default=os.path.join(ROOT, ".build", "debug", "diskcache"))
     parser.add_argument("--shorten", type=float, default=60, metavar="SECONDS", help="how long to look for a short list")
+    parser.add_argument("--kind", choices=["cache", *containers.KINDS], default="cache")
     options = parser.parse_args()
     began = time.monotonic()
+    if options.kind in containers.KINDS:
+        return containers.compare(options, shorten)
     with Run(options.tool, PROFILES["plain"]) as run:
         knows = {verb for verb in VERBS if run.ours.knows(verb)}
     missing = [verb for verb in VERBS if verb not in knows]
@@ -211,13 +216,14 @@ def main():
             continue
         print(f"comparison: seed {options.seed}, configuration {name}, operation {len(operations)}:")
         print(f"{brief(operations[-1])}\n{brief(str(difference))}\n")
-        short = shorten(options.tool, PROFILES[name], knows, operations, options.shorten)
+        short = shorten(
+            operations, options.shorten, lambda some: replay(options.tool, PROFILES[name], knows, some))
         print(f"{len(short)} operations show a difference:")
         for operation in short[-100:]:
             print(f"  {brief(operation, 300)}")
         print(brief(str(replay(options.tool, PROFILES[name], knows, short))))
         sys.exit(1)
-    for row in TABLE:
+    for row in [row for row in TABLE if row.kind == "cache"]:
         print(f"  gone by {row.count:6} times: {row.name} ({row.section})")
     print(f"comparison passed: {total} operations, {len(profiles)} configurations, seed {options.seed}, "
           f"{shown} differences shown, {time.monotonic() - began:.0f} s")

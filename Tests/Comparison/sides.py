@@ -89,11 +89,11 @@ def decode(json_value):
 class Ours:
     """This engine, in a process of its own."""
 
-    def __init__(self, tool, directory, configuration):
+    def __init__(self, tool, directory, configuration, options=()):
         self.directory = directory
         arguments = [f"{name}={json.dumps(value).strip(chr(34))}" for name, value in configuration.items()]
         self.process = subprocess.Popen(
-            [tool, "shell", "--json", *arguments, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [tool, "shell", "--json", *options, *arguments, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.requests = 0
 
     def request(self, verb, **arguments):

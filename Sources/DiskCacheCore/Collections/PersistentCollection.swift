@@ -15,10 +15,12 @@ public struct CollectionStore: Sendable {
     @usableFromInline package let cache: Cache
 
     init(
-        _ kind: StoreKind, directory: String?, configuration: Cache.Configuration, environment: Environment = .system
+        _ kind: StoreKind, directory: String?, configuration: Cache.Configuration, environment: Environment,
+        allowsOthers: Bool = false
     ) throws {
         cache = try Cache(directory: directory, configuration: configuration, environment: environment) {
             $0.kind = kind
+            $0.allowsOthers = allowsOthers
         }
     }
 }

@@ -181,9 +181,8 @@ import Testing
         func make() throws -> Deque<Int> {
             let deque = try Deque<Int>(contents: 0..<5)
             try deque.store.cache.inStore { store in
-                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
-                    let name: [UInt8] = [0]
-                    let queue = try name.withUnsafeBytes { (bytes) throws(EngineError) in try store.queue(bytes) }
+                try store.transact(timeout: 1_000_000_000) {
+                    let queue = try QueueName.with(nil) { try store.queue($0.prefix) }
                     var ends = QueueEnds()
                     (ends.front, ends.back, ends.count) = (front, back, count)
                     ends.isFrontOpen = open & 1 != 0
@@ -201,14 +200,17 @@ import Testing
             } catch let error as CacheError {
                 #expect(error.code == .corrupted || error.code == .keyNotFound || error.code == .queueFull, "\(error)")
             }
-            #expect(try deque.check(fix: true).isEmpty == false || deque.check().isEmpty)
+            _ = try deque.check(fix: true)
             #expect(try deque.check().isEmpty)
         }
         try attempt { _ = try $0[2] }
         try attempt { _ = try $0[-2] }
         try attempt { try $0.set(7, at: 1) }
         try attempt { _ = try $0.remove(at: 1) }
-        try attempt { #expect(try Set(Array($0.elements())).isSubset(of: Set(0..<5))) }
+        try attempt { deque in
+            let found = try Array(deque.elements())
+            #expect(Set(found).isSubset(of: Set(0..<5)))
+        }
         try attempt { try $0.reverse() }
         try attempt { try $0.rotate(by: 2) }
         try attempt { try $0.setMaxLength(2) }
@@ -284,12 +286,13 @@ import Testing
         #expect(try Array(deque.elements()) == ["short", "end"])
         try deque.rotate(by: 1)
         try deque.reverse()
-        #expect(try Array(deque.elements()) == ["short", "end"].reversed() || Array(deque.elements()).count == 2)
-        try deque.set("another value in a file", at: 0)
+        #expect(try Array(deque.elements()) == ["short", "end"])
+        #expect(try deque.count == 3)
         #expect(try deque.check().contains { $0.kind == .missingFile })
         _ = try deque.check(fix: true)
         #expect(try deque.check().isEmpty)
-        #expect(try deque.count == Array(deque.elements()).count)
+        #expect(try deque.count == 2)
+        #expect(try deque[-1] == "end")
     }
 
     // MARK: Waiting
@@ -319,7 +322,7 @@ import Testing
                 try deque.reverse()
                 try deque.rotate(by: 2)
                 try deque.setMaxLength(2)
-                #expect(try deque.elementsEqual([3, 2]) || deque.count == 2)
+                #expect(try deque.elementsEqual([3, 2]))
                 // Nobody else can add anything: it doesn't wait.
                 try deque.clear()
                 #expect(try deque.popFirst(timeout: .seconds(1000)) == nil)

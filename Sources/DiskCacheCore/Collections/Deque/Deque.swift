@@ -57,10 +57,11 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
 
     init(
         _ directory: String?, _ maxLength: Int?, _ contents: [Element], _ configuration: Cache.Configuration,
-        _ environment: Environment
+        _ environment: Environment, allowsOthers: Bool = false
     ) throws {
         store = try CollectionStore(
-            .deque, directory: directory, configuration: configuration, environment: environment)
+            .deque, directory: directory, configuration: configuration, environment: environment,
+            allowsOthers: allowsOthers)
         // One that is opened as it is stored isn't written to.
         if contents.isEmpty, try maxLength == nil || maxLength == self.maxLength { return }
         try transact {

@@ -48,9 +48,13 @@ public final class Index<Key: CacheKey & Codable, Value: Codable & Sendable>: Pe
         try self.init(directory, configuration, environment)
     }
 
-    init(_ directory: String?, _ configuration: Cache.Configuration, _ environment: Environment) throws {
+    init(
+        _ directory: String?, _ configuration: Cache.Configuration, _ environment: Environment,
+        allowsOthers: Bool = false
+    ) throws {
         store = try CollectionStore(
-            .index, directory: directory, configuration: configuration, environment: environment)
+            .index, directory: directory, configuration: configuration, environment: environment,
+            allowsOthers: allowsOthers)
     }
 
     /// Whether items of queues are none of its own.
