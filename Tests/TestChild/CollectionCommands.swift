@@ -22,9 +22,7 @@ enum CollectionCommands {
         prepare(arguments)
         let script = CollectionScript(seed: UInt64(arguments.number("seed")))
         let deque = try Deque<String>(directory: arguments.text("directory"), configuration: configuration)
-        var model = CollectionScript.DequeModel()
-        model.elements = try Array(deque.elements())
-        model.limit = try deque.maxLength
+        var model = CollectionScript.DequeModel(try Array(deque.elements()), limit: try deque.maxLength)
         let first = arguments.number("first")
         for number in first..<(first + arguments.number("count")) {
             let change = script.change(number, of: model)

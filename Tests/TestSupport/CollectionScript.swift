@@ -32,7 +32,12 @@ package struct CollectionScript: Sendable {
         package var elements: [String] = []
         package var limit: Int?
 
-        package init() {}
+        package init(_ elements: [String] = [], limit: Int? = nil) {
+            self.elements = elements
+            self.limit = limit
+        }
+
+        package var lines: [String] { elements + ["at most \(limit ?? -1)"] }
 
         package mutating func apply(_ change: DequeChange) {
             switch change {
