@@ -17,7 +17,7 @@ import Testing
     @Test func keysOfAllSorts() throws {
         try check(
             .init(
-                name: "all sorts", operations: 20_000,
+                name: "all sorts", operations: 8_000,
                 key: { number -> AnyCacheKey in
                     switch number % 4 {
                     case 0: .int(Int64(number))
