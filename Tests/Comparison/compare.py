@@ -5,6 +5,7 @@
     Tests/Comparison/compare.py                             # 20,000 operations, a new seed
     Tests/Comparison/compare.py --seed 7 --operations 2000  # the same again
     Tests/Comparison/compare.py --kind deque                # DiskCache's Deque and ours; or index
+    Tests/Comparison/compare.py --kind fanout               # FanoutCache
 
 Prints its seed. When the sides differ it looks for the shortest list of operations that still shows it, and prints that.
 """
@@ -28,6 +29,7 @@ except ImportError:
     sys.exit("compare: DiskCache isn't installed; run Tests/Comparison/setup")
 
 import containers  # noqa: E402
+import fanout  # noqa: E402
 import orders  # noqa: E402,F401  (registers operations)
 from differences import TABLE, differ  # noqa: E402
 from operations import OPERATIONS, Difference, World  # noqa: E402
@@ -46,7 +48,7 @@ PROFILES = {
 for profile in PROFILES.values():
     if "sizeLimit" in profile:
         profile.update(minFileSize=4096, cullLimit=10, unnamed_queue=False, keys=400)
-NOT_SETTINGS = ("unnamed_queue", "keys")
+NOT_SETTINGS = ("unnamed_queue", "keys", "by_hand")
 VERBS = """set add delete contains touch get pop incr decr setMany getMany deleteMany push pull peek peekItem keys items
     count volume stats expire evict evictUntagged cull clear check settings begin commit rollback now close""".split()
 
@@ -57,16 +59,22 @@ def brief(thing, limit=2000):
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
+KINDS = {"cache": Theirs, "fanout": fanout.TheirFanout}
+
+
 class Run:
     """Two fresh stores."""
+
+    kind = "cache"
 
     def __init__(self, tool, profile):
         self.directory = tempfile.mkdtemp(prefix="comparison-")
         self.clock = Clock()
         configuration = {name: value for name, value in profile.items() if name not in NOT_SETTINGS}
-        self.ours = Ours(tool, os.path.join(self.directory, "ours"), {**configuration, "durability": "none"})
+        self.ours = Ours(tool, os.path.join(self.directory, "ours"),
+                         {**configuration, **KINDS[self.kind].settings, "durability": "none"}, ["--kind", self.kind])
         try:
-            self.theirs = Theirs(
+            self.theirs = KINDS[self.kind](
                 os.path.join(self.directory, "theirs"), configuration, self.clock, profile["unnamed_queue"])
             self.ours.request("now", set=self.clock.now)
         except BaseException:
@@ -169,7 +177,7 @@ def demonstrate(tool, knows):
     """Shows the rows of the table that can be shown."""
     shown = 0
     for row in TABLE:
-        if row.show is None or row.kind != "cache" or not all(verb in knows for verb in row.verbs):
+        if row.show is None or row.kind != Run.kind or not all(verb in knows for verb in row.verbs):
             continue
         with Run(tool, {"minFileSize": 64, "cullLimit": 0, "unnamed_queue": True}) as run:
             if not row.show(run.ours, run.theirs, run.clock):
@@ -185,20 +193,24 @@ def main():
     parser.add_argument("--profile", choices=PROFILES, action="append", help="only this one")
     parser.add_argument("--tool", default=os.path.join(ROOT, ".build", "debug", "diskcache"))
     parser.add_argument("--shorten", type=float, default=60, metavar="SECONDS", help="how long to look for a short list")
-    parser.add_argument("--kind", choices=["cache", *containers.KINDS], default="cache")
+    parser.add_argument("--kind", choices=[*KINDS, *containers.KINDS], default="cache")
     options = parser.parse_args()
     began = time.monotonic()
     if options.kind in containers.KINDS:
         return containers.compare(options, shorten)
+    Run.kind = options.kind
+    if Run.kind == "fanout":
+        fanout.adapt(PROFILES)
     with Run(options.tool, PROFILES["plain"]) as run:
-        knows = {verb for verb in VERBS if run.ours.knows(verb)}
+        knows = {verb for verb in VERBS if verb not in run.theirs.lacks and run.ours.knows(verb)}
     missing = [verb for verb in VERBS if verb not in knows]
+    missing = [verb for verb in missing if verb not in KINDS[Run.kind].lacks]
     profiles = options.profile or list(PROFILES)
     if not {"cull", "expire"} <= knows:
         profiles = [name for name in profiles if "sizeLimit" not in PROFILES[name]]
         for profile in PROFILES.values():
             profile["cullLimit"] = 0
-    print(f"comparison: DiskCache {diskcache.__version__}, seed {options.seed}, {options.operations} operations over "
+    print(f"comparison: DiskCache {diskcache.__version__}, {Run.kind}, seed {options.seed}, {options.operations} operations over "
           f"{len(profiles)} configurations")
     if missing:
         print(f"comparison: not yet verbs: {' '.join(missing)}")
@@ -223,7 +235,9 @@ def main():
             print(f"  {brief(operation, 300)}")
         print(brief(str(replay(options.tool, PROFILES[name], knows, short))))
         sys.exit(1)
-    for row in [row for row in TABLE if row.kind == "cache"]:
+    for row in TABLE:
+        if row.kind not in ("cache", Run.kind):
+            continue
         print(f"  gone by {row.count:6} times: {row.name} ({row.section})")
     print(f"comparison passed: {total} operations, {len(profiles)} configurations, seed {options.seed}, "
           f"{shown} differences shown, {time.monotonic() - began:.0f} s")

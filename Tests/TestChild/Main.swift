@@ -43,6 +43,8 @@ enum TestChild {
             case "holdcache": try CollectionCommands.holdAsCache(arguments)
             case "damage": try DamageCommand.run(arguments)
             case "evict": try EvictCommand.run(arguments)
+            case "fanout": try FanoutCommand.write(arguments)
+            case "fanoutfill": try FanoutCommand.fill(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

@@ -48,13 +48,6 @@ protocol ShellStore: PartedCache {
 extension ShellStore {
     /// The part that has a queue.
     func part(forQueue prefix: String?) throws -> Cache { try part(for: QueueKey(prefix: prefix, number: 0)) }
-
-    /// Elements by the parts that have their keys, in the parts' order.
-    func grouped<Element>(_ elements: [Element], by key: (Element) -> AnyCacheKey) throws -> [[Element]] {
-        var groups: [ObjectIdentifier: [Element]] = [:]
-        for element in elements { groups[ObjectIdentifier(try part(for: key(element))), default: []].append(element) }
-        return parts.compactMap { groups[ObjectIdentifier($0)] }
-    }
 }
 
 extension Cache: ShellStore {

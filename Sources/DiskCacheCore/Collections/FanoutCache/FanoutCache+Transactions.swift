@@ -1,3 +1,5 @@
+internal import DiskCacheEngine
+
 extension FanoutCache {
     /// Runs `body` as one transaction of all shards: if it throws, all is as before. Inside another one of all shards it is a part of
     /// that, as in ``Cache``.

@@ -137,9 +137,9 @@ extension FanoutCache {
         _ items: some Sequence<(K, V)>, expire: Expiration? = nil, tag: Tag? = nil, retry: Bool = false
     ) throws -> [K] {
         var dropped: [K] = []
-        for (shard, items) in try grouped(items, by: \.0) {
-            let done: Void? = try dropping(retry, count: items.count) {
-                try handle(of: shard, retry: retry).setMany(items, expire: expire, tag: tag)
+        for items in try grouped(items, by: \.0) {
+            let done: Void? = try write(items[0].0, count: items.count, retry: retry) {
+                try $0.setMany(items, expire: expire, tag: tag)
             }
             if done == nil { dropped += items.map(\.0) }
         }
@@ -149,11 +149,8 @@ extension FanoutCache {
     /// Removes many keys, with one commit a shard; how many of them were there. Those whose writes were dropped don't count.
     @discardableResult
     public func deleteMany<K: CacheKey>(_ keys: some Sequence<K>, retry: Bool = false) throws -> Int {
-        try grouped(keys, by: \.self).reduce(0) { count, group in
-            count
-                + (try dropping(retry, count: group.elements.count) {
-                    try handle(of: group.shard, retry: retry).deleteMany(group.elements)
-                } ?? 0)
+        try grouped(keys, by: \.self).reduce(0) { count, keys in
+            count + (try write(keys[0], count: keys.count, retry: retry) { try $0.deleteMany(keys) } ?? 0)
         }
     }
 
@@ -175,14 +172,5 @@ extension FanoutCache {
                 try $0.store(keyClass, key, form, value, expire, tag, onlyIfMissing: onlyIfMissing)
             }
         } ?? false
-    }
-
-    /// Elements by the shards of their keys, in the shards' order; inside a shard in their own.
-    private func grouped<Element, K: CacheKey>(
-        _ elements: some Sequence<Element>, by key: (Element) -> K
-    ) throws -> [(shard: Int, elements: [Element])] {
-        var groups = [[Element]](repeating: [], count: shardCount)
-        for element in elements { groups[try shard(of: key(element))].append(element) }
-        return groups.enumerated().compactMap { $1.isEmpty ? nil : ($0, $1) }
     }
 }

@@ -168,9 +168,11 @@ extension FanoutCache: PartedCache {
     /// The shard of a queue.
     func part(forQueue prefix: String?) throws -> Cache { try part(for: QueueKey(prefix: prefix, number: 0)) }
 
-    package func write<R>(_ key: some CacheKey, retry: Bool, _ body: (Cache) throws -> R) throws -> R? {
+    package func write<R>(
+        _ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R
+    ) throws -> R? {
         let shard = try shard(of: key)
-        return try dropping(retry) { try body(retry ? parts[shard] : hasty[shard]) }
+        return try dropping(retry, count: count) { try body(retry ? parts[shard] : hasty[shard]) }
     }
 
     /// Lends the shard of a key whose bytes are known, without counting references.
@@ -181,9 +183,6 @@ extension FanoutCache: PartedCache {
         let shard = FanoutDirectory.shard(of: keyClass, key, among: shardCount)
         return try (isHasty ? bareHasty : bareParts)[shard]._withUnsafeGuaranteedRef(body)
     }
-
-    /// The hasty handle of a shard, or with `retry` the patient one.
-    func handle(of shard: Int, retry: Bool) -> Cache { retry ? parts[shard] : hasty[shard] }
 
     /// Runs a write; nil: it was dropped. `count`: how many writes it is.
     @inline(__always)
