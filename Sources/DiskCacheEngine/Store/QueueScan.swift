@@ -13,8 +13,8 @@ extension OrderedScan: RowScan {}
 /// Reads the items of a queue from one end to the other.
 ///
 /// It is bounded by the ends and by the next rowid at its beginning: an item that is there all the time is met once, and one that comes
-/// afterwards isn't met, though it may have the number of one that was there. Where there are no gaps the items are found by their numbers and
-/// no view is asked; else they are those of the view of keys.
+/// afterwards isn't met, though it may have the number of one that was there. The items are found by their numbers, and no view is asked;
+/// only where most numbers have no item they are those of the view of keys.
 ///
 /// **Threads.** One at a time, with an access of the store's handle.
 public final class QueueScan: RowScan {
@@ -49,7 +49,8 @@ public final class QueueScan: RowScan {
             count = store.count
         }
         step = reversed ? -1 : 1
-        if let ends, !ends.hasGaps, ends.count <= count {
+        // Not more items than there are rows: no writer left such a record, and nobody would come to the end of its numbers.
+        if let ends, ends.count == 0 || (ends.count <= count && ends.back - ends.front <= 2 * ends.count + 64) {
             view = nil
             isAtEnd = ends.count == 0
             number = reversed ? ends.back : ends.front

@@ -3,7 +3,8 @@
 /// An argument is JSON, or a word, which is text: `hello` is `"hello"`, but `5`, `true` and `null` are what they are in JSON.
 enum ShellText {
     /// Verb and arguments of a line; nil: it is empty, or a comment that begins with `#`.
-    static func parse(_ line: ArraySlice<UInt8>, _ kind: ShellKind) throws -> (name: String, arguments: [JSON.Member])? {
+    static func parse(_ line: ArraySlice<UInt8>, _ kind: ShellKind) throws -> (name: String, arguments: [JSON.Member])?
+    {
         guard String(validating: line, as: UTF8.self) != nil else { throw BadRequest("this isn't UTF-8") }
         var rest = line
         skip(&rest)

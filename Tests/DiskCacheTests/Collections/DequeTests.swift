@@ -171,6 +171,29 @@ import Testing
         #expect(try deque.check().isEmpty)
     }
 
+    /// Nearly all gone from the middle: what is left is found by the view of keys.
+    @Test func moreGapsThanElements() throws {
+        let deque = try Deque<Int>(contents: 0..<3000)
+        try deque.transact { for _ in 0..<2700 { try deque.remove(at: 150) } }
+        var model = Array(0..<150) + Array(2850..<3000)
+        #expect(try Array(deque.elements()) == model)
+        try deque.transact {
+            try deque.reverse()
+            model.reverse()
+            #expect(try Array(deque.elements()) == model)
+            #expect(try deque.remove(at: 150) == model.remove(at: 150))
+            #expect(try Array(deque.elements(reversed: true)) == model.reversed())
+        }
+        for place in model.indices { #expect(try deque[place] == model[place]) }
+        #expect(try deque.removeFirst(equalTo: 2900))
+        model.removeAll { $0 == 2900 }
+        #expect(try deque.elementsEqual(model))
+        try deque.rotate(by: 200)
+        model = Array(model.suffix(200) + model.dropLast(200))
+        #expect(try deque.elementsEqual(model))
+        #expect(try deque.check().isEmpty)
+    }
+
     /// Ends that no writer left: far from the items, or more items than there are. An error or what is there, soon.
     @Test(arguments: [
         (Int64(1), Int64(999_999_999_999_998), Int64(5), UInt8(3)), (1, 999_999_999_999_998, 5, 0),

@@ -46,7 +46,8 @@ import Testing
         #expect(try result(#"{"do": "last"}"#) == #"{"$absent": true}"#)
         #expect(try result(#"{"do": "count"}"#) == "0")
         #expect(try result(#"{"do": "check"}"#) == "[]")
-        #expect(try result(#"{"do": "settings", "set": {"evictionPolicy": "least-recently-used"}}"#) == "invalidSetting")
+        #expect(
+            try result(#"{"do": "settings", "set": {"evictionPolicy": "least-recently-used"}}"#) == "invalidSetting")
         #expect(try result(#"{"do": "set", "key": 1, "value": 1}"#) == "badRequest")
         #expect(try shell.end() == .exited(0))
         // A deque is nothing else.

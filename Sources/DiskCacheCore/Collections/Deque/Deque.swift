@@ -35,14 +35,14 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
         directory: String? = nil, maxLength: Int? = nil, contents: some Sequence<Element>,
         configuration: Cache.Configuration = Cache.Configuration()
     ) throws {
-        try self.init(directory, maxLength, Array(contents), configuration, .system)
+        try self.init(directory.map(expandPath), maxLength, Array(contents), configuration, .system)
     }
 
     /// Opens the deque in a directory, or makes one there; as above.
     public convenience init(
         directory: String? = nil, maxLength: Int? = nil, configuration: Cache.Configuration = Cache.Configuration()
     ) throws {
-        try self.init(directory, maxLength, [], configuration, .system)
+        try self.init(directory.map(expandPath), maxLength, [], configuration, .system)
     }
 
     /// As above, with a wall clock of the caller's: microseconds since 1970.
@@ -52,9 +52,10 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
     ) throws {
         var environment = Environment()
         environment.wallClockOverride = clock
-        try self.init(directory, maxLength, [], configuration, environment)
+        try self.init(directory.map(expandPath), maxLength, [], configuration, environment)
     }
 
+    /// In an environment of the caller's; nothing in the path is expanded.
     init(
         _ directory: String?, _ maxLength: Int?, _ contents: [Element], _ configuration: Cache.Configuration,
         _ environment: Environment, allowsOthers: Bool = false

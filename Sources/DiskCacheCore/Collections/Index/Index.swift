@@ -35,7 +35,7 @@ public final class Index<Key: CacheKey & Codable, Value: Codable & Sendable>: Pe
         directory: String? = nil, contents: KeyValuePairs<Key, Value> = [:],
         configuration: Cache.Configuration = Cache.Configuration()
     ) throws {
-        try self.init(directory, configuration, .system)
+        try self.init(directory.map(expandPath), configuration, .system)
         if !contents.isEmpty { try merge(contents) }
     }
 
@@ -45,9 +45,10 @@ public final class Index<Key: CacheKey & Codable, Value: Codable & Sendable>: Pe
     ) throws {
         var environment = Environment()
         environment.wallClockOverride = clock
-        try self.init(directory, configuration, environment)
+        try self.init(directory.map(expandPath), configuration, environment)
     }
 
+    /// In an environment of the caller's; nothing in the path is expanded.
     init(
         _ directory: String?, _ configuration: Cache.Configuration, _ environment: Environment,
         allowsOthers: Bool = false
