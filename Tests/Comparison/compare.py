@@ -4,6 +4,7 @@
     Tests/Comparison/setup                                  # installs DiskCache, once
     Tests/Comparison/compare.py                             # 20,000 operations, a new seed
     Tests/Comparison/compare.py --seed 7 --operations 2000  # the same again
+    Tests/Comparison/compare.py --kind deque                # DiskCache's Deque and ours; or index
     Tests/Comparison/compare.py --kind fanout               # FanoutCache
 
 Prints its seed. When the sides differ it looks for the shortest list of operations that still shows it, and prints that.
@@ -27,6 +28,7 @@ try:
 except ImportError:
     sys.exit("compare: DiskCache isn't installed; run Tests/Comparison/setup")
 
+import containers  # noqa: E402
 import fanout  # noqa: E402
 import orders  # noqa: E402,F401  (registers operations)
 from differences import TABLE, differ  # noqa: E402
@@ -151,17 +153,17 @@ def replay(tool, profile, knows, operations):
     return None
 
 
-def shorten(tool, profile, knows, operations, seconds):
+def shorten(operations, seconds, replay):
     """Leaves out what isn't needed to show a difference, as far as time allows."""
     until = time.monotonic() + seconds
-    if replay(tool, profile, knows, operations) is None:
+    if replay(operations) is None:
         return operations
     size = max(1, len(operations) // 2)
     while time.monotonic() < until:
         start, shorter = 0, False
         while start < len(operations) and time.monotonic() < until:
             candidate = operations[:start] + operations[start + size:]
-            if candidate and replay(tool, profile, knows, candidate) is not None:
+            if candidate and replay(candidate) is not None:
                 operations, shorter = candidate, True
             else:
                 start += size
@@ -188,12 +190,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--operations", type=int, default=20_000)
-    parser.add_argument("--kind", choices=KINDS, default="cache")
     parser.add_argument("--profile", choices=PROFILES, action="append", help="only this one")
     parser.add_argument("--tool", default=os.path.join(ROOT, ".build", "debug", "diskcache"))
     parser.add_argument("--shorten", type=float, default=60, metavar="SECONDS", help="how long to look for a short list")
+    parser.add_argument("--kind", choices=[*KINDS, *containers.KINDS], default="cache")
     options = parser.parse_args()
     began = time.monotonic()
+    if options.kind in containers.KINDS:
+        return containers.compare(options, shorten)
     Run.kind = options.kind
     if Run.kind == "fanout":
         fanout.adapt(PROFILES)
@@ -224,7 +228,8 @@ def main():
             continue
         print(f"comparison: seed {options.seed}, configuration {name}, operation {len(operations)}:")
         print(f"{brief(operations[-1])}\n{brief(str(difference))}\n")
-        short = shorten(options.tool, PROFILES[name], knows, operations, options.shorten)
+        short = shorten(
+            operations, options.shorten, lambda some: replay(options.tool, PROFILES[name], knows, some))
         print(f"{len(short)} operations show a difference:")
         for operation in short[-100:]:
             print(f"  {brief(operation, 300)}")

@@ -195,6 +195,39 @@ def show_settings(ours, theirs, _clock):
     return refused(lambda: ours.request("settings", set={"time_out": 1}), "badRequest")
 
 
+def show_length(ours, theirs, _clock):
+    ours.request("extend", values=list(range(5)))
+    ours.request("maxLength", set=3)
+    theirs.deque.extend(range(5))
+    theirs.deque.maxlen = 3
+    ours.request("close")
+    again = diskcache.Deque(directory=theirs.deque.directory)
+    return ours.request("maxLength") == 3 and again.maxlen == math.inf
+
+
+def show_no_length(ours, theirs, _clock):
+    theirs.deque.append(1)
+    try:
+        theirs.deque.maxlen = None
+    except TypeError:
+        return ours.request("maxLength", set=None) is None
+    return False
+
+
+def show_settings_stay(ours, theirs, _clock):
+    theirs.cache.reset("eviction_policy", "least-recently-used")
+    diskcache.Deque(directory=theirs.cache.directory)
+    taken = theirs.cache.reset("eviction_policy") == "none"
+    return taken and refused(lambda: ours.request("settings", set={"evictionPolicy": "least-recently-used"}),
+                             "invalidSetting")
+
+
+def show_index_expiry(ours, theirs, clock):
+    theirs.cache.set("k", 1, expire=1)
+    clock.now += 2
+    return "k" not in theirs.index and refused(lambda: ours.request("set", key="k", value=1, expire=1), "badRequest")
+
+
 def show_numbers_in_shards(ours, theirs, _clock):
     for key in (1, 1.0):
         ours.request("set", key=key, value=1)
@@ -279,6 +312,14 @@ TABLE = [
     Row("cull counts", "5", "cull says what it removed under policy none too", show_cull_none, ["cull"]),
     Row("savepoints", "9", "a nested transaction is undone alone; DiskCache keeps its writes", show_savepoints),
     Row("rollback loses files", "9", "large values come back; DiskCache has deleted their files", show_rollback_files),
+    Row("length is stored", "13", "a deque's maximum is stored, and a rollback takes it back; DiskCache's is its object's",
+        show_length, kind="deque"),
+    Row("no length", "13", "a maximum of null is none; DiskCache's setter fails", show_no_length, kind="deque"),
+    Row("settings stay", "13, 14", "a deque or an index evicts nothing, and takes no directory that is something else; DiskCache "
+        "changes the policy of whatever it opens", show_settings_stay, kind="deque"),
+    Row("no expiry", "14", "an index has no items that expire, whoever wrote them", show_index_expiry, kind="index"),
+    Row("equal by type", "13", "values are equal that are stored alike; to Python 1, 1.0 and True are equal. The runs have no such "
+        "values", kind="deque"),
     Row("numbers in shards", "12", "equal numbers are one key; DiskCache's integers and floats lie in different shards",
         show_numbers_in_shards, kind="fanout"),
     Row("order of shards", "12", "insertion order is shard by shard on both sides, but the shards are others: XXH64, not "

@@ -37,6 +37,10 @@ enum Bench {
         let (contestants, reference) = try options.selection()
         let directory = try Files.makeTemporaryDirectory(in: options.directory)
         defer { try? Files.remove(directory) }
+        if options.collections {
+            print(try Collections.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
         if options.recovery {
             print(try Recovery.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
             return

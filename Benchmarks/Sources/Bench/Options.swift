@@ -12,11 +12,12 @@ struct Options {
     var verbs = false
     var scans = false
     var fanout = false
+    var collections = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--fanout | --recovery | --scans | --verbs] [--smoke]
+                     [--collections | --fanout | --recovery | --scans | --verbs] [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -25,6 +26,7 @@ struct Options {
           --directory DIR     where the stores are made and removed (the working directory)
           --json FILE         writes all figures of all rounds
           --fanout            instead: a cache of shards under 1 and 8 processes, beside Python's FanoutCache
+          --collections       instead: Deque and Index, beside those of Python's DiskCache
           --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
           --scans             instead: how fast keys and items are listed in their orders, and how fast orders are made
           --verbs             instead: queues, scans, tags and full caches, beside Python's DiskCache
@@ -44,6 +46,7 @@ struct Options {
             case "--reference": reference = try Self.text(rest.next(), after: argument)
             case "--directory": directory = try Self.text(rest.next(), after: argument)
             case "--json": json = try Self.text(rest.next(), after: argument)
+            case "--collections": collections = true
             case "--recovery": recovery = true
             case "--verbs": verbs = true
             case "--scans": scans = true

@@ -54,6 +54,17 @@ public final class Cache: Sendable {
         }
     }
 
+    /// Runs `body` with the open store; what the engine throws becomes a `CacheError`, what anybody else throws stays as it is.
+    func inStore<R>(_ body: (Store) throws -> R) throws -> R {
+        do {
+            let access = try handle.open()
+            defer { handle.end(access) }
+            return try handle.withStoreOf(access, body)
+        } catch let error as EngineError {
+            throw CacheError(error)
+        }
+    }
+
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 

@@ -68,12 +68,19 @@ final class OpenStores: Sendable {
             }
         }
         do throws(EngineError) {
-            if let configure = options.configure {
-                let isNew = CommitBlock.tail(store.block.word.acquire()) == 0
+            if options.kind != nil || options.configure != nil {
+                let isInUse = entry.users > 0
                 try store.configure(timeout: options.timeout) { (settings) throws(EngineError) in
-                    try configure(&settings, isNew)
+                    let isNew = CommitBlock.tail(store.block.word.acquire()) == 0
+                    if let kind = options.kind {
+                        // Others here may believe in the kind that it has by default.
+                        if isNew && !isInUse { settings.become(kind) }
+                        try settings.require(kind, path)
+                    }
+                    try options.configure?(&settings, isNew)
                 }
             }
+            if let kind = options.kind { store.kind.withLock { $0 = kind } }
         } catch {
             if entry.users == 0 { store.shutDown() }
             throw error

@@ -6,6 +6,8 @@ public struct StoreOptions: Sendable {
     public var timeout: UInt64 = 60_000_000_000
     /// Whether network file systems are to be believed.
     public var anyFileSystem = false
+    /// What the directory is to be, and becomes if nothing was ever stored in it; nil: whatever it is.
+    public var kind: StoreKind?
     /// Applied to the stored settings when the store is opened; what it changes is stored. The flag: nothing was ever stored.
     public var configure: (@Sendable (inout Settings, Bool) throws(EngineError) -> Void)?
     /// Whether the write lock may be kept between writes that follow each other closely. Not on systems that stop a process without

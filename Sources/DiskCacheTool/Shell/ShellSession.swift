@@ -1,8 +1,18 @@
 import DiskCacheCore
 
-/// One run of the shell: an open cache, its clock, and the transactions and snapshots that are open.
+/// One run of the shell: an open cache, or what a deque or an index lies in, its clock, and the transactions and snapshots that are
+/// open.
 final class ShellSession: @unchecked Sendable {
+    /// What is open beside a cache.
+    enum Collection {
+        case none
+        case deque(Deque<AnyValue>)
+        case index(Index<AnyCacheKey, AnyValue>)
+    }
+
+    let kind: ShellKind
     let cache: any ShellStore
+    private let collection: Collection
     let clock: ShellClock
     /// Whether the last request was a write that was dropped.
     private(set) var wasDropped = false
@@ -13,9 +23,25 @@ final class ShellSession: @unchecked Sendable {
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
-    init(cache: any ShellStore, clock: ShellClock) {
+    init(_ kind: ShellKind, cache: any ShellStore, _ collection: Collection = .none, clock: ShellClock) {
+        self.kind = kind
         self.cache = cache
+        self.collection = collection
         self.clock = clock
+    }
+
+    var deque: Deque<AnyValue> {
+        get throws {
+            guard case .deque(let deque) = collection else { throw BadRequest("this isn't a deque") }
+            return deque
+        }
+    }
+
+    var index: Index<AnyCacheKey, AnyValue> {
+        get throws {
+            guard case .index(let index) = collection else { throw BadRequest("this isn't an index") }
+            return index
+        }
     }
 
     /// Does what a request says; throws a `ShellError`.
@@ -23,7 +49,7 @@ final class ShellSession: @unchecked Sendable {
         wasDropped = false
         if let error = failure(name) { throw error }
         do {
-            let verb = try ShellVerb.named(name)
+            let verb = try ShellVerb.named(name, kind)
             let dropped = cache.droppedWrites
             let result = try verb.run(self, try ShellRequest(arguments, for: verb))
             wasDropped = cache.droppedWrites != dropped

@@ -27,6 +27,10 @@ extension ShellVerb {
             }
             return .absent
         },
+    ]
+
+    /// What removes items by what they are.
+    static let clearance: [ShellVerb] = [
         ShellVerb("evict", ["tag"]) { session, request in
             guard let tag = try request.tag() else { throw BadRequest("evict needs a tag; see evictUntagged") }
             return .integer(Int64(try session.cache.evict(tag: tag)))

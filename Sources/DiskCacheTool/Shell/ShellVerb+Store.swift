@@ -65,6 +65,9 @@ extension ShellVerb {
         ShellVerb("begin") { session, _ in try session.begin() },
         ShellVerb("commit") { session, _ in try session.commit() },
         ShellVerb("rollback") { session, _ in try session.rollBack() },
+    ]
+
+    static let snapshots: [ShellVerb] = [
         ShellVerb("snapshot") { session, _ in try session.beginSnapshot() },
         ShellVerb("end") { session, _ in try session.endSnapshot() },
     ]

@@ -20,6 +20,34 @@ extension FanoutCache {
         }
     }
 
+    /// The deque of a name, in `deque/<name>`; as `cache(_:configuration:)`.
+    ///
+    /// Throws `typeMismatch` if it is open with elements of another type, `invalidSetting` if it is open already with another `maxLength`.
+    public func deque<Element: Codable & Sendable>(
+        _ name: String, of type: Element.Type = Element.self, maxLength: Int? = nil
+    ) throws -> Deque<Element> {
+        try object("deque", name, arguments: maxLength.map { "maxLength=\($0)" }) { path, environment in
+            try Deque(path, maxLength, [], collectionConfiguration, environment, allowsOthers: true)
+        }
+    }
+
+    /// The index of a name, in `index/<name>`; as `cache(_:configuration:)`.
+    ///
+    /// Throws `typeMismatch` if it is open with keys or values of another type.
+    public func index<Key: CacheKey & Codable, Value: Codable & Sendable>(
+        _ name: String, keys: Key.Type = Key.self, values: Value.Type = Value.self
+    ) throws -> Index<Key, Value> {
+        try object("index", name, arguments: nil) { path, environment in
+            try Index(path, collectionConfiguration, environment, allowsOthers: true)
+        }
+    }
+
+    private var collectionConfiguration: Cache.Configuration {
+        var configuration = Cache.Configuration()
+        configuration.serializer = serializer
+        return configuration
+    }
+
     /// Something that was asked for by name.
     final class Named: Sendable {
         /// The cache or collection.
@@ -88,6 +116,8 @@ protocol ClosableStore: AnyObject, Sendable {
 }
 
 extension Cache: ClosableStore {}
+extension Deque: ClosableStore {}
+extension Index: ClosableStore {}
 
 extension Cache.Configuration {
     /// All that can be said of it, in words, to be compared.
