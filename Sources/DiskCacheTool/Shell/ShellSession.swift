@@ -8,6 +8,8 @@ final class ShellSession: @unchecked Sendable {
     private var depth = 0
     /// The snapshots that are open, one inside the other: reads are of the last.
     private var snapshots: [Cache.OpenSnapshot] = []
+    /// The named locks that this shell holds.
+    private var locks: [String: Lock] = [:]
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
@@ -80,6 +82,32 @@ final class ShellSession: @unchecked Sendable {
         depth -= 1
         try cache.rollBackTransaction()
         return .bool(true)
+    }
+
+    // MARK: Named locks
+
+    /// Takes a lock; false: it isn't to be had in time, without one: now.
+    func lock(_ name: String, timeout: Duration?) throws -> Bool {
+        if locks[name] != nil { throw CacheError(.lockNotHeld, "this shell holds the lock \(quoted(name)) already") }
+        let lock = Lock(cache, name)
+        if let timeout {
+            do {
+                try lock.lock(timeout: timeout)
+            } catch CacheError.Code.timeout {
+                return false
+            }
+        } else if try !lock.tryLock() {
+            return false
+        }
+        locks[name] = lock
+        return true
+    }
+
+    func unlock(_ name: String) throws {
+        guard let lock = locks.removeValue(forKey: name) else {
+            throw CacheError(.lockNotHeld, "this shell doesn't hold the lock \(quoted(name))")
+        }
+        try lock.unlock()
     }
 
     // MARK: Snapshots

@@ -21,7 +21,7 @@ struct ShellVerb: Sendable {
     }
 
     /// All of them.
-    static let all: [ShellVerb] = items + counters + many + queues + orders + maintenance + transactions
+    static let all: [ShellVerb] = items + counters + many + queues + orders + maintenance + transactions + locks
 
     private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 

@@ -32,10 +32,7 @@ struct LockFiles {
 
     /// Locks the file of a slot if nobody has it. Throws `invalidSetting` if the semaphore was made with another number of slots.
     mutating func lockSlot(_ number: Int) throws(EngineError) -> Bool {
-        if !isBoundKnown {
-            try checkBound()
-            isBoundKnown = true
-        }
+        try checkBound()
         return try lock(number, name.slot(number))
     }
 
@@ -131,8 +128,9 @@ struct LockFiles {
 
     // MARK: How many slots there are
 
-    /// Compares the number of slots with that of whoever made the semaphore.
-    private mutating func checkBound() throws(EngineError) {
+    /// Compares the number of slots with that of whoever made the semaphore, once.
+    mutating func checkBound() throws(EngineError) {
+        if isBoundKnown { return }
         let stored: [UInt8]
         do throws(SystemError) {
             let directory = try openDirectory()
@@ -153,6 +151,7 @@ struct LockFiles {
                 .invalidSetting, "the semaphore was made with a bound of \(bound), not of \(slotCount)",
                 path: store.path + "/locks/" + name.bound)
         }
+        isBoundKnown = true
     }
 
     /// Writes the number down if nobody has. The name appears with all that is in the file, or not at all.

@@ -61,8 +61,23 @@ package final class NamedLock: Sendable {
 
     var slotCount: Int { state.withLock { $0.isHeld.count } }
 
+    /// How many wait in this process.
+    var waiterCount: Int { state.withLock { $0.line.count } }
+
     /// Whether this process is the one that made this.
     var isOwn: Bool { forks == ForkGuard.forks.load(ordering: .relaxed) }
+
+    /// Compares the number of slots with that of whoever made the lock.
+    func check() throws(EngineError) {
+        let outcome = state.withLock { state -> Result<Void, EngineError> in
+            do throws(EngineError) {
+                return .success(try state.files.checkBound())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try outcome.get()
+    }
 
     // MARK: Taking
 

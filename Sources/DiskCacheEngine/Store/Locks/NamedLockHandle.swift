@@ -29,6 +29,9 @@ package final class NamedLockHandle: Sendable {
     /// Takes a slot within `timeout` nanoseconds, first come first served in this process; throws `timeout`.
     package func acquire(timeout: UInt64) throws(EngineError) -> LockLease { try lock().acquire(timeout: timeout) }
 
+    /// Throws `invalidSetting` if whoever made the lock gave it another number of slots.
+    package func check() throws(EngineError) { try lock().check() }
+
     /// A place in the line that no thread waits in.
     package struct Place: Sendable {
         private let lock: NamedLock
@@ -53,7 +56,8 @@ package final class NamedLockHandle: Sendable {
         Place(try lock(), LockWaiter(timeout: timeout, notify: notify))
     }
 
-    private func lock() throws(EngineError) -> NamedLock {
+    /// The lock of this process.
+    func lock() throws(EngineError) -> NamedLock {
         let (files, directory, status) = try handle.withStore { (store) throws(EngineError) in
             (store.environment.files, store.directory, store.status)
         }

@@ -1,0 +1,28 @@
+public import DiskCacheCore
+
+/// A function of which one call runs at a time, or as many as the bound of a semaphore says, of all threads and processes that use the
+/// lock.
+///
+/// ```swift
+/// let report = barrier(Lock(cache, "report")) { (year: Int) in try makeReport(year) }
+/// try report(2026)
+/// ```
+///
+/// All calls share the lock, whatever their arguments. The function throws what `body` throws, and as `lock(timeout:)`.
+public func barrier<each Argument, Result>(
+    _ lock: some CacheLock & Sendable, timeout: Duration? = nil,
+    _ body: @escaping @Sendable (repeat each Argument) throws -> Result
+) -> @Sendable (repeat each Argument) throws -> Result {
+    { (arguments: repeat each Argument) in
+        try lock.lock(timeout: timeout)
+        let result: Result
+        do {
+            result = try body(repeat each arguments)
+        } catch {
+            try? lock.unlock()
+            throw error
+        }
+        try lock.unlock()
+        return result
+    }
+}
