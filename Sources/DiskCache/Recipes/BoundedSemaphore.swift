@@ -23,7 +23,8 @@ public final class BoundedSemaphore: CacheLock, Sendable {
     /// `largestBound`.
     public init(_ cache: some CacheProtocol, _ name: String, bound: Int) throws {
         guard (1...Self.largestBound).contains(bound) else {
-            throw CacheError(.invalidSetting, "the bound of a semaphore is from 1 to \(Self.largestBound), not \(bound)")
+            throw CacheError(
+                .invalidSetting, "the bound of a semaphore is from 1 to \(Self.largestBound), not \(bound)")
         }
         self.bound = bound
         leases = Leases(cache.locks.handle(.semaphore, name.utf8, slots: bound))

@@ -48,7 +48,8 @@ public final class Throttle: Sendable {
     ///
     /// Throws `invalidSetting` if `count` or `per` isn't above zero.
     public init(
-        _ cache: some CacheProtocol, _ name: String, count: Int, per: Duration, expire: Expiration? = nil, tag: Tag? = nil,
+        _ cache: some CacheProtocol, _ name: String, count: Int, per: Duration, expire: Expiration? = nil,
+        tag: Tag? = nil,
         clock: (@Sendable () -> Double)? = nil, sleeper: (@Sendable (Duration) throws -> Void)? = nil
     ) throws {
         guard count > 0, per > .zero else {

@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func threadsLoseNoIncrement() throws {
-        let counter = Counter()
+        let counter = Tally()
         let group = TestThreads()
         for _ in 0..<8 {
             group.start { [cache] in
@@ -178,7 +178,7 @@ import Testing
     }
 
     @Test func barriersLetOneIn() throws {
-        let counter = Counter()
+        let counter = Tally()
         let add = barrier(Lock(cache, "b")) { (amount: Int) in
             counter.value += amount
             return counter.value
@@ -195,4 +195,4 @@ import Testing
 }
 
 /// A number that a lock of ours guards.
-private final class Counter: @unchecked Sendable { var value = 0 }
+private final class Tally: @unchecked Sendable { var value = 0 }
