@@ -26,3 +26,27 @@ public func barrier<each Argument, Result>(
         return result
     }
 }
+
+/// As the other `barrier`, for a function of tasks: they are suspended while they wait.
+///
+/// ```swift
+/// let report = barrier(Lock(cache, "report").async) { (year: Int) in try await makeReport(year) }
+/// try await report(2026)
+/// ```
+public func barrier<each Argument, Result>(
+    _ lock: AsyncLock, timeout: Duration? = nil,
+    _ body: @escaping @concurrent @Sendable (repeat each Argument) async throws -> Result
+) -> @concurrent @Sendable (repeat each Argument) async throws -> Result {
+    { (arguments: repeat each Argument) in
+        try await lock.lock(timeout: timeout)
+        let result: Result
+        do {
+            result = try await body(repeat each arguments)
+        } catch {
+            try? lock.unlock()
+            throw error
+        }
+        try lock.unlock()
+        return result
+    }
+}

@@ -12,6 +12,8 @@ final class Flights<Output: Sendable>: Sendable {
         fileprivate var outcome: Result<Output, any Error>?
         /// Whether its result may be stored: nobody has asked for a newer one.
         fileprivate var isWanted = true
+        /// How many joined and haven't left.
+        fileprivate var callers = 1
         fileprivate var tasks: [UInt64: UnsafeContinuation<Output, any Error>] = [:]
         fileprivate var lastTask: UInt64 = 0
         /// Ends the computation that nobody waits for any more.
@@ -24,14 +26,17 @@ final class Flights<Output: Sendable>: Sendable {
     /// The computation of a key, and whether it is the caller's to do.
     func join(_ key: AnyCacheKey) -> (flight: Flight, isOwn: Bool) {
         flights.withLock { flights in
-            if let flight = flights[key] { return (flight, false) }
+            if let flight = flights[key] {
+                flight.callers += 1
+                return (flight, false)
+            }
             let flight = Flight()
             flights[key] = flight
             return (flight, true)
         }
     }
 
-    /// A computation of a key that nobody waits for; nil: there is one already.
+    /// Begins a computation of a key that nobody waits for; nil: there is one already.
     func begin(_ key: AnyCacheKey) -> Flight? {
         let (flight, isOwn) = join(key)
         return isOwn ? flight : nil
@@ -107,7 +112,8 @@ final class Flights<Output: Sendable>: Sendable {
         let (task, cancel) = flights.withLock {
             flights -> (UnsafeContinuation<Output, any Error>?, (@Sendable () -> Void)?) in
             guard let task = flight.tasks.removeValue(forKey: number) else { return (nil, nil) }
-            guard flight.tasks.isEmpty else { return (task, nil) }
+            flight.callers -= 1
+            guard flight.callers == 0 else { return (task, nil) }
             // Who comes now begins anew.
             if flights[key] === flight { flights[key] = nil }
             return (task, flight.cancel)

@@ -114,7 +114,7 @@ final class Memo<Output: Codable & Sendable>: Sendable {
         let refreshes = refreshes
         guard let flight = refreshes.begin(key) else { return }
         do {
-            try RefreshThreads.submit {
+            try RecipeThreads.submit {
                 let outcome = Result<Output?, any Error> {
                     let lease = try self.lease(key)
                     guard try lease.tryTake() else { return nil }
@@ -128,19 +128,6 @@ final class Memo<Output: Codable & Sendable>: Sendable {
         } catch {
             refreshes.end(key, flight)
             onRefreshError?(error)
-        }
-    }
-}
-
-/// The threads of this process that compute results again in the background.
-private enum RefreshThreads {
-    private static let pool = PerProcess { ThreadPool(limit: 64) }
-
-    static func submit(_ job: @escaping @Sendable () -> Void) throws {
-        do throws(SystemError) {
-            try pool.current.submit(job)
-        } catch {
-            throw CacheError(.limitReached, "the system gives no thread", errno: error.errno)
         }
     }
 }
