@@ -14,7 +14,8 @@ import DiskCacheEngine
 /// the token that is next to come and sleeps until it has: first come, first served, and each sleeps once. A process that dies
 /// asleep wastes its tokens.
 ///
-/// If the bucket goes, by its expiry, by eviction or `clear`, the next one is full. A clock that is set back delays nobody.
+/// If the bucket goes, by its expiry, by eviction or `clear`, the next one is full. A clock that is set back costs no more
+/// than the tokens of one wait.
 public final class Throttle: Sendable {
     private struct Bucket: Codable {
         /// When it was filled up, seconds since 1970.

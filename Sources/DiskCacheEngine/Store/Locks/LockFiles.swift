@@ -46,8 +46,11 @@ struct LockFiles {
         drop(number)
     }
 
-    /// Locks the gate if nobody has it.
-    mutating func lockGate() throws(EngineError) -> Bool { try lock(slotCount, name.gate) }
+    /// Locks the gate if nobody has it. A flight has none: whoever waits for it finds the work done, in whatever order.
+    mutating func lockGate() throws(EngineError) -> Bool {
+        if name.kind == .flight { return true }
+        return try lock(slotCount, name.gate)
+    }
 
     /// Lets go of the gate.
     func unlockGate() { unlock(slotCount) }
