@@ -38,6 +38,13 @@ enum TestChild {
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
+            case "semaphore": try RecipeCommands.semaphore(arguments)
+            case "locked": try RecipeCommands.count(arguments)
+            case "holdlock": try RecipeCommands.hold(arguments)
+            case "forklock": try RecipeCommands.fork(arguments)
+            case "throttled": try RecipeCommands.throttle(arguments)
+            case "memoized": try RecipeCommands.memoize(arguments)
+            case "compute": try RecipeCommands.compute(arguments)
             case "evict": try EvictCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
