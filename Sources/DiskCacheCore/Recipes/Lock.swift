@@ -8,7 +8,7 @@ internal import DiskCacheEngine
 /// ```
 ///
 /// See ``CacheLock`` for who holds it and how it is waited for. Not recursive: an object that holds it waits for itself.
-/// About 10 µs a pair of `lock` and `unlock` when nobody else wants it.
+/// Eight system calls a pair of `lock` and `unlock` when nobody else wants it.
 public final class Lock: CacheLock, Sendable {
     package let leases: Leases
 
