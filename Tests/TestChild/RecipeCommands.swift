@@ -106,6 +106,8 @@ enum RecipeCommands {
         let cache = try Cache(directory: arguments.text("directory"))
         let (lock, other) = (Lock(cache, "x"), Lock(cache, "x"))
         try lock.lock()
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw CacheError(.io, "no pipe", errno: errno) }
         let child = systemFork()
         if child == 0 {
             do {
@@ -114,6 +116,8 @@ enum RecipeCommands {
                     try lock.unlock()
                     _exit(11)
                 } catch CacheError.Code.lockNotHeld {}
+                var byte: UInt8 = 1
+                _ = write(ends[1], &byte, 1)
                 // It waits until its parent lets go, though it has the parent's files open.
                 try other.lock(timeout: .seconds(60))
                 try other.unlock()
@@ -123,7 +127,10 @@ enum RecipeCommands {
             }
             _exit(0)
         }
-        // The child still waits: another process finds the lock taken by the parent alone.
+        close(ends[1])
+        var byte: UInt8 = 0
+        guard read(ends[0], &byte, 1) == 1 else { throw CacheError(.io, "the child ended too early") }
+        // From now on the child waits: another process finds the lock taken by the parent alone.
         TestChild.say("forked")
         TestChild.waitForParent()
         try lock.unlock()

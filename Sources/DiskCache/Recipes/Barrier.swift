@@ -14,16 +14,7 @@ public func barrier<each Argument, Result>(
     _ body: @escaping @Sendable (repeat each Argument) throws -> Result
 ) -> @Sendable (repeat each Argument) throws -> Result {
     { (arguments: repeat each Argument) in
-        try lock.lock(timeout: timeout)
-        let result: Result
-        do {
-            result = try body(repeat each arguments)
-        } catch {
-            try? lock.unlock()
-            throw error
-        }
-        try lock.unlock()
-        return result
+        try lock.withLock(timeout: timeout) { try body(repeat each arguments) }
     }
 }
 
@@ -38,15 +29,6 @@ public func barrier<each Argument, Result>(
     _ body: @escaping @concurrent @Sendable (repeat each Argument) async throws -> Result
 ) -> @concurrent @Sendable (repeat each Argument) async throws -> Result {
     { (arguments: repeat each Argument) in
-        try await lock.lock(timeout: timeout)
-        let result: Result
-        do {
-            result = try await body(repeat each arguments)
-        } catch {
-            try? lock.unlock()
-            throw error
-        }
-        try lock.unlock()
-        return result
+        try await lock.withLock(timeout: timeout) { try await body(repeat each arguments) }
     }
 }

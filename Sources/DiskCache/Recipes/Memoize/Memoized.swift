@@ -1,6 +1,6 @@
 public import DiskCacheCore
 
-/// A function whose results are kept in a cache: see ``DiskCacheCore/CacheProtocol/memoize(_:labels:ignoring:expire:tag:recompute:singleFlight:onRefreshError:_:)``.
+/// A function whose results are kept in a cache, made by `memoize` of the cache.
 ///
 /// ```swift
 /// let area = cache.memoize("area", expire: .after(.seconds(3600))) { (width: Int, height: Int) in width * height }

@@ -97,20 +97,10 @@ final class NamedLockTable: Sendable {
     }
 
     private let locks = Mutex<[Key: Weak]>([:])
-    private let forks = ForkGuard.forks.load(ordering: .relaxed)
 
-    /// The table of this process: a child of a fork has one of its own.
-    static var shared: NamedLockTable {
-        current.withLock { table in
-            if table.forks != ForkGuard.forks.load(ordering: .relaxed) {
-                // Never freed: what it holds belongs to the parent.
-                _ = Unmanaged.passRetained(table)
-                table = NamedLockTable()
-            }
-            return table
-        }
-    }
-    private static let current = Mutex(NamedLockTable())
+    /// The table of this process.
+    static var shared: NamedLockTable { perProcess.current }
+    private static let perProcess = PerProcess { NamedLockTable() }
 
     func lock(_ key: Key, _ make: () -> NamedLock) -> NamedLock {
         locks.withLock { table in
