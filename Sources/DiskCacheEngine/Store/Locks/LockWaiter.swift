@@ -6,6 +6,7 @@ import Synchronization
 package final class LockWaiter: @unchecked Sendable {
     private static let waiting: UInt32 = 0
     private static let told: UInt32 = 1
+    private static let nudged: UInt32 = 2
 
     /// When the waiting began, and when it has been too long, nanoseconds of the monotonic clock.
     let begun: UInt64
@@ -34,12 +35,20 @@ package final class LockWaiter: @unchecked Sendable {
         word.store(Self.told)
     }
 
-    /// *Without the mutex.* Tells of an outcome that was set, or has the thread look around.
-    func wake() {
+    /// *Without the mutex.* Tells of an outcome that was set.
+    func tell() {
         if let notify, let outcome { notify(outcome) } else { word.wake() }
     }
 
-    /// *The waiting thread.* Sleeps until there is an outcome, for so long at most.
+    /// *Without the mutex.* Has the thread look around: it is the first now, or a slot is free.
+    func nudge() {
+        if word.replace(Self.waiting, with: Self.nudged) { word.wake() }
+    }
+
+    /// *The waiting thread.* From here on a nudge isn't missed: `sleep` ends at once then.
+    func lookAround() { _ = word.replace(Self.nudged, with: Self.waiting) }
+
+    /// *The waiting thread.* Sleeps until there is an outcome or a nudge, for so long at most.
     func sleep(nanoseconds: UInt64) { word.wait(while: Self.waiting, nanoseconds: nanoseconds) }
 }
 

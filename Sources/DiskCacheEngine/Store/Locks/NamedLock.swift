@@ -99,6 +99,7 @@ package final class NamedLock: Sendable {
         let waiter = LockWaiter(timeout: timeout)
         enqueue(waiter)
         while true {
+            waiter.lookAround()
             if let outcome = waiter.outcome { return try outcome.get() }
             let now = SystemCalls.monotonicClock()
             let next = advance(now)
@@ -194,7 +195,7 @@ package final class NamedLock: Sendable {
             guard let first = state.line.first else { return (nil, .max, false) }
             return (first, min(state.nextTry, first.deadline), first !== before)
         }
-        for waiter in told { waiter.wake() }
+        for waiter in told { waiter.tell() }
         if let first, hasChanged { nudge(first) }
         return (first, time)
     }
@@ -240,7 +241,7 @@ package final class NamedLock: Sendable {
 
     /// Has somebody ask for a waiter that has become the first: its own thread, or the worker.
     private func nudge(_ waiter: LockWaiter) {
-        guard waiter.isTask else { return waiter.wake() }
+        guard waiter.isTask else { return waiter.nudge() }
         if let token = state.withLock({ $0.worker }) { token.worker.signal(token) }
     }
 
@@ -257,7 +258,7 @@ package final class NamedLock: Sendable {
         // Without a thread that asks, the task would wait for ever.
         if !isRunning, cancel(waiter) {
             waiter.set(.failure(EngineError(.limitReached, "no thread is to be had that waits for a lock", path: path)))
-            waiter.wake()
+            waiter.tell()
         }
     }
 
