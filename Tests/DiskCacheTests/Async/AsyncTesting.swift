@@ -37,3 +37,15 @@ final class Counter: Sendable {
 
     var value: Int { number.load(ordering: .sequentiallyConsistent) }
 }
+
+/// Expects `body` to throw a `CacheError` of a code.
+func expectCode<R>(
+    _ code: CacheError.Code, _ body: () async throws -> R, sourceLocation: SourceLocation = #_sourceLocation
+) async {
+    do {
+        _ = try await body()
+        Issue.record("nothing was thrown", sourceLocation: sourceLocation)
+    } catch {
+        #expect((error as? CacheError)?.code == code, "\(error)", sourceLocation: sourceLocation)
+    }
+}
