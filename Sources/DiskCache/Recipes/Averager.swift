@@ -33,10 +33,9 @@ public final class Averager: Sendable {
     }
 
     /// Adds a value, and lets the expiry begin anew. As one step: nothing that others add at the same time is lost. Throws as `Cache.update`.
-    public func add(_ value: Double) throws { try add(value, key) }
-
-    private func add(_ value: Double, _ key: some CacheKey) throws {
-        try cache.transact(for: key) {
+    public func add(_ value: Double) throws {
+        let cache = try cache.shard(for: key)
+        try cache.transact {
             var sum = try cache.get(key, as: Sum.self) ?? Sum()
             sum.total += value
             sum.count += 1
@@ -45,8 +44,10 @@ public final class Averager: Sendable {
     }
 
     /// The average of what was added; nil: nothing was. Takes no lock.
-    public func average() throws -> Double? { try cache.get(key, as: Sum.self)?.average }
+    public func average() throws -> Double? { try cache.shard(for: key).get(key, as: Sum.self)?.average }
 
     /// The average of what was added, which begins anew with that; nil: nothing was.
-    public func popAverage() throws -> Double? { try cache.pop(key, as: Sum.self)?.average }
+    public func popAverage() throws -> Double? {
+        try cache.shard(for: key).pop(key, as: Sum.self)?.average
+    }
 }

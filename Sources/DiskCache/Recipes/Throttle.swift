@@ -75,7 +75,8 @@ public final class Throttle: Sendable {
 
     /// Takes a token: after how long it may be used.
     func take(timeout: Duration?) throws -> Duration {
-        try cache.transact(for: key) {
+        let cache = try cache.shard(for: key)
+        return try cache.transact {
             let now = clock()
             var bucket = try cache.get(key, as: Bucket.self) ?? Bucket(filled: now, tokens: count)
             let passed = max(0, now - bucket.filled)
@@ -92,7 +93,8 @@ public final class Throttle: Sendable {
 
     /// Gives a token back that wasn't used.
     func giveBack() throws {
-        try cache.transact(for: key) {
+        let cache = try cache.shard(for: key)
+        try cache.transact {
             guard var bucket = try cache.get(key, as: Bucket.self) else { return }
             bucket.tokens = min(count, bucket.tokens + 1)
             try cache.set(key, bucket, expire: expire, tag: tag)

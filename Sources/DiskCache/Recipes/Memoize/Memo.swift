@@ -40,7 +40,7 @@ final class Memo<Output: Codable & Sendable>: Sendable {
     /// Removes a result, and sees to it that one that is being computed in this process isn't stored.
     func invalidate(_ key: AnyCacheKey) throws -> Bool {
         disown(key)
-        return try results.cache.delete(key)
+        return try results.cache.shard(for: key).delete(key)
     }
 
     /// Sees to it that a result that is being computed in this process isn't stored.

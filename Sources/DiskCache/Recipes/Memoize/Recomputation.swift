@@ -29,6 +29,6 @@ public struct Recomputation: Sendable {
 public enum SingleFlight: Sendable {
     /// Among the threads and tasks of a process.
     case process
-    /// Among all processes that use the cache. Costs a file that is made and removed, about 30 µs, for each computation.
+    /// Among all processes that use the cache. Costs a file that is made and removed for each computation.
     case allProcesses
 }

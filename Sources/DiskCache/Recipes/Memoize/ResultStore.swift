@@ -27,6 +27,7 @@ struct ResultStore<Output: Codable & Sendable>: Sendable {
     /// The result of a call. One that can't be read as an `Output`, as after a change of the type, is missing.
     func find(_ key: AnyCacheKey) throws -> Found {
         do {
+            let cache = try cache.shard(for: key)
             switch recomputation.kind {
             case .whenMissing:
                 return try cache.get(key, as: Output.self).map { .fresh($0) } ?? .missing
@@ -51,6 +52,7 @@ struct ResultStore<Output: Codable & Sendable>: Sendable {
     /// Whether a result that was to be computed again is still what it was then.
     func isUnchanged(_ key: AnyCacheKey, since storedAt: Double) throws -> Bool {
         do {
+            let cache = try cache.shard(for: key)
             if case .early = recomputation.kind { return try cache.entry(key, as: Timed.self)?.storedAt == storedAt }
             return try cache.entry(key, as: Output.self)?.storedAt == storedAt
         } catch CacheError.Code.typeMismatch {
@@ -62,7 +64,8 @@ struct ResultStore<Output: Codable & Sendable>: Sendable {
     /// be expired at once.
     func store(_ key: AnyCacheKey, _ result: Output, seconds: Double, isWanted: () -> Bool) throws {
         if expire?.isOver(at: Int64(clock() * 1e6)) == true { return }
-        try cache.transact(for: key) {
+        let cache = try cache.shard(for: key)
+        try cache.transact {
             guard isWanted() else { return }
             if case .early = recomputation.kind {
                 try cache.set(key, Timed(value: result, seconds: seconds), expire: expire, tag: tag)

@@ -53,6 +53,8 @@ package final class NamedLock: Sendable {
     }
 
     deinit {
+        // In a child the mutex may be held by a thread that isn't there.
+        guard isOwn else { return }
         state.withLock { state in
             if let token = state.worker.take() { token.worker.remove(token) }
             state.files.close()
