@@ -57,7 +57,8 @@ final class SnapshotLock: Sendable {
         }
         let since = refusedSince.load(ordering: .relaxed)
         if since == 0 { refusedSince.store(begun, ordering: .relaxed) }
-        return since != 0 && begun - since >= Self.limit
+        // Another thread, which began later, may have been refused meanwhile.
+        return since != 0 && begun > since && begun - since >= Self.limit
     }
 
     /// An open file a call: two threads exclude each other as two processes do.
