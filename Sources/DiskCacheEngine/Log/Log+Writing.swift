@@ -86,12 +86,15 @@ extension Log {
         try allocate(upTo: tail + UInt64(room))
     }
 
+    /// Blocks are allocated so far ahead at most.
+    static let largestStep: UInt64 = 256 << 10
+
     /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
     private func allocate(upTo position: Position) throws(EngineError) {
         guard let active else { return }
         guard position > allocatedEnd else { return }
         let volume = Int(clamping: tail - window.start)
-        let step = UInt64(min(max(volume / 8, 16 << 10), 256 << 10))
+        let step = min(max(UInt64(volume) / 8, 16 << 10), Self.largestStep)
         let from = max(allocatedEnd, active.first) / 4096 * 4096
         var end = (position + step - 1) / step * step
         end = min(max(end, position), active.limit)

@@ -13,7 +13,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case stampsCreated, stampsWritten, stampsCarried
-    case cullBegun, victimRemoved, copied, headMoved, slotsVacated
+    case cullBegun, victimRemoved, copied, headMoved, floorRaised, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced

@@ -31,6 +31,7 @@ extension Store {
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         announceModes()
+        eviction.deadCheckpoint = 0
         FaultPoint.reach(.settleFinished)
     }
 

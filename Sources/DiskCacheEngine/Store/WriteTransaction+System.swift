@@ -19,6 +19,7 @@ extension Store {
         transaction.operations &+= 1
         head = position
         counters.dead = UInt64(draft.size)
+        eviction.deadCheckpoint = 0
         counters.live = 0
         counters.count = 0
         counters.fileBytes = 0

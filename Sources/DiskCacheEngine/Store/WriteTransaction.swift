@@ -105,6 +105,8 @@ extension Store {
             block.deadFileBytes.add(transaction.replacedBytes)
             transaction.replacedFiles = 0
             transaction.replacedBytes = 0
+            // Its file is dead too.
+            eviction.deadCheckpoint = 0
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -113,6 +115,7 @@ extension Store {
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.settle()
+        noteGarbage()
         markDirty()
     }
 

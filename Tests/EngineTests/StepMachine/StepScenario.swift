@@ -26,6 +26,8 @@
         case block
         /// Puts a fresh index with the same slots in place of the old one.
         case replaceIndex
+        /// Nothing is compacted by itself.
+        case compactionOff
         /// A value that fills so many bytes of the log.
         case fill(UInt64, Int)
 
@@ -323,6 +325,8 @@
                 }
             case .replaceIndex:
                 try store.transact(timeout: timeout) { try replaceIndex(store) }
+            case .compactionOff:
+                try store.configure(timeout: timeout) { (settings) throws(EngineError) in settings.compaction = 0 }
             case .get, .block: break
             }
             return true

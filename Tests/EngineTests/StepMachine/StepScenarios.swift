@@ -114,7 +114,7 @@
             actors: [[.set(2), .delete(2), .nothing, .nothing], [.block, .block], [.set(3)]], kills: 1)
 
         static let rollOver = StepScenario(
-            name: "roll over", keys: [1, 2, 3], setup: [.set(1), .fill(2, 30_000)],
+            name: "roll over", keys: [1, 2, 3], setup: [.compactionOff, .set(1), .fill(2, 30_000)],
             actors: [[.fill(1, 40_000)], [.set(3), .fill(1, 50_000)], [.get(1), .get(3)]], kills: 2, makesFiles: true)
 
         static let renewal = StepScenario(
@@ -141,7 +141,7 @@
 
         /// A kill in the making of a segment, and another writer that goes on in the old one.
         static let rollKilled = StepScenario(
-            name: "kills in a roll", keys: [1, 2, 3], setup: [.set(1), .fill(2, 30_000)],
+            name: "kills in a roll", keys: [1, 2, 3], setup: [.compactionOff, .set(1), .fill(2, 30_000)],
             actors: [[.fill(1, 40_000)], [.set(3)]], kills: 1, makesFiles: true)
 
         private static func killing(_ name: String, _ actions: [StepAction]) -> StepScenario {

@@ -19,6 +19,8 @@ final class EvictionState: @unchecked Sendable {
 
     /// When the log reaches this, it is time to look at what the store takes on disk.
     var checkpoint: Position = 0
+    /// When so many bytes are dead, it is time to look whether the log is to be compacted.
+    var deadCheckpoint: UInt64 = 0
     /// Bytes of value files written since the last look.
     var fileBytes: UInt64 = 0
     /// Whether the present owner of the lock has found that the store takes too much: it makes room when it has let go.

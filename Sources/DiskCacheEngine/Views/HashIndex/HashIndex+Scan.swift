@@ -58,6 +58,21 @@ extension HashIndex {
     /// Empties the slots that name positions below `head`, in the pages of directory entries from `start` on, `count` of them at most.
     /// Where to go on; nil: all was seen. Writer only. No slot passes over a bucket any more: its empty places end a probe again.
     func vacate(below head: Position, anchor: Position, from start: Int, pages count: Int) throws(EngineError) -> Int? {
+        try forEachPage(from: start, pages: count) { vacate($0, below: head, anchor: anchor) }
+    }
+
+    /// Calls `visit` with the slots in use, and where they stand in the file, of so many pages. As `vacate` otherwise.
+    func forEachSlot(
+        from start: Int, pages count: Int, _ visit: (Slot, _ offset: Int) -> Void
+    ) throws(EngineError) -> Int? {
+        try forEachPage(from: start, pages: count) { page in
+            forEachSlot(page) { slot, bucket, index in visit(slot, offset(of: slotWord(page, bucket, index))) }
+        }
+    }
+
+    private func forEachPage(
+        from start: Int, pages count: Int, _ visit: (Int) -> Void
+    ) throws(EngineError) -> Int? {
         let root = self.root.relaxed()
         guard isValid(root: root) else { throw damaged() }
         var left = count
@@ -68,7 +83,7 @@ extension HashIndex {
             if number >> entry.depth != 0 { continue }
             if left == 0 { return number }
             left -= 1
-            vacate(entry.page, below: head, anchor: anchor)
+            visit(entry.page)
         }
         return nil
     }

@@ -1,0 +1,91 @@
+import Synchronization
+
+/// When compaction begins by itself (DESIGN 9): by bytes, not by time.
+///
+/// A store with a size limit that binds stays within that. Every store stays below twice its live bytes plus three segments: the
+/// maintenance thread begins when a share of what the store takes is dead (a setting), and a writer that comes near the bound all the
+/// same compacts itself before it returns, so that no writer outruns it.
+///
+/// ```
+///   live            live / (1 - share) + 1.5 S         2 live + 1.75 S    2 live + 3 S
+///    |                       |                                 |               |
+///    |     nothing to do     |   the maintenance thread does   |  writers too  |
+/// ```
+extension Store {
+    /// What a store may take before something is done about it. Bytes.
+    struct SpaceLimits {
+        /// From here on the maintenance thread gives back what is dead.
+        var background: Int
+        /// From here on a writer does it.
+        var urgent: Int
+        /// How far down the maintenance thread goes, and how far a writer.
+        var backgroundGoal: Int
+        var urgentGoal: Int
+        /// Whether it is the size limit that binds: to keep that, snapshots lose.
+        var isSizeLimit = false
+    }
+
+    /// *Writer.* The limits as of now; nil: it may grow as it likes.
+    func spaceLimits() -> SpaceLimits? {
+        var limits: SpaceLimits?
+        if settings.compaction > 0 {
+            let live = Int(clamping: counters.live)
+            let segment = segmentLength
+            let begins = live / (100 - settings.compaction) * 100 + segment * 3 / 2
+            let ends = max(live * 2, live / (100 - settings.compaction) * 100 + live / 4) + segment * 7 / 4
+            limits = SpaceLimits(
+                background: begins, urgent: ends,
+                backgroundGoal: begins - max(segment, (begins - live) / 6), urgentGoal: ends - segment)
+        }
+        guard Self.isBound(settings) else { return limits }
+        let bound = Self.bound(settings)
+        if let limits, limits.background <= bound - bound / 8 { return limits }
+        return SpaceLimits(
+            background: bound - bound / 8, urgent: bound - bound / 16, backgroundGoal: bound - bound / 8 - bound / 32,
+            urgentGoal: bound - bound / 16 - bound / 32, isSizeLimit: true)
+    }
+
+    /// *Writer.* Bytes of the newest segment.
+    var segmentLength: Int { log.active.map { Int($0.header.length) } ?? SegmentHeader.granule }
+
+    /// *Writer.* Bytes between head and tail that no row needs.
+    var logGarbage: Int {
+        let rows = counters.live &- counters.count &* CommitBlock.Counters.accounted(0) &- counters.fileBytes
+        return Int(clamping: log.tail &- min(log.tail, max(head, log.window.start))) - Int(clamping: rows)
+    }
+
+    /// *Writer.* Whether compacting the log would give back anything worth the copying.
+    var hasGarbage: Bool { logGarbage > segmentLength / 2 }
+
+    /// *Writer, at a commit.* Something has died: looks whether it is too much.
+    @inline(__always)
+    func noteGarbage() {
+        if counters.dead >= eviction.deadCheckpoint { watchGarbage() }
+    }
+
+    @inline(never)
+    func watchGarbage() {
+        // Copies are garbage in the making, and who makes them knows.
+        if eviction.reclaiming.isHeldByThisThread { return }
+        guard let limits = spaceLimits(), !limits.isSizeLimit else {
+            // The log is looked at as it grows (`watchVolume`); here again when half as much has died.
+            eviction.deadCheckpoint = counters.dead &+ max(counters.live / 2, UInt64(segmentLength))
+            return
+        }
+        let files = block.deadFileBytes.relaxed()
+        guard hasGarbage || files > UInt64(segmentLength) else {
+            eviction.deadCheckpoint = counters.dead &+ UInt64(segmentLength / 8)
+            return
+        }
+        let volume = estimatedVolume()
+        // Several processes may come as far beyond the last look at once.
+        let step = max(min((limits.background - volume) / 4, 4 << 20), segmentLength / 8)
+        eviction.deadCheckpoint = counters.dead &+ UInt64(step)
+        if volume <= limits.background { return }
+        if volume > limits.urgent {
+            eviction.wantsRoom = true
+        } else if !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) {
+            signalEviction()
+        }
+    }
+}
