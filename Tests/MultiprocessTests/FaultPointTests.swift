@@ -31,7 +31,7 @@ import Testing
             switch point {
             // Eviction has its own.
             case .stampsCreated, .stampsWritten, .stampsCarried, .cullBegun, .victimRemoved, .copied, .headMoved,
-                .slotsVacated:
+                .floorRaised, .slotsVacated:
                 return []
             case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored,
                 .splitDone,

@@ -39,6 +39,7 @@ enum TestChild {
             case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
             case "evict": try EvictCommand.run(arguments)
+            case "soak": try SoakCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

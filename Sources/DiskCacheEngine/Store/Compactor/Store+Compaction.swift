@@ -42,6 +42,7 @@ extension Store {
             }
             try moveHead(to: newHead, timeout: timeout)
             FaultPoint.reach(.headMoved)
+            if Mutant.isPlanted(.vacatesBeforeFloor) { try vacateSlots(timeout: timeout) }
             try raiseFloor(to: newHead)
         } catch {
             snapshots.end()
@@ -75,7 +76,7 @@ extension Store {
             var bytes = 0
             while position < end, live.count < Self.batchRecords, bytes < Self.batchBytes {
                 guard case .record(let record) = try log.record(at: position) else { return nil }
-                if counts(record) {
+                if counts(record), !(Mutant.isPlanted(.headBeforeCopies) && copied == 0 && live.isEmpty) {
                     live.append(position)
                     bytes += record.size
                 }
@@ -88,7 +89,9 @@ extension Store {
                 for position in live {
                     // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of it
                     // would count.
-                    guard position >= self.head, case .record(let record) = try log.record(at: position) else {
+                    guard position >= self.head || Mutant.isPlanted(.copiesCleared),
+                        case .record(let record) = try log.record(at: position)
+                    else {
                         isWhole = false
                         return
                     }
@@ -118,7 +121,13 @@ extension Store {
             let kind = RecordKind(rawValue: record.kind)
         else { return 0 }
         let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
-        guard let place = try index.slot(naming: record.position, hash: hash) else { return 0 }
+        var named = try index.slot(naming: record.position, hash: hash)
+        if Mutant.isPlanted(.copiesReplaced), named == nil,
+            case .present(let place, _) = try self.place(record.keyClass, record.key, hash)
+        {
+            named = place
+        }
+        guard let place = named else { return 0 }
         if let expiry = record.expiry, expiry <= now, settings.cullLimit > 0 {
             try remove(record, cause: .expired, isLast: true)
             try publishAndGoOn()
@@ -133,7 +142,7 @@ extension Store {
         draft.value = record.value
         draft.expiry = record.expiry
         draft.tag = record.tag
-        draft.previous = record.position
+        draft.previous = Mutant.isPlanted(.copyWithoutPrevious) ? 0 : record.position
         draft.rowid = record.rowid
         draft.storedTime = record.storedTime
         try log.reserve(
@@ -207,9 +216,27 @@ extension Store {
             next = try write(timeout: timeout) { () throws(EngineError) in
                 Seal.clear(metaBase)
                 return try index.vacate(
-                    below: min(head, block.floor.relaxed()), anchor: log.tail, from: start, pages: 32)
+                    below: Mutant.isPlanted(.vacatesBeforeFloor) ? head : min(head, block.floor.relaxed()),
+                    anchor: log.tail, from: start, pages: 32)
             }
         }
+        if Mutant.isPlanted(.dropsTombstones) { try vacateTombstones() }
         FaultPoint.reach(.slotsVacated)
     }
+
+    #if FAILPOINTS
+        private func vacateTombstones() throws(EngineError) {
+            try write(timeout: .max) { () throws(EngineError) in
+                for position in index.positions(anchor: log.tail) {
+                    guard case .record(let record) = try log.record(at: position),
+                        record.kind == RecordKind.tombstone.rawValue
+                    else { continue }
+                    let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
+                    try index.slot(naming: position, hash: hash)?.slot.release(Slot.vacant)
+                }
+            }
+        }
+    #else
+        private func vacateTombstones() throws(EngineError) {}
+    #endif
 }
