@@ -39,6 +39,8 @@ enum TestChild {
             case "sleep": try QueueCommands.sleep(arguments)
             case "damage": try DamageCommand.run(arguments)
             case "evict": try EvictCommand.run(arguments)
+            case "churn": try CompactionCommands.churn(arguments)
+            case "compactor": try CompactionCommands.compact(arguments)
             case "soak": try SoakCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")

@@ -83,7 +83,12 @@ extension Log {
         } else {
             try roll(room, head: head, settings: settings)
         }
-        try allocate(upTo: tail + UInt64(room))
+        do throws(EngineError) {
+            try allocate(upTo: tail + UInt64(room))
+        } catch {
+            guard error.errno == ErrorNumber.noSpace, mayUseSpare, !isOnSpare else { throw error }
+            try roll(room, head: head, settings: settings, ofSpare: true)
+        }
     }
 
     /// Blocks are allocated so far ahead at most.
@@ -93,6 +98,15 @@ extension Log {
     private func allocate(upTo position: Position) throws(EngineError) {
         guard let active else { return }
         guard position > allocatedEnd else { return }
+        if isOnSpare {
+            guard mayUseSpare else {
+                throw EngineError(
+                    SystemError(errno: ErrorNumber.noSpace, call: "fallocate", path: directory.path))
+            }
+            // It has its blocks. By no more than is needed, so that each record is asked whether it may.
+            allocatedEnd = position
+            return
+        }
         let volume = Int(clamping: tail - window.start)
         let step = min(max(UInt64(volume) / 8, 16 << 10), Self.largestStep)
         let from = max(allocatedEnd, active.first) / 4096 * 4096
@@ -118,7 +132,7 @@ extension Log {
 
     /// Begins a new segment behind everything that has a name.
     private func roll(
-        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
+        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0, ofSpare: Bool = false
     ) throws(EngineError) {
         let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
         let granule = SegmentHeader.granule
@@ -136,9 +150,16 @@ extension Log {
             while true {
                 first = Self.fitting(first, length)
                 do throws(SystemError) {
+                    guard !ofSpare else { throw SystemError(errno: ErrorNumber.noSpace, call: "", path: "") }
                     try create(first, length, head: head, settings: settings)
                     return
                 } catch {
+                    if error.errno == ErrorNumber.noSpace, mayUseSpare,
+                        let spare = try takeSpare(atLeast: room + SegmentHeader.size + 64)
+                    {
+                        first = Self.fitting(first, spare.length)
+                        return try create(first, spare.length, head: head, settings: settings, ofSpare: spare.file)
+                    }
                     guard error.errno == ErrorNumber.exists else { throw error }
                 }
                 // A killed process left that name behind: go beyond every name.
@@ -158,18 +179,34 @@ extension Log {
         return first
     }
 
-    private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+    private func create(
+        _ first: Position, _ length: Int, head: Position, settings: Position, ofSpare spare: FileDescriptor? = nil
+    ) throws(SystemError) {
         block.making.release(first)
-        let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
+        let file: FileDescriptor
+        if let spare {
+            guard try files.status(of: SegmentHeader.name(first), in: directory) == nil else {
+                throw SystemError(errno: ErrorNumber.exists, call: "rename", path: directory.path)
+            }
+            file = spare
+        } else {
+            file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
+        }
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
             let header = SegmentHeader(
                 salt: salt, storeID: storeID, first: first, length: UInt64(length), predecessor: active?.first ?? 0,
                 predecessorEnd: active == nil ? 0 : tail, head: head, settings: settings, epoch: epoch)
             files.disableCopyOnWrite(file)
-            try files.truncate(file, to: length)
-            try files.allocate(file, offset: 0, count: min(length, 16 << 10))
+            if spare == nil {
+                try files.truncate(file, to: length)
+                try files.allocate(file, offset: 0, count: min(length, 16 << 10))
+            }
             try files.write(file, header.encoded(), at: 0)
+            if spare != nil {
+                block.spareSegment.release(first)
+                try files.rename(Self.spareName, to: SegmentHeader.name(first), in: directory)
+            }
             FaultPoint.reach(.segmentHeaderWritten)
             let segment = Segment(header: header, file: file, status: try files.status(file))
             let result = mutex.withLock { segments -> Result<Void, SystemError> in
@@ -189,7 +226,7 @@ extension Log {
                 tail = before
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
-            allocatedEnd = first + UInt64(min(length, 16 << 10))
+            allocatedEnd = spare == nil ? first + UInt64(min(length, 16 << 10)) : tail
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)

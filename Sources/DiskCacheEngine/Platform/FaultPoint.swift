@@ -9,7 +9,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
-    case segmentsUnlinked
+    case segmentUnlinked, segmentsUnlinked
     case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case stampsCreated, stampsWritten, stampsCarried

@@ -34,6 +34,7 @@ extension Store {
             // Without waiting for another process's sync: this thread serves every store.
             if durability != .none { try sync(timeout: 0) }
             try dropDead()
+            try keepSpare()
             unlinkSpared(evenIfNeeded: false)
             try maintainTrees()
             try sweep()
@@ -273,6 +274,7 @@ extension Store {
             for first in below {
                 let size = try files.status(of: SegmentHeader.name(first), in: log.directory)?.size ?? 0
                 try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
+                FaultPoint.reach(.segmentUnlinked)
                 block.note(.compactedBytes, UInt64(size))
             }
         } catch {

@@ -153,6 +153,8 @@ extension Store {
         }
         FaultPoint.reach(.undoSlots)
         if Mutant.isPlanted(.undoLate) { return }
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         guard appendVoid(from: first) else {
             throw EngineError(

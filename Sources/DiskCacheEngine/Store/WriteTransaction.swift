@@ -277,6 +277,9 @@ extension Store {
             hash = self.hash(identity, record.key)
             found = try place(identity, record.key, hash)
         }
+        // On a full disk too.
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         var draft = RecordDraft(kind: .tombstone)
         draft.form = cause.rawValue
         draft.keyClass = record.keyClass

@@ -79,5 +79,122 @@ import Testing
             for key in live { #expect(try client.get("\(key)") != nil) }
             #expect(try client.findings() == [])
         }
+
+        // MARK: What goes
+
+        private func slots() throws -> (used: Int, pages: Int) {
+            try client.handle.withStoreThrowing { store in
+                var used = 0
+                try store.index.forEachSlotNow { _, _ in used += 1 }
+                return (used, store.index.validPages)
+            }
+        }
+
+        @Test func tombstonesGoWithTheLogThatTheyHide() throws {
+            try client.configure { $0.compaction = 0 }
+            for key in 0..<5000 { try client.set("\(key)", value(key, 1, 40)) }
+            for key in 0..<5000 where key % 10 != 0 { try client.delete("\(key)") }
+            let before = try slots()
+            try client.compact()
+            let after = try slots()
+            #expect(after.used <= 505)
+            #expect(after.pages * 4 < before.pages, "\(before) \(after)")
+            for key in 0..<5000 { #expect(try (client.get("\(key)") != nil) == (key % 10 == 0)) }
+            #expect(try client.findings() == [])
+            #expect(try StoreCheck.problems(client.handle).isEmpty)
+            // From the log alone it comes to the same.
+            client.handle.close()
+            for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
+                TestDirectory.remove(path + "/" + name)
+            }
+            #expect(try client.count() == 500)
+            #expect(try client.findings() == [])
+        }
+
+        @Test func aSmallerIndexKeepsStamps() throws {
+            try client.configure { $0.compaction = 0 }
+            try client.configure { $0.evictionPolicy = .leastFrequentlyUsed }
+            for key in 0..<5000 { try client.set("\(key)", value(key, 1, 40)) }
+            for _ in 0..<3 { #expect(try client.stamp("7", reads: true) != nil) }
+            for key in 100..<5000 { try client.delete("\(key)") }
+            let generation = try client.handle.withStoreThrowing { $0.index.generation }
+            try client.compact()
+            #expect(try client.handle.withStoreThrowing { $0.index.generation } > generation)
+            #expect(try client.stamp("7", reads: false).map { $0 >> 40 } == 3)
+        }
+
+        @Test func treesOfWhatIsGoneGoToo() throws {
+            try client.configure { $0.compaction = 0 }
+            for key in 0..<24_000 { try client.set("\(key)", value(key, 1, 20)) }
+            #expect(try client.keys(.key).count == 24_000)
+            let full = try client.handle.withStoreThrowing { $0.treeBytes() }
+            for key in 0..<24_000 where key % 100 != 0 { try client.delete("\(key)") }
+            // Twice: the pages that a batch replaces are free after the next one.
+            for round in 0..<3 {
+                try client.handle.withStoreThrowing { store in
+                    let pin = ReaderPins.enter(ReaderPins.base)
+                    defer { ReaderPins.leave(pin) }
+                    _ = try store.catchUp(building: TreeSet(.key))
+                }
+                try client.set("0", value(0, round, 20))
+            }
+            try client.compact()
+            let small = try client.handle.withStoreThrowing { $0.treeBytes() }
+            #expect(small * 4 < full, "\(full) bytes before, \(small) after")
+            #expect(try client.keys(.key) == (0..<240).map { "\($0 * 100)" }.sorted())
+            #expect(try client.findings() == [])
+        }
+
+        @Test func nothingIsDoneWhereItIsOff() throws {
+            try client.configure { $0.compaction = 0 }
+            for round in 0..<200 { for key in 0..<20 { try client.set("\(key)", value(key, round, 400)) } }
+            #expect(try client.metrics().compactedBytes == 0)
+            try client.compact()
+            #expect(try client.metrics().compactedBytes > 1_000_000)
+            #expect(try SpaceBound.excess(client, path) < 1)
+            for key in 0..<20 { #expect(try client.get("\(key)") == .bytes(value(key, 199, 400))) }
+        }
+
+        @Test func compactingTwiceCopiesNothing() throws {
+            for key in 0..<3000 { try client.set("\(key)", value(key, 1, 100)) }
+            for key in 0..<3000 where key % 3 == 0 { try client.set("\(key)", value(key, 2, 100)) }
+            try client.compact()
+            let written = try client.metrics().bytesWritten
+            try client.compact()
+            #expect(try client.metrics().bytesWritten == written)
+            #expect(throws: EngineError.self) {
+                try client.handle.withStoreThrowing { store in
+                    try store.transact(timeout: StoreClient.timeout) { try store.compact(timeout: 0) }
+                }
+            }
+        }
+
+        /// After random steps of everything that compaction meets, index and counters are those that the log says.
+        @Test func anIndexMadeFromTheLogIsTheLiveOne() throws {
+            var random = ReplayableRandom(seed: seed)
+            var rows: [String: [UInt8]] = [:]
+            var churn = Churn(seed: random.next())
+            for step in 1...environmentNumber("COMPACTION_STEPS", default: 3000) {
+                switch Int.random(in: 0..<200, using: &random) {
+                case 0: try client.compact()
+                case 1:
+                    try client.clear()
+                    rows = [:]
+                case 2: _ = try client.keys(.key)
+                case 3: try client.sync()
+                default:
+                    let write = churn.next()
+                    try client.perform(write)
+                    rows[write.key] = write.value
+                }
+                guard step % 10 == 0 else { continue }
+                let problems = try StoreCheck.problems(client.handle)
+                #expect(problems.isEmpty, "seed \(seed), step \(step): \(problems)")
+                if !problems.isEmpty { return }
+                #expect(try client.count() == rows.count)
+            }
+            for (key, value) in rows { #expect(try client.get(key) == .bytes(value)) }
+            #expect(try client.findings() == [])
+        }
     }
 #endif

@@ -43,6 +43,9 @@
         /// Where the last record ends that moved the head.
         var headRecordEnd: Position = 0
 
+        /// A copy of what wasn't the newest version.
+        var wrongCopy: Position?
+
         private mutating func forget(_ key: UInt64) {
             guard let old = newest[key], old.id != StepValue.absent else { return }
             count -= 1
@@ -55,6 +58,9 @@
             switch record.kind {
             case RecordKind.put.rawValue:
                 let key = StepValue.key(record)
+                if record.bits.has(RecordBits.copy), newest[key]?.position != record.previous {
+                    wrongCopy = record.position
+                }
                 forget(key)
                 count += 1
                 live += UInt64(record.size + 24)
@@ -138,6 +144,7 @@
             if tail < self.tail { return "T went back from \(self.tail) to \(tail)" }
             if let wrong = replay.follow(log, from: self.tail, to: tail) { return wrong }
             self.tail = tail
+            if let copy = replay.wrongCopy { return "the copy at \(copy) isn't of its key's newest version" }
             if let lost = replay.lost { return "the head has passed the newest version of key \(lost)" }
             states[tail] = keys.map { replay.newest[$0]?.id ?? StepValue.absent }
             for (index, key) in keys.enumerated() {

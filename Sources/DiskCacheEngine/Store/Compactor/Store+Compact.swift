@@ -13,9 +13,18 @@ extension Store {
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
             unlinkSpared(evenIfNeeded: false)
             try compactLog(timeout: timeout)
+            try compactViews(timeout: timeout)
+            try sweepUnnamed()
+        }
+    }
+
+    /// Smaller files in place of index and trees that are mostly empty, if there is room for them beside the old ones.
+    func compactViews(timeout: UInt64) throws(EngineError) {
+        do throws(EngineError) {
             try shrinkIndexIfSparse(timeout: timeout)
             try compactTreesIfSparse(timeout: timeout)
-            try sweepUnnamed()
+        } catch {
+            if error.code != .diskFull { throw error }
         }
     }
 
@@ -27,7 +36,12 @@ extension Store {
         guard garbage > max(length / 32, 4096) else { return }
         // What lies in the newest segment can go only if that isn't the newest any more.
         let begun = try write(timeout: timeout) { () throws(EngineError) in
-            try log.beginSegment(head: head, settings: counters.settings)
+            do throws(EngineError) {
+                try log.beginSegment(head: head, settings: counters.settings)
+            } catch {
+                // On a full disk what lies in the newest one has to stay.
+                if error.code != .diskFull { throw error }
+            }
             return log.activeFirst
         }
         var last: Position = 0

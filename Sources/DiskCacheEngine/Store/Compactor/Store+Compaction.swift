@@ -22,13 +22,21 @@ extension Store {
         var copies = 0
         var newHead: Position?
         for segment in segments {
-            guard let next = log.segments.last(where: { $0.header.predecessor == segment.first }),
-                let copied = try copyLive(of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout)
-            else { break }
+            guard let next = log.segments.last(where: { $0.header.predecessor == segment.first }) else { break }
+            let copied: Int
+            do throws(EngineError) {
+                guard let bytes = try copyLive(of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout)
+                else { break }
+                copied = bytes
+            } catch {
+                // What was copied whole makes room for the rest.
+                if error.code == .diskFull, newHead != nil { break }
+                throw error
+            }
             gained += Int(segment.header.length) - copied
             copies += copied
             newHead = next.first
-            if gained >= wanted || copies >= most { break }
+            if gained >= wanted || copies >= most || log.isOnSpare { break }
         }
         guard let newHead else { return false }
         // Value files that were replaced are looked for through `previous`, so before the segments go that it leads to.
@@ -123,7 +131,7 @@ extension Store {
         let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
         var named = try index.slot(naming: record.position, hash: hash)
         if Mutant.isPlanted(.copiesReplaced), named == nil,
-            case .present(let place, _) = try self.place(record.keyClass, record.key, hash)
+            case .present(let place, _) = try self.place(KeyClass.identity(record.keyClass), record.key, hash)
         {
             named = place
         }
@@ -145,6 +153,8 @@ extension Store {
         draft.previous = Mutant.isPlanted(.copyWithoutPrevious) ? 0 : record.position
         draft.rowid = record.rowid
         draft.storedTime = record.storedTime
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         try log.reserve(
             draft.size + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
         transaction.first = log.tail
@@ -190,6 +200,8 @@ extension Store {
     private func moveHead(to position: Position, timeout: UInt64) throws(EngineError) {
         try write(timeout: timeout) { () throws(EngineError) in
             guard position > head else { return }
+            log.mayUseSpare = true
+            defer { log.mayUseSpare = false }
             let encoded = settings.encoded()
             if counters.settings != 0, counters.settings < position { try appendSettings(encoded) }
             let room = 40 + RecordLayout.voidSize + RecordLayout.commitSize

@@ -7,7 +7,7 @@ import Synchronization
 /// that looks at the generation (model: commit-undo-generation.pml).
 extension Store {
     /// As little as this isn't worth another file.
-    private static var fewestPages: Int { 32 }
+    private static var fewestPages: Int { 12 }
     /// What may be left to replay under the lock.
     private static var lastBytes: UInt64 { 16 << 10 }
 

@@ -19,7 +19,7 @@ extension Store {
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
-        return log + index * (eviction.keepsStamps ? 2 : 1) + CommitBlock.fileSize + treeBytes()
+        return log + self.log.spareBytes + index * (eviction.keepsStamps ? 2 : 1) + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
     }
 
@@ -112,8 +112,7 @@ extension Store {
                 space = try measure(timeout)
             }
             if isUrgent || isClosing { return }
-            try shrinkIndexIfSparse(timeout: timeout)
-            try compactTreesIfSparse(timeout: timeout)
+            try compactViews(timeout: timeout)
         }
     }
 
@@ -135,6 +134,29 @@ extension Store {
             ForkGuard.unregister(file)
         }
         try body()
+        if log.wantsSpare {
+            try makeSpare(timeout)
+        } else if log.isSpareTooMuch {
+            try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() }
+        }
+    }
+
+    /// The caller has the compaction lock.
+    private func makeSpare(_ timeout: UInt64) throws(EngineError) {
+        _ = try log.makeSpare { (install) throws(EngineError) in
+            try write(timeout: timeout) { () throws(EngineError) in
+                do throws(SystemError) {
+                    try install()
+                } catch {
+                    throw EngineError(error)
+                }
+            }
+        }
+    }
+
+    /// *Maintenance thread.* Keeps a spare for the time when the disk is full.
+    func keepSpare() throws(EngineError) {
+        if log.wantsSpare { try withCompactionLock(waits: false, 1_000_000_000) { () throws(EngineError) in } }
     }
 
     /// The flock on the log's directory, on a descriptor of its own; nil: another process has it.

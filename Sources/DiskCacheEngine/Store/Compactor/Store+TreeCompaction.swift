@@ -3,7 +3,7 @@ import Synchronization
 /// A smaller file of trees in place of one that is mostly free pages: what is in the trees is copied, in order, into a new generation.
 extension Store {
     /// As little as this isn't worth another file.
-    private static var fewestPages: Int { 64 }
+    private static var fewestPages: Int { 32 }
 
     /// Replaces the file of trees if more than half of its pages are free. The caller has the compaction lock and is counted in
     /// `ReaderPins`. Who asks for an order meanwhile reads the old file.
