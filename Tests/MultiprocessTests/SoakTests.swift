@@ -51,6 +51,7 @@ import Testing
             var worst = 0.0
             var beyond = ""
             var stopped: (child: ChildProcess, until: Double)?
+            var quietSince = begun
             var (nextKill, nextStop) = (begun + 0.1, begun + 0.5)
             while monotonicSeconds() < end, problems.isEmpty {
                 pass(microseconds: 5000)
@@ -58,11 +59,15 @@ import Testing
                 if let pause = stopped, now >= pause.until {
                     pause.child.signal(SIGCONT)
                     stopped = nil
+                    quietSince = now
                 }
                 if now >= nextKill {
                     nextKill += 0.1
                     let index = Int.random(in: 0..<Self.processes, using: &random)
-                    if children[index] === stopped?.child { stopped = nil }
+                    if children[index] === stopped?.child {
+                        stopped = nil
+                        quietSince = now
+                    }
                     children[index].kill()
                     note(children[index], children[index].finish(), killed: true)
                     children[index] = try start()
@@ -75,6 +80,8 @@ import Testing
                     stopped = (child, now + Double.random(in: 0.05...0.4, using: &random))
                     stops += 1
                 }
+                // A process that was stopped while it read a snapshot holds compaction up, and a moment is what the rest needs to catch up.
+                if stopped != nil || now < quietSince + 0.15 { continue }
                 let excess = try SpaceBound.excess(client, path)
                 if excess > max(worst, 1) { beyond = try SpaceBound.description(client, path) }
                 worst = max(worst, excess)

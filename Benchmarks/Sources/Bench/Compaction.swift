@@ -108,6 +108,16 @@ enum Compaction {
         return times
     }
 
+    /// What index and spare take.
+    private static func sizes(_ path: String) throws -> String {
+        var text = ""
+        for name in ["index.1", "index.2", "index.3", "log/spare"] {
+            var status = stat()
+            if stat("\(path)/\(name)", &status) == 0 { text += "\(name) \(Int(status.st_blocks) * 512) " }
+        }
+        return text
+    }
+
     /// The tables.
     static func run(keys: Int, directory: String) throws -> String {
         var text = "\(keys) keys of 16 bytes with values of 100; \(4 * keys) are overwritten, one transaction each.\n\n"
@@ -132,6 +142,7 @@ enum Compaction {
             let end = try cache.volume
             try cache.compact()
             let least = try cache.volume
+            Files.log("compaction: \(choice.rawValue): \(try sizes(path))\n")
             func ratio(_ bytes: Int) -> String { "\((Double(bytes) / Double(keys * payload) * 100).rounded() / 100)" }
             text +=
                 "| \(choice.rawValue) | \((own / (Double(4 * keys) * record) * 100).rounded() / 100) | \(ratio(most))"

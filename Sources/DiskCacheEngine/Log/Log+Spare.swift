@@ -18,19 +18,24 @@ extension Log {
         return first != 0 && first == activeFirst
     }
 
-    /// Whether there ought to be a spare, as far as this process knows.
-    var wantsSpare: Bool {
-        guard canWrite, let last = segments.last,
-            last.limit - window.start >= last.header.length * UInt64(Self.leastSegments)
-        else { return false }
-        return spareLength.load(ordering: .relaxed) < last.header.length || block.spareSegment.relaxed() != 0
+    /// As long as the next segment will be; 0: the log is too short for a spare.
+    private var wantedSpare: Int {
+        guard canWrite, let last = segments.last else { return 0 }
+        let volume = Int(clamping: last.limit - min(last.limit, window.start))
+        let length = Self.length(volume)
+        return volume / length < Self.leastSegments ? 0 : length
     }
 
-    /// Whether there is one that a log as short as this doesn't need.
+    /// Whether there ought to be a spare, or a longer one, as far as this process knows.
+    var wantsSpare: Bool {
+        let wanted = wantedSpare
+        return wanted > 0 && (spareLength.load(ordering: .relaxed) < wanted || block.spareSegment.relaxed() != 0)
+    }
+
+    /// Whether there is one that is far longer than this log needs.
     var isSpareTooMuch: Bool {
-        guard canWrite, let last = segments.last else { return false }
-        let bytes = UInt64(spareBytes)
-        return bytes > 0 && last.limit - window.start < bytes * UInt64(Self.leastSegments) / 2
+        let wanted = wantedSpare
+        return spareBytes > wanted + wanted / 4
     }
 
     /// *Writer.* Gives the spare's blocks back.
@@ -42,11 +47,12 @@ extension Log {
     /// Bytes that the spare takes.
     var spareBytes: Int { (try? files.status(of: Self.spareName, in: directory))??.allocated ?? 0 }
 
-    /// Allocates a spare of the newest segment's length, if there is none so long. One process at a time; `install` is called with
+    /// Allocates a spare, if there is none so long. One process at a time; `install` is called with
     /// what ends it, which belongs under the write lock. False: there is no room.
     func makeSpare(_ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void) throws(EngineError) -> Bool
     {
-        guard let length = segments.last.map({ Int($0.header.length) }) else { return false }
+        let length = wantedSpare
+        if length == 0 { return false }
         var isThere = false
         do throws(SystemError) {
             if let found = try files.status(of: Self.spareName, in: directory), found.size >= length {

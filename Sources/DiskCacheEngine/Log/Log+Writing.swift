@@ -77,7 +77,8 @@ extension Log {
         let room = count + RecordLayout.voidSize + RecordLayout.commitSize
         if let active {
             if tail < active.firstRecord { tail = active.firstRecord }
-            if tail + UInt64(room) > active.limit {
+            // What the spare gave isn't for more: that goes into a segment of its own, if there is room again.
+            if tail + UInt64(room) > active.limit || (isOnSpare && !mayUseSpare) {
                 try roll(room, head: head, settings: settings)
             }
         } else {
@@ -92,23 +93,19 @@ extension Log {
     }
 
     /// Blocks are allocated so far ahead at most.
-    static let largestStep: UInt64 = 256 << 10
+    private static let largestStep: UInt64 = 256 << 10
+    var step: UInt64 { min(max((tail &- window.start) / 8, 16 << 10), Self.largestStep) }
 
     /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
     private func allocate(upTo position: Position) throws(EngineError) {
         guard let active else { return }
         guard position > allocatedEnd else { return }
         if isOnSpare {
-            guard mayUseSpare else {
-                throw EngineError(
-                    SystemError(errno: ErrorNumber.noSpace, call: "fallocate", path: directory.path))
-            }
             // It has its blocks. By no more than is needed, so that each record is asked whether it may.
             allocatedEnd = position
             return
         }
-        let volume = Int(clamping: tail - window.start)
-        let step = min(max(UInt64(volume) / 8, 16 << 10), Self.largestStep)
+        let step = self.step
         let from = max(allocatedEnd, active.first) / 4096 * 4096
         var end = (position + step - 1) / step * step
         end = min(max(end, position), active.limit)
@@ -135,9 +132,7 @@ extension Log {
         _ room: Int, head: Position, settings: Position, beyond taken: Position = 0, ofSpare: Bool = false
     ) throws(EngineError) {
         let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
-        let granule = SegmentHeader.granule
-        let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
-        let length = (wanted + granule - 1) / granule * granule
+        let length = Self.length(volume, atLeast: room + SegmentHeader.size + 64)
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
@@ -145,7 +140,7 @@ extension Log {
         // No further than that a wrong bit in `meta` could make positions jump.
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
-        if taken >= first { first = taken + UInt64(granule) }
+        if taken >= first { first = taken + UInt64(SegmentHeader.granule) }
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
@@ -164,11 +159,18 @@ extension Log {
                 }
                 // A killed process left that name behind: go beyond every name.
                 let greatest = try files.list(directory).compactMap { SegmentHeader.position(ofName: $0) }.max() ?? 0
-                first = max(first, greatest) + UInt64(granule)
+                first = max(first, greatest) + UInt64(SegmentHeader.granule)
             }
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// How long a new segment of a log of `volume` bytes is.
+    static func length(_ volume: Int, atLeast least: Int = 0) -> Int {
+        let granule = SegmentHeader.granule
+        let wanted = max(least, min(max(volume / 32, granule), SegmentHeader.maximumLength))
+        return (wanted + granule - 1) / granule * granule
     }
 
     /// The least position from `first` on at which a segment of `length` straddles no multiple of the greatest length, and

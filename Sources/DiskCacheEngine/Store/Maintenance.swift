@@ -259,6 +259,7 @@ extension Store {
         let names = try filesGone(in: below)
         if block.floor.acquire() < head {
             guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+                noteSnapshot()
                 awaitsSnapshots.store(true, ordering: .relaxed)
                 return
             }

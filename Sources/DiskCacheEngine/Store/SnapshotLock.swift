@@ -25,7 +25,7 @@ final class SnapshotLock: Sendable {
         let begun = SystemCalls.monotonicClock()
         while true {
             if (try? files.lock(file, .shared)) == true { return file }
-            if Self.isImpatient || SystemCalls.monotonicClock() - begun >= 2_000_000 {
+            if StepPoint.isTimeless || SystemCalls.monotonicClock() - begun >= 2_000_000 {
                 ForkGuard.unregister(file)
                 return nil
             }
@@ -69,22 +69,13 @@ final class SnapshotLock: Sendable {
                 return Exclusion(held: (self, file), isAllowed: true)
             }
             // Another may be asking the same question at this moment.
-            if Self.isImpatient || SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
+            if StepPoint.isTimeless || SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
             SystemCalls.sleep(nanoseconds: 50_000)
         }
         ForkGuard.unregister(file)
         let since = refusedSince.load(ordering: .relaxed)
         if since == 0 { refusedSince.store(begun, ordering: .relaxed) }
         return Exclusion(isAllowed: since != 0 && begun - since >= Self.limit)
-    }
-
-    /// How long to poll a step machine decides, not the clock.
-    private static var isImpatient: Bool {
-        #if FAILPOINTS
-            StepPoint.isScheduled()
-        #else
-            false
-        #endif
     }
 
     /// An open file a call: two threads exclude each other as two processes do.

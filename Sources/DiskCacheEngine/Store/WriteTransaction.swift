@@ -60,13 +60,13 @@ extension Store {
         let mustSync = settings.durability == .full
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
-        let wantsRoom = eviction.wantsRoom
-        if wantsRoom { eviction.wantsRoom = false }
+        let toll = eviction.toll
+        if toll != 0 { eviction.toll = 0 }
         lock.release()
         if hasPushed { wakePullers() }
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
-        if wantsRoom { makeRoom() }
+        if toll != 0 { pay(toll) }
     }
 
     /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.

@@ -49,12 +49,20 @@ extension Store {
             let bytes = min(segment.limit, begun) - segment.first
             if try liveBytes(of: segment) < Int(clamping: bytes - bytes / 16) { last = segment.limit }
         }
+        var hasGained = false
         while block.read().head < last, block.floor.acquire() >= block.read().head, !isClosing {
             let room = try write(timeout: timeout) { () throws(EngineError) in max(segmentLength, length / 32) }
-            guard
-                try compactHead(
-                    freeing: .max, copying: room, below: min(last, begun), evenIfNeeded: false, timeout: timeout)
-            else { return }
+            do throws(EngineError) {
+                guard
+                    try compactHead(
+                        freeing: .max, copying: room, below: min(last, begun), evenIfNeeded: false, timeout: timeout)
+                else { return }
+            } catch {
+                // What was given back before is something.
+                if error.code == .diskFull, hasGained { return }
+                throw error
+            }
+            hasGained = true
             try dropDead()
         }
     }

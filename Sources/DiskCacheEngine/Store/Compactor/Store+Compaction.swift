@@ -17,7 +17,11 @@ extension Store {
         let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
         let segments = log.segments.filter { $0.limit > bounds.head && $0.first < min(bounds.active, last) }
         // What is copied in vain is garbage too.
-        guard !segments.isEmpty, snapshotLock.earlierAreOver() || evenIfNeeded else { return false }
+        if segments.isEmpty { return false }
+        guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+            noteSnapshot()
+            return false
+        }
         var gained = 0
         var copies = 0
         var newHead: Position?
@@ -45,6 +49,7 @@ extension Store {
         let snapshots = snapshotLock.exclude()
         do throws(EngineError) {
             guard snapshots.isAllowed || evenIfNeeded else {
+                noteSnapshot()
                 snapshots.end()
                 return false
             }
@@ -63,11 +68,20 @@ extension Store {
         return true
     }
 
+    /// A snapshot is in the way: for a moment nobody waits for what can't be done.
+    func noteSnapshot() {
+        eviction.heldUpUntil.store(SystemCalls.monotonicClock() &+ 100_000_000, ordering: .relaxed)
+    }
+
     // MARK: Copies
 
-    /// What is copied at once, under the lock.
-    private static var batchRecords: Int { 16 }
-    private static var batchBytes: Int { 16 << 10 }
+    /// What is looked up at once.
+    private static var batchRecords: Int { 64 }
+    private static var batchBytes: Int { 64 << 10 }
+    /// How long the lock is held for copies, nanoseconds, if no thread of this process waits for it: no longer than they do without going
+    /// to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
+    private static var shortestHold: UInt64 { 6_000 }
+    private static var longestHold: UInt64 { 200_000 }
 
     /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
     /// must stay known.
@@ -93,17 +107,26 @@ extension Store {
             if isClosing { return nil }
             if live.isEmpty { continue }
             var isWhole = true
-            try write(timeout: timeout) { () throws(EngineError) in
-                for position in live {
-                    // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of it
-                    // would count.
-                    guard position >= self.head || Mutant.isPlanted(.copiesCleared),
-                        case .record(let record) = try log.record(at: position)
-                    else {
-                        isWhole = false
-                        return
-                    }
-                    copied += try copyIfNamed(record)
+            var next = 0
+            while isWhole, next < live.count {
+                let asked = SystemCalls.monotonicClock()
+                try write(timeout: timeout) { () throws(EngineError) in
+                    let begun = SystemCalls.monotonicClock()
+                    let until = begun &+ min(max(begun &- asked, Self.shortestHold), Self.longestHold)
+                    repeat {
+                        let position = live[next]
+                        // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of
+                        // it would count.
+                        guard position >= self.head || Mutant.isPlanted(.copiesCleared),
+                            case .record(let record) = try log.record(at: position)
+                        else {
+                            isWhole = false
+                            return
+                        }
+                        copied += try copyIfNamed(record)
+                        next += 1
+                    } while next < live.count && !lock.hasWaiters && !StepPoint.isTimeless
+                        && SystemCalls.monotonicClock() < until
                 }
             }
             if !isWhole { return nil }
@@ -221,15 +244,28 @@ extension Store {
         }
     }
 
+    /// What is vacated under one hold of the lock.
+    private static var vacatedPages: Int { 8 }
+
     /// Empties the slots that name what lies below head and floor: tombstones, and what a `clear` left.
     func vacateSlots(timeout: UInt64) throws(EngineError) {
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
         var next: Int? = 0
         while let start = next {
+            // Most pages have no such slot, which can be seen without the lock.
+            let look = try currentIndex().mayName(
+                below: min(block.read().head, block.floor.relaxed()), anchor: CommitBlock.tail(block.word.acquire()),
+                from: start, pages: Self.vacatedPages)
+            if !look.isFound && !Mutant.isPlanted(.vacatesBeforeFloor) {
+                next = look.next
+                continue
+            }
             next = try write(timeout: timeout) { () throws(EngineError) in
                 Seal.clear(metaBase)
                 return try index.vacate(
                     below: Mutant.isPlanted(.vacatesBeforeFloor) ? head : min(head, block.floor.relaxed()),
-                    anchor: log.tail, from: start, pages: 32)
+                    anchor: log.tail, from: start, pages: Self.vacatedPages)
             }
         }
         if Mutant.isPlanted(.dropsTombstones) { try vacateTombstones() }

@@ -7,9 +7,10 @@ import Synchronization
 /// same compacts itself before it returns, so that no writer outruns it.
 ///
 /// ```
-///   live            live / (1 - share) + 1.5 S         2 live + 1.75 S    2 live + 3 S
+///   live            live / (1 - share) + 1.25 S         2 live + 1 S       2 live + 3 S
 ///    |                       |                                 |               |
 ///    |     nothing to do     |   the maintenance thread does   |  writers too  |
+///    |                       |            writers pause a little               |
 /// ```
 extension Store {
     /// What a store may take before something is done about it. Bytes.
@@ -31,8 +32,10 @@ extension Store {
         if settings.compaction > 0 {
             let live = Int(clamping: counters.live)
             let segment = segmentLength
-            let begins = live / (100 - settings.compaction) * 100 + segment * 3 / 2
-            let ends = max(live * 2, live / (100 - settings.compaction) * 100 + live / 4) + segment * 7 / 4
+            let share = live / (100 - settings.compaction) * 100
+            // Before the bound is left what copies take until their segment goes, and what several writers may add at once.
+            let ends = max(live * 2, share + live / 4) + segment * 2 - min(segment, live / 2)
+            let begins = min(share + segment * 5 / 4, ends - segment * 3 / 4)
             limits = SpaceLimits(
                 background: begins, urgent: ends,
                 backgroundGoal: begins - max(segment, (begins - live) / 6), urgentGoal: ends - segment)
@@ -73,19 +76,36 @@ extension Store {
             return
         }
         let files = block.deadFileBytes.relaxed()
-        guard hasGarbage || files > UInt64(segmentLength) else {
+        // The newest segment can't go.
+        guard (hasGarbage && log.window.start < log.activeFirst) || files > UInt64(segmentLength) else {
             eviction.deadCheckpoint = counters.dead &+ UInt64(segmentLength / 8)
             return
         }
         let volume = estimatedVolume()
         // Several processes may come as far beyond the last look at once.
-        let step = max(min((limits.background - volume) / 4, 4 << 20), segmentLength / 8)
+        let step = max(min((limits.background - volume) / 4, 4 << 20), min(segmentLength / 16, 1 << 20))
         eviction.deadCheckpoint = counters.dead &+ UInt64(step)
-        if volume <= limits.background { return }
+        if volume <= limits.background || isHeldUp { return }
         if volume > limits.urgent {
-            eviction.wantsRoom = true
-        } else if !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) {
-            signalEviction()
+            eviction.toll = EvictionState.makesRoom
+            return
         }
+        if !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) { signalEviction() }
+        eviction.toll = pause(volume, limits, step)
+    }
+
+    /// Whether a snapshot was in the way a moment ago.
+    private var isHeldUp: Bool {
+        let until = eviction.heldUpUntil.load(ordering: .relaxed)
+        return until != 0 && SystemCalls.monotonicClock() < until
+    }
+
+    /// How long a writer waits that is this far beyond the first limit, for each `step` bytes of garbage: nothing in the first third of
+    /// the way to the second, then more and more, so that it meets compaction halfway, not a wall.
+    private func pause(_ volume: Int, _ limits: SpaceLimits, _ step: Int) -> UInt64 {
+        let way = Double(limits.urgent - limits.background)
+        let part = (Double(volume - limits.background) / way - 1 / 3) * 3 / 2
+        // At the end of the way writers come to 16 MiB a second.
+        return part <= 0 ? 0 : UInt64(part * part * Double(step) / Double(16 << 20) * 1e9)
     }
 }

@@ -15,7 +15,7 @@ extension Store {
         let lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
         // The newest segment is allocated in steps, by other processes too.
         var end = max(log.active?.limit ?? lowest, lowest)
-        end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ Log.largestStep))
+        end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step))
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
@@ -35,7 +35,7 @@ extension Store {
         eviction.checkpoint = log.tail &+ UInt64(max(bound / 256, 16 << 10))
         let volume = estimatedVolume()
         if volume > bound - bound / 16 {
-            eviction.wantsRoom = true
+            eviction.toll = EvictionState.makesRoom
         } else if volume > bound - bound / 8, !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) {
             signalEviction()
         }
@@ -49,11 +49,13 @@ extension Store {
         watchVolume()
     }
 
-    /// Makes room, in the thread of the writer that found that there is little; the lock is let go.
+    /// Waits a little, so that compaction keeps up, or makes room, in the thread of the writer that found that there is little; the lock
+    /// is let go.
     @inline(never)
-    func makeRoom() {
+    func pay(_ toll: UInt64) {
         // Not in a transaction of its own work.
         if eviction.reclaiming.isHeldByThisThread { return }
+        if toll != EvictionState.makesRoom { return SystemCalls.sleep(nanoseconds: toll) }
         // What goes wrong here isn't the writer's fault: the next one meets it where it matters.
         try? reclaim(isUrgent: true)
     }
@@ -134,11 +136,8 @@ extension Store {
             ForkGuard.unregister(file)
         }
         try body()
-        if log.wantsSpare {
-            try makeSpare(timeout)
-        } else if log.isSpareTooMuch {
-            try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() }
-        }
+        if log.isSpareTooMuch { try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() } }
+        if log.wantsSpare { try makeSpare(timeout) }
     }
 
     /// The caller has the compaction lock.

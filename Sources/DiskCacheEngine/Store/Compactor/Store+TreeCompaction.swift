@@ -15,7 +15,7 @@ extension Store {
             let root = try pager.fileRoot()
             guard root.pages >= Self.fewestPages else { return }
             try pager.prepareAllocator()
-            guard let free = pager.allocator?.free.count, free > root.pages / 2 else { return }
+            guard let unused = pager.allocator?.unused, unused > root.pages / 2 else { return }
             try replaceTrees(pager, timeout: timeout)
         }
     }
