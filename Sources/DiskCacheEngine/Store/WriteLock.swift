@@ -71,9 +71,6 @@ final class WriteLock: @unchecked Sendable {
     /// Whether the calling thread holds it.
     var isHeldByThisThread: Bool { queue.isHeldByThisThread }
 
-    /// Whether threads of this process wait for it.
-    var hasWaiters: Bool { queue.hasWaiters }
-
     /// Takes the lock within `timeout` nanoseconds, or throws `timeout` with the owner's process id.
     ///
     /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while.

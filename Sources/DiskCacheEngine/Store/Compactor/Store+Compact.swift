@@ -55,7 +55,8 @@ extension Store {
             do throws(EngineError) {
                 guard
                     try compactHead(
-                        freeing: .max, copying: room, below: min(last, begun), evenIfNeeded: false, timeout: timeout)
+                        freeing: .max, copying: room, below: min(last, begun), evenIfNeeded: false, timeout: timeout,
+                        grace: 0)
                 else { return }
             } catch {
                 // What was given back before is something.

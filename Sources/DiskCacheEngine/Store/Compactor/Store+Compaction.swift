@@ -12,7 +12,8 @@ extension Store {
     /// Copies what is live in the lowest segments that begin below `last`, and moves the head behind them: until so many bytes are gained,
     /// or, since copies take room too before anything goes, so many are copied. False: nothing to gain, or a snapshot is in the way.
     func compactHead(
-        freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, timeout: UInt64
+        freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, timeout: UInt64,
+        grace: Int64 = Store.expiredGrace
     ) throws(EngineError) -> Bool {
         let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
         let segments = log.segments.filter { $0.limit > bounds.head && $0.first < min(bounds.active, last) }
@@ -29,7 +30,9 @@ extension Store {
             guard let next = log.segments.last(where: { $0.header.predecessor == segment.first }) else { break }
             let copied: Int
             do throws(EngineError) {
-                guard let bytes = try copyLive(of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout)
+                guard
+                    let bytes = try copyLive(
+                        of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout, grace)
                 else { break }
                 copied = bytes
             } catch {
@@ -75,11 +78,14 @@ extension Store {
 
     // MARK: Copies
 
+    /// How long ago, in microseconds, a row must have expired that compaction removes by itself. Writes remove what has just expired, some
+    /// at a time; when the others go is nobody's surprise then.
+    static var expiredGrace: Int64 { 60_000_000 }
+
     /// What is looked up at once.
     private static var batchRecords: Int { 64 }
     private static var batchBytes: Int { 64 << 10 }
-    /// How long the lock is held for copies, nanoseconds, if no thread of this process waits for it: no longer than they do without going
-    /// to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
+    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
     private static var shortestHold: UInt64 { 6_000 }
     private static var longestHold: UInt64 { 200_000 }
 
@@ -89,7 +95,7 @@ extension Store {
     /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
     /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
     private func copyLive(
-        of segment: Segment, end: Position, from head: Position, _ timeout: UInt64
+        of segment: Segment, end: Position, from head: Position, _ timeout: UInt64, _ grace: Int64
     ) throws(EngineError) -> Int? {
         var position = max(segment.firstRecord, head)
         var copied = 0
@@ -109,10 +115,12 @@ extension Store {
             var isWhole = true
             var next = 0
             while isWhole, next < live.count {
+                let isOwner = block.owner.relaxed() == lock.identity
                 let asked = SystemCalls.monotonicClock()
                 try write(timeout: timeout) { () throws(EngineError) in
                     let begun = SystemCalls.monotonicClock()
-                    let until = begun &+ min(max(begun &- asked, Self.shortestHold), Self.longestHold)
+                    let cost = isOwner ? 0 : min(begun &- asked, Self.longestHold)
+                    let until = begun &+ max(cost, Self.shortestHold)
                     repeat {
                         let position = live[next]
                         // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of
@@ -123,10 +131,9 @@ extension Store {
                             isWhole = false
                             return
                         }
-                        copied += try copyIfNamed(record)
+                        copied += try copyIfNamed(record, grace)
                         next += 1
-                    } while next < live.count && !lock.hasWaiters && !StepPoint.isTimeless
-                        && SystemCalls.monotonicClock() < until
+                    } while next < live.count && !StepPoint.isTimeless && SystemCalls.monotonicClock() < until
                 }
             }
             if !isWhole { return nil }
@@ -147,7 +154,7 @@ extension Store {
 
     /// A copy is a transaction of its own; it is as old as its original. How many bytes it takes. A row that has expired isn't copied, it
     /// is removed like any other, unless nothing is to be removed automatically.
-    private func copyIfNamed(_ record: Record) throws(EngineError) -> Int {
+    private func copyIfNamed(_ record: Record, _ grace: Int64) throws(EngineError) -> Int {
         guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue,
             let kind = RecordKind(rawValue: record.kind)
         else { return 0 }
@@ -159,7 +166,7 @@ extension Store {
             named = place
         }
         guard let place = named else { return 0 }
-        if let expiry = record.expiry, expiry <= now, settings.cullLimit > 0 {
+        if let expiry = record.expiry, expiry <= now &- grace, settings.cullLimit > 0 {
             try remove(record, cause: .expired, isLast: true)
             try publishAndGoOn()
             return 0
