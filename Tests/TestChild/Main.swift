@@ -52,6 +52,9 @@ enum TestChild {
             case "evict": try EvictCommand.run(arguments)
             case "fanout": try FanoutCommand.write(arguments)
             case "fanoutfill": try FanoutCommand.fill(arguments)
+            case "churn": try CompactionCommands.churn(arguments)
+            case "compactor": try CompactionCommands.compact(arguments)
+            case "soak": try SoakCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

@@ -104,6 +104,15 @@ enum SharedMemory {
 
 /// Where a step machine takes hold of the engine: before each access to shared memory. Nothing in release builds.
 package enum StepPoint {
+    /// Whether a step machine decides how long something lasts, not the clock.
+    @inline(__always) static var isTimeless: Bool {
+        #if FAILPOINTS
+            isScheduled()
+        #else
+            false
+        #endif
+    }
+
     package enum Access: Sendable {
         case load, store
         /// A further line of a copy.

@@ -31,6 +31,7 @@ extension Store {
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         announceModes()
+        eviction.deadCheckpoint = 0
         FaultPoint.reach(.settleFinished)
     }
 
@@ -152,6 +153,8 @@ extension Store {
         }
         FaultPoint.reach(.undoSlots)
         if Mutant.isPlanted(.undoLate) { return }
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         guard appendVoid(from: first) else {
             throw EngineError(
