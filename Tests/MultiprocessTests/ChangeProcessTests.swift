@@ -8,7 +8,9 @@ import Testing
 @Suite(.serialized) struct ChangeProcessTests {
     private static func lines(_ output: [UInt8]) -> [String] {
         // What a killed process hadn't written whole doesn't count as said.
-        output.split(separator: 10, omittingEmptySubsequences: false).dropLast().map { String(decoding: $0, as: UTF8.self) }
+        output.split(separator: 10, omittingEmptySubsequences: false).dropLast().map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     /// What is wrong with the keys of one writer as a follower met them.
@@ -18,7 +20,9 @@ import Testing
         if met != expected { problems.append("\(writer): met \(met.prefix(40))…") }
         if met.count < said.count { problems.append("\(writer): \(said.count) said, \(met.count) met") }
         // One transaction of two keys at most was committed and not said.
-        if met.count > said.count + (wasKilled ? 2 : 0) { problems.append("\(writer): \(met.count) met, \(said.count) said") }
+        if met.count > said.count + (wasKilled ? 2 : 0) {
+            problems.append("\(writer): \(met.count) met, \(said.count) said")
+        }
         return problems
     }
 
@@ -126,7 +130,9 @@ import Testing
             let path = scratch.path + "/store"
             let client = try StoreClient(path)
             let follower = try Follower(path)
-            while try client.handle.withStore({ $0.block.follows.sleepers.acquire() }) != 1 { SystemCalls.yieldThread() }
+            while try client.handle.withStore({ $0.block.follows.sleepers.acquire() }) != 1 {
+                SystemCalls.yieldThread()
+            }
             let writer = try ChildProcess([
                 "change", "directory=\(path)", "writer=w", "count=1", "point=pushersSignalled", "hit=1",
             ])

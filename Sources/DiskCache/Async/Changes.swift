@@ -1,5 +1,5 @@
-internal import DiskCacheEngine
 public import DiskCacheCore
+internal import DiskCacheEngine
 import Synchronization
 
 /// A cache's committed writes, of all threads and processes, in the order in which they were committed.
