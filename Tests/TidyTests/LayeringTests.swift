@@ -7,7 +7,7 @@ import Testing
         ["Bytes"], ["Platform"], ["Log"], ["Views/HashIndex"], ["Views/BTree"], ["Store"],
     ]
     static let library: [[String]] = [
-        ["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"], ["Collections"],
+        ["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"], ["Collections"], ["Recipes"],
     ]
 
     static let surface: [[String]] = [["Async"], ["Recipes"]]
