@@ -37,6 +37,8 @@ enum TestChild {
             case "produce": try QueueCommands.produce(arguments)
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)
+            case "change": try ChangeCommands.change(arguments)
+            case "follow": try ChangeCommands.follow(arguments)
             case "deque": try CollectionCommands.deque(arguments)
             case "index": try CollectionCommands.index(arguments)
             case "take": try CollectionCommands.take(arguments)

@@ -52,10 +52,14 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var syncing: SharedWord { SharedWord(base, 72) }
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
-    /// Grows when something was pushed while `pullers` was 1.
-    @inline(__always) var pushSignal: SharedHalf { SharedHalf(base, 96) }
-    /// 1: somebody sleeps until something is pushed.
-    @inline(__always) var pullers: SharedHalf { SharedHalf(base, 100) }
+    /// Where threads wait for items of queues.
+    @inline(__always) var pulls: SleepingPlace {
+        SleepingPlace(signal: SharedHalf(base, 96), sleepers: SharedHalf(base, 100))
+    }
+    /// Where threads wait for commits.
+    @inline(__always) var follows: SleepingPlace {
+        SleepingPlace(signal: SharedHalf(base, 104), sleepers: SharedHalf(base, 108))
+    }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
     /// Value files may be waiting to be unlinked if this is beyond `synced`: the tail of the last transaction that replaced one.
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }

@@ -107,6 +107,8 @@ extension Store {
         index.cover(end)
         block.publish(tail: end, head: head, counters)
         if hasPushed { wakePullers() }
+        SharedMemory.fullFence()
+        wakeFollowers()
     }
 
     /// Points the key's slot at a record, unless it names that or a later one already.

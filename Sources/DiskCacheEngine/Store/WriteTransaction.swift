@@ -64,6 +64,7 @@ extension Store {
         if toll != 0 { eviction.toll = 0 }
         lock.release()
         if hasPushed { wakePullers() }
+        wakeFollowers()
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
         if toll != 0 { pay(toll) }
