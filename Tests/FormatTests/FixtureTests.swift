@@ -53,9 +53,22 @@ import Testing
             if name.hasSuffix(".seg"), bytes.count >= 128, let header = bytes.withUnsafeBytes({ SegmentHeader($0) }) {
                 bytes += [UInt8](repeating: 0, count: Int(header.length) - bytes.count)
             }
+            if name == "meta", bytes.count >= 1024 { try bind(&bytes, to: path) }
             try Disk.write(bytes, to: path + "/" + name)
         }
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+    }
+
+    /// Has a whole identity name the directory in which it stands now: what is read is no copy then.
+    private func bind(_ meta: inout [UInt8], to path: String) throws {
+        let identity = CommitBlock.identityOffset..<CommitBlock.identityOffset + StoreIdentity.size
+        guard var known = meta[identity].withUnsafeBytes({ StoreIdentity($0) }) else { return }
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let status = try SystemFiles().status(of: path, in: nil)
+        known.device = status?.device ?? 0
+        known.inode = status?.inode ?? 0
+        let format = meta[identity][identity.lowerBound + 8..<identity.lowerBound + 12]
+        if format.first == UInt8(EngineVersion.format) { meta.replaceSubrange(identity, with: known.encoded()) }
     }
 
     /// What the engine says of a store, in the words of `reader.py`. It looks up the keys that are expected.

@@ -260,6 +260,15 @@ class Record:
         return (1 if self.key_class == 2 else self.key_class, self.key)
 
 
+class Damage:
+    """Bytes that are no record; `found`: what has the form of one."""
+
+    kind = 0
+
+    def __init__(self, position, end, found):
+        self.position, self.end, self.found = position, end, found
+
+
 # FORMAT.md 12: meta
 
 
@@ -284,6 +293,8 @@ class Meta:
         self.head = u64(data, 8 + 8 * slot)
         self.index_generation = u64(data, 24)
         self.synced = u64(data, 64)
+        about = os.stat(store)
+        self.is_in_place = (u64(data, 576), u64(data, 584)) == (about.st_dev, about.st_ino)
         counters = struct.unpack_from("<10Q", data, 256 + 128 * slot)
         self.count = counters[0]
         check = self.tail ^ rot(self.head, 61) ^ 0x9E3779B97F4A7C15
@@ -327,11 +338,12 @@ class Store:
             self.head = max(self.head, self.newest_head())
         self.believed_end = 0
         if self.meta:
-            if same_boot and self.meta.is_intact:
+            if same_boot and self.meta.is_intact and self.meta.is_in_place:
                 self.believed_end = self.meta.tail
                 self.head = max(self.head, self.meta.head)
             elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
-                self.believed_end = self.meta.synced
+                if self.meta.is_in_place or self.meta.seal:
+                    self.believed_end = self.meta.synced
         self.scan()
 
     def newest_head(self):
@@ -383,6 +395,8 @@ class Store:
             while position < named:
                 record = self.record_in(segment, position, stop)
                 if record and record.is_intact:
+                    if record.position >= self.believed_end:
+                        pending, end = self.apply_committed(pending, end)
                     if record.kind == VOID:
                         voided = self.word(record)
                         pending = [r for r in pending if r.position < voided]
@@ -411,11 +425,7 @@ class Store:
                     position += 4
                 position = min(position, limit)
                 self.quarantined.append([begin, position])
-                self.apply(pending)
-                pending = []
-                end = max(end, position)
-                if record and record.has_slot():
-                    self.damage(record)
+                pending.append(Damage(begin, position, record))
             if torn:
                 rest = segment.data[position - segment.first :]
                 if not is_newest or any(rest):
@@ -423,6 +433,7 @@ class Store:
                 break
             if is_newest and position < segment.limit:
                 is_cut = True
+        pending, end = self.apply_committed(pending, end)
         count = self.whole_transactions(held)
         for records, behind in held[:count]:
             self.apply(records)
@@ -431,6 +442,13 @@ class Store:
             self.cut = end
         # What lay below the head may be gone rightly.
         self.gaps = [gap for gap in self.gaps if gap > self.head]
+
+    def apply_committed(self, pending, end):
+        """All that is pending below the believed end was committed."""
+        if not pending or pending[0].position >= self.believed_end:
+            return pending, end
+        self.apply(pending)
+        return [], max(end, pending[-1].end)
 
     def whole_transactions(self, held):
         count = len(held)
@@ -457,7 +475,10 @@ class Store:
 
     def apply(self, records):
         for record in records:
-            if record.has_slot():
+            if record.kind == 0:
+                if record.found and record.found.has_slot():
+                    self.damage(record.found)
+            elif record.has_slot():
                 self.versions[record.identity()] = record
             elif record.kind == HEAD:
                 self.head = max(self.head, self.word(record))

@@ -19,6 +19,8 @@ struct LogScanner {
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
+        /// A record of which a hint tells.
+        case hinted(SegmentHint.Entry)
         /// Bytes that are no record, though a record follows them or should: from, to.
         case damaged(Position, Position)
         /// Nothing more can be believed from here on; whether the rest of the last segment is all zeros.
@@ -30,6 +32,8 @@ struct LogScanner {
     let links: [Link]
     /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
+    /// Hints of segments of the chain, by first position: those are not read.
+    var hints: [Position: SegmentHint] = [:]
 
     /// The live chain that ends in the highest whole segment, and what is missing in it.
     static func chain(
@@ -115,6 +119,13 @@ struct LogScanner {
             isJoined = link.end != nil
             if position < segment.firstRecord { position = segment.firstRecord }
             let isLast = index == links.count - 1
+            if let hint = hints[segment.first], link.end == hint.end, !isLast {
+                try hint.forEach { (entry) throws(EngineError) in
+                    if entry.position >= start { try visit(.hinted(entry)) }
+                }
+                position = hint.end
+                continue
+            }
             let bytes: [UInt8]
             do throws(SystemError) {
                 bytes = try files.read(segment.file, count: segment.mappable, at: 0)

@@ -21,7 +21,7 @@ extension Rebuild {
                     switch record.meaning {
                     case .version(let file): newest[record.hash] = (number, record.position, file)
                     case .head(let head): newest = newest.filter { $0.value.position >= head }
-                    case .other: break
+                    case .other, .damage: break
                     }
                 }
             }

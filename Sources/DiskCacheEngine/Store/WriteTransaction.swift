@@ -57,15 +57,16 @@ extension Store {
             lock.release()
             throw error
         }
-        let mustSync = settings.durability == .full
+        // Visible when appended, acknowledged when durable, whether this call wrote or only saw what others did; the lock is let go
+        // before, so that others append meanwhile.
+        let wantedEnd = settings.durability == .full ? CommitBlock.tail(block.word.relaxed()) : 0
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let wantsRoom = eviction.wantsRoom
         if wantsRoom { eviction.wantsRoom = false }
         lock.release()
         if hasPushed { wakePullers() }
-        // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
-        if mustSync { try sync() }
+        if wantedEnd != 0 { try sync(covering: wantedEnd) }
         if wantsRoom { makeRoom() }
     }
 
@@ -77,8 +78,11 @@ extension Store {
             undo(to: transaction.savepoints.removeLast())
             return
         }
+        // What it threw may tell what others have written.
+        let wantedEnd = settings.durability == .full ? CommitBlock.tail(block.word.relaxed()) : 0
         undo()
         lock.release()
+        if wantedEnd != 0 { try? sync(covering: wantedEnd) }
     }
 
     @inline(__always)
@@ -105,6 +109,7 @@ extension Store {
             block.deadFileBytes.add(transaction.replacedBytes)
             transaction.replacedFiles = 0
             transaction.replacedBytes = 0
+            if hasManyDeadFiles { hastenSync() }
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -114,6 +119,7 @@ extension Store {
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.settle()
         markDirty()
+        if settings.durability == .normal, tail &- block.synced.relaxed() > UInt64(Self.unsyncedLimit) { hastenSync() }
     }
 
     /// Makes visible what is a whole transaction already, and goes on under the same lock with another.
@@ -162,14 +168,6 @@ extension Store {
         guard let interval = settings.defaultExpire else { return nil }
         let sum = now.addingReportingOverflow(interval)
         return sum.overflow ? .max : max(1, sum.partialValue)
-    }
-
-    func poisoned() -> EngineError {
-        EngineError(
-            .poisoned,
-            "an earlier sync failed, so writing was stopped; close the store in every process and open it again",
-            path: path,
-            errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
     func goneFromQueue() -> EngineError {

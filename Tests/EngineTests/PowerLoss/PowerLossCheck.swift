@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import DiskCacheEngine
 
 /// Opens an image as the next boot does, and says what is wrong with what it finds.
@@ -33,6 +35,7 @@ struct PowerLossCheck {
             let rows = found.dropLast().count { $0 != 0 }
             let count = try handle.withStore { $0.count }
             if count != rows { throw Wrong(text: "the store counts \(count) rows and has \(rows)") }
+            try orders(handle, found)
             if isThorough { try checkItself(handle) }
         }
         var expected = found
@@ -54,11 +57,12 @@ struct PowerLossCheck {
         var options = StoreOptions()
         // What a run records is to depend on its seed alone.
         options.keepsLock = false
+        options.viewLag = PowerLossActor.viewLag
         options.windowSize = LogWindow.smallest
         do {
             return try StoreHandle(
                 directory: path, options: options,
-                environment: PowerLossActor.environment(SystemFiles(), boot: boot, dice: dice))
+                environment: PowerLossActor.environment(ImageFiles(), boot: boot, dice: dice))
         } catch {
             throw Wrong(text: "the store doesn't open: \(error.message) \(error.path ?? "")")
         }
@@ -106,6 +110,24 @@ struct PowerLossCheck {
         guard let value = PowerLossValue.parse(bytes) else { throw Wrong(text: "key \(key) holds what nobody wrote") }
         guard value.key == key else { throw Wrong(text: "key \(key) holds a value of key \(value.key)") }
         return value.write
+    }
+
+    /// The orders list what is there, and the insertion order has each key once.
+    private func orders(_ handle: StoreHandle, _ contents: PowerLossRun.Contents) throws {
+        let client = StoreClient(handle)
+        let wanted = contents.dropLast().indices.filter { contents[$0] != 0 }.map {
+            String(decoding: PowerLossValue.key($0), as: UTF8.self)
+        }.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+        do throws(EngineError) {
+            let sorted = try client.keys(.key)
+            if sorted != wanted { throw EngineError(.corrupted, "in order there are \(sorted), not \(wanted)") }
+            let inserted = try client.keys(.insertion)
+            if inserted.sorted(by: { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }) != wanted {
+                throw EngineError(.corrupted, "inserted were \(inserted), not \(wanted)")
+            }
+        } catch {
+            throw Wrong(text: "orders: \(error.message)")
+        }
     }
 
     // MARK: Comparing

@@ -128,7 +128,7 @@ extension Store {
     // MARK: The head
 
     /// Copies what is live in the lowest segments, as many as it takes, and moves the head behind them. False: nothing to gain.
-    private func compactHead(freeing wanted: Int, timeout: UInt64) throws(EngineError) -> Bool {
+    func compactHead(freeing wanted: Int, timeout: UInt64) throws(EngineError) -> Bool {
         let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
         let segments = log.segments.filter { $0.limit > bounds.head && $0.first < bounds.active }
         var gained = 0
