@@ -365,7 +365,7 @@ class Store:
                     moved.append(pending[1])
                 pending = None
             position = record.end
-        missing = max(self.gaps, default=0)
+        missing = max((gap for gap in self.gaps if gap <= segment.first), default=0)
         if missing <= max(cleared, segment.head):
             return cleared
         return max([cleared] + sorted(head for head in moved if head >= missing)[:1])

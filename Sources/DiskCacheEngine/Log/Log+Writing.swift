@@ -129,9 +129,13 @@ extension Log {
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
         if taken >= first { first = taken + UInt64(granule) }
+        let lowest = active == nil ? first : min(max(head, window.start), tail)
+        let committed = max(CommitBlock.tail(block.word.relaxed()), lowest)
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
+                let end = first &+ UInt64(length)
+                guard end &- lowest <= liveLimit, end &- committed <= liveLimit / 2 else { throw Self.tooLong(directory) }
                 do throws(SystemError) {
                     try create(first, length, head: head, settings: settings)
                     return
@@ -143,8 +147,21 @@ extension Log {
                 first = max(first, greatest) + UInt64(granule)
             }
         } catch {
+            if error.errno == ErrorNumber.fileTooLarge, error.call == Self.limit {
+                throw EngineError(
+                    .limitReached, "the log would become longer than its positions can tell apart; clear the store, or compact it",
+                    path: error.path)
+            }
             throw EngineError(error)
         }
+    }
+
+    /// A slot tells positions apart that lie less than 2^39 units around one another; a transaction may take half of that.
+    static let longestLive: UInt64 = 1 << 41
+    private static let limit = "the live log's limit"
+
+    private static func tooLong(_ directory: FileDescriptor) -> SystemError {
+        SystemError(errno: ErrorNumber.fileTooLarge, call: limit, path: directory.path)
     }
 
     /// The least position from `first` on at which a segment of `length` straddles no multiple of the greatest length, and

@@ -176,7 +176,8 @@ struct LogScanner {
                 pending = (0, 0)
             }
         }
-        let missing = gaps.map(\.end).max() ?? 0
+        // What is damaged above the newest whole segment is nothing that a head record in that could take away.
+        let missing = gaps.map(\.end).filter { $0 <= newest.segment.first }.max() ?? 0
         if missing <= max(cleared, newest.segment.header.head) { return cleared }
         return max(cleared, moved.filter { $0 >= missing }.min() ?? 0)
     }

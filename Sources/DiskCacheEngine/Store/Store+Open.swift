@@ -28,6 +28,8 @@ public struct StoreOptions: Sendable {
     package var forcesWriting = false
     /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
     package var firstPosition = Log.origin
+    /// How long the live log may become. For tests of what is beyond.
+    package var liveLimit = Log.longestLive
 
     /// The defaults.
     public init() {}
@@ -77,7 +79,7 @@ extension Store {
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
                 isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize,
                 canWrite: true,
-                firstPosition: options.firstPosition)
+                firstPosition: options.firstPosition, liveLimit: options.liveLimit)
             let found = try ViewOpening(
                 files: files, directory: directory, log: log, block: block, base: opened.base,
                 identity: opened.identity, metaIsNew: opened.isNew, status: status,

@@ -11,14 +11,17 @@ import Testing
 /// `INJECTED_ERRORS=1` fails each call with every error, else with one of them in turn.
 @Suite struct InjectionTests {
     enum Scenario: String, CaseIterable {
-        /// From nothing: all verbs, segments, value files, orders, a clear, a close, another opening.
-        case life
+        /// From nothing, at each durability: all verbs, segments, value files, orders, a clear, a close, another opening.
+        case life, lifeWithoutSyncs, lifeWithSyncs
         /// What a killed process left, in the same boot.
         case settling
         /// Another boot, after a close; and without a seal.
         case sealed, rebuild
         /// After a failed sync.
         case cure
+
+        var isLife: Bool { [.life, .lifeWithoutSyncs, .lifeWithSyncs].contains(self) }
+        var durability: Durability { self == .lifeWithoutSyncs ? .none : self == .lifeWithSyncs ? .full : .normal }
     }
     private static let errors = [
         ErrorNumber.inputOutput, ErrorNumber.noSpace, ErrorNumber.tooManyOpenFiles, ErrorNumber.noMemory,
@@ -77,7 +80,7 @@ private final class InjectedRun {
             counter.note(call)
             return errno
         }
-        if scenario == .life {
+        if scenario.isLife {
             life()
         } else if let client = open() {
             // The first write settles.
@@ -99,7 +102,9 @@ private final class InjectedRun {
         options.keepsLock = false
         options.viewLag = 2000
         options.windowSize = 64 << 20
+        let durability = scenario.durability
         options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
+            settings.durability = durability
             settings.minFileSize = Workload.minFileSize
             settings.syncInterval = 3_600_000_000
         }
@@ -209,7 +214,7 @@ private final class InjectedRun {
 
     /// What the recovery is to be of; all of it works.
     private func prepare() {
-        if scenario == .life { return }
+        if scenario.isLife { return }
         guard let client = open() else { return }
         fill(client, 0..<14)
         attempt { () throws(EngineError) in try client.sync() }

@@ -33,23 +33,19 @@ final class PowerLossCampaign {
         return path
     }
 
-    /// One life, and power losses at up to `instants` instants of it, each with `damages` of the damages, in turns.
-    func live(seed: UInt64, plan: PowerLossActor.Plan, instants: Int, damages: Int, nestedEvery: Int) throws {
+    /// One life, and power losses at each instant of it, or at one in so many, each with `damages` of the damages, in turns.
+    func live(
+        seed: UInt64, plan: PowerLossActor.Plan, part: (index: Int, of: Int), damages: Int, nestedEvery: Int
+    ) throws {
         let directory = try freshDirectory()
         defer { TestMemory.removeTree(directory) }
         let run = try record(
             directory, plan, Dice(seed), contents: PowerLossActor.emptyContents(isLarge: plan.isLarge))
         events += run.trace.events.count
         commits += run.begun.count
-        var dice = Dice(seed, 1)
-        let count = run.trace.events.count
-        var chosen = Set(0...count)
-        if instants < count {
-            chosen = [0, count]
-            while chosen.count < instants { chosen.insert(dice.below(count + 1)) }
-        }
+        let instants = (0...run.trace.events.count).filter { $0 % part.of == part.index }
         operations += plan.operations
-        try lose(run, at: chosen.sorted(), boot: "second", seed: seed, damages: damages) { instant, damage, image, found in
+        try lose(run, at: instants, boot: "second", seed: seed, damages: damages) { instant, damage, image, found in
             guard nestedEvery > 0, damage.isHonest, instant % nestedEvery == Int(damage.rawValue) % nestedEvery else {
                 return
             }
@@ -117,7 +113,7 @@ final class PowerLossCampaign {
     private static func damages(_ count: Int, at instant: Int) -> [Damage] {
         let all = Damage.allCases
         if count >= all.count { return all }
-        return (0..<count).map { all[(instant * count + $0) % all.count] }
+        return (0..<count).map { all[(instant &* 7 &+ $0) % all.count] }
     }
 
     /// The recovery itself, and a little life after it, are recorded from an image on; power is lost during that as well.

@@ -31,7 +31,12 @@ struct PowerLossCheck {
         var handle = try open(boot)
         let found = try contents(handle)
         if isHonest {
-            try compare(found, run, bounds)
+            do {
+                try compare(found, run, bounds)
+            } catch let wrong as Wrong {
+                let report = try handle.withStore { $0.recovery }
+                throw Wrong(text: "\(wrong.text); recovery: \(report.map { "\($0)" } ?? "none")")
+            }
             let rows = found.dropLast().count { $0 != 0 }
             let count = try handle.withStore { $0.count }
             if count != rows { throw Wrong(text: "the store counts \(count) rows and has \(rows)") }
@@ -39,15 +44,24 @@ struct PowerLossCheck {
             if isThorough { try checkItself(handle) }
         }
         var expected = found
-        try write(handle, &expected)
+        do {
+            try write(handle, &expected)
+        } catch let error as EngineError {
+            // A disk that lied may have lost what a sealed index names: that is said, and nothing else is harmed.
+            if isHonest || error.code != .corrupted {
+                throw Wrong(text: "it can't be written: \(error.message) \(error.path ?? "")")
+            }
+        }
         handle.close()
         if isHonest {
             try same(handle, expected, "after closing and opening again")
-            if isThorough { try checkItself(handle) }
-            handle.close()
-            handle = try open(boot + " again")
-            try same(handle, expected, "after one more boot")
-            if isThorough { try checkItself(handle) }
+            if isThorough {
+                try checkItself(handle)
+                handle.close()
+                handle = try open(boot + " again")
+                try same(handle, expected, "after one more boot")
+                try checkItself(handle)
+            }
             handle.close()
         }
         return found
@@ -166,20 +180,16 @@ struct PowerLossCheck {
 
     /// One transaction, in which a value goes into a file, and one put.
     private func write(_ handle: StoreHandle, _ expected: inout PowerLossRun.Contents) throws {
-        do {
-            let access = try handle.open()
-            defer { handle.end(access) }
-            try handle.withStoreOf(access) { store in
-                try store.transact(timeout: Self.timeout) {
-                    try put(store, 0, 1_000_001, 100)
-                    try put(store, 1, 1_000_002, PowerLossActor.minFileSize + 100)
-                    let name = PowerLossValue.key(2)
-                    try name.withUnsafeBytes { _ = try store.delete(timeout: Self.timeout, KeyClass.text, $0) }
-                }
-                try put(store, 3, 1_000_003, 200)
+        let access = try handle.open()
+        defer { handle.end(access) }
+        try handle.withStoreOf(access) { store in
+            try store.transact(timeout: Self.timeout) {
+                try put(store, 0, 1_000_001, 100)
+                try put(store, 1, 1_000_002, PowerLossActor.minFileSize + 100)
+                let name = PowerLossValue.key(2)
+                try name.withUnsafeBytes { _ = try store.delete(timeout: Self.timeout, KeyClass.text, $0) }
             }
-        } catch let error as EngineError {
-            throw Wrong(text: "it can't be written: \(error.message) \(error.path ?? "")")
+            try put(store, 3, 1_000_003, 200)
         }
         expected[0] = 1_000_001
         expected[1] = 1_000_002

@@ -142,6 +142,31 @@ import Testing
         #expect(try again.withStore { $0.count } == 1)
     }
 
+    /// Compaction's head record lies in the newest whole segment, what is below is gone, and above it a segment was being made when power
+    /// was lost, so that its header is torn. That one hid the head, and with it all that there is.
+    @Test func aTornHeaderAboveHidesNoHead() throws {
+        let handle = try open("first")
+        for number in 0..<150 { try StoreTests.set(handle, "\(number % 60)", String(repeating: "v", count: 1500)) }
+        let before = try segments().count
+        try handle.withStore { (store) throws(EngineError) in
+            let pin = ReaderPins.enter(ReaderPins.base)
+            defer { ReaderPins.leave(pin) }
+            _ = try store.compactHead(freeing: 1, timeout: 1_000_000_000)
+            try store.dropDead()
+        }
+        #expect(try segments().count <= before)
+        let newest = try handle.withStore { $0.block.active.acquire() }
+        handle.close()
+        let meta = try scratch.files.open(path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, [UInt8](repeating: 0, count: Seal.size), at: CommitBlock.sealOffset)
+        let torn = try scratch.files.open(
+            path + "/log/" + SegmentHeader.name(newest + 65536), in: nil, [.write, .create, .exclusive])
+        try scratch.files.write(torn, [UInt8](repeating: 0x89, count: 128), at: 0)
+        let again = try open("second")
+        #expect(try again.withStore { $0.count } == 60)
+        again.close()
+    }
+
     /// What a sync has made durable includes the names on the way to it: the directories that were made for the store too.
     @Test func theWayToWhatIsSyncedIsDurable() throws {
         let files = try RecordingFiles(root: scratch.path)
