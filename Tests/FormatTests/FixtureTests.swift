@@ -34,6 +34,28 @@ import Testing
         try listedInSpecification()
     }
 
+    /// Hints as `reader.py` would write them: the one that is kept, and those that the engine writes beside records of all kinds.
+    @Test func hints() throws {
+        let scratch = try Scratch()
+        try copy(Self.folder + "/hinted/store", to: scratch.path + "/kept")
+        #expect(try PythonReader.run([scratch.path + "/kept", "--hints"]) == "{\"0000000000010000\": true}\n")
+        let path = scratch.path + "/made"
+        let store = try TestStore(path)
+        try store.configure { $0.minFileSize = 4000 }
+        for number in 0..<120 {
+            let key = try TestKey("key \(number % 40)")
+            try store.set(key, TestValue(String(repeating: "v", count: number % 30 == 7 ? 5000 : 1500)))
+            if number % 17 == 4 { try store.delete(key) }
+        }
+        try store.handle.withStore { (store) throws(EngineError) in
+            try store.sync()
+            store.writeHints()
+        }
+        store.close()
+        let answer = try PythonReader.run([path, "--hints"])
+        #expect(answer.contains(": true") && !answer.contains(": false"), "\(answer)")
+    }
+
     /// FORMAT.md, 24, has a row for each.
     private func listedInSpecification() throws {
         let rows = try Disk.specification()

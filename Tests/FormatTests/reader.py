@@ -5,6 +5,7 @@
     reader.py STORE --same-boot         the same, believing that `meta` is of this boot
     reader.py STORE --via-index         rows, each found through the hash index
     reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
+    reader.py STORE --hints             whether each hint says what its segment holds
     reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
     reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
     reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
@@ -294,7 +295,8 @@ class Meta:
         self.index_generation = u64(data, 24)
         self.synced = u64(data, 64)
         about = os.stat(store)
-        self.is_in_place = (u64(data, 576), u64(data, 584)) == (about.st_dev, about.st_ino)
+        self.is_on_device = u64(data, 576) == about.st_dev
+        self.is_in_place = u64(data, 584) == about.st_ino
         counters = struct.unpack_from("<10Q", data, 256 + 128 * slot)
         self.count = counters[0]
         check = self.tail ^ rot(self.head, 61) ^ 0x9E3779B97F4A7C15
@@ -338,11 +340,11 @@ class Store:
             self.head = max(self.head, self.newest_head())
         self.believed_end = 0
         if self.meta:
-            if same_boot and self.meta.is_intact and self.meta.is_in_place:
+            if same_boot and self.meta.is_intact and self.meta.is_in_place and self.meta.is_on_device:
                 self.believed_end = self.meta.tail
                 self.head = max(self.head, self.meta.head)
             elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
-                if self.meta.is_in_place or self.meta.seal:
+                if self.meta.seal or self.meta.is_in_place and (self.meta.is_on_device or not same_boot):
                     self.believed_end = self.meta.synced
         self.scan()
 
@@ -553,6 +555,36 @@ class Store:
         return data
 
 
+# FORMAT.md 26: hints
+
+
+def hint_is_right(store, segment):
+    """None: the segment has no hint. Else whether every byte of it is what the segment calls for."""
+    path = os.path.join(store.path, "log", "%016x.hint" % segment.first)
+    if not os.path.exists(path):
+        return None
+    data = read_file(path)
+    entries, count, last, position = b"", 0, 0, segment.first_record
+    key_hash = KeyHash(segment.store_id)
+    while segment.end and position < segment.end:
+        record = store.record_in(segment, position, segment.end)
+        if not record or not record.is_intact:
+            return False
+        offset = position - segment.first
+        hashed = key_hash(*record.identity()) if record.has_slot() else 0
+        entries += struct.pack("<QI", hashed, record.end - position)
+        entries += segment.data[offset + 4 : offset + 6] + segment.data[offset + 14 : offset + 24]
+        if record.expiry is not None:
+            entries += struct.pack("<q", record.expiry)
+        last = struct.unpack_from("<I", segment.data, offset)[0]
+        count += 1
+        position = record.end
+    header = magic(b"DCH") + struct.pack("<IIQ", 1, 0, segment.salt) + segment.store_id
+    header += struct.pack("<4QI", segment.first, segment.end or 0, count, u64(segment.data, 120), last)
+    header += bytes(112 - len(header)) + struct.pack("<Q", xxh64(entries, (segment.salt + segment.first) & M))
+    return data == header + struct.pack("<Q", xxh64(header)) + entries
+
+
 # FORMAT.md 13: hash index
 
 
@@ -690,7 +722,10 @@ def main(arguments):
         return
     try:
         store = Store(arguments[0], "--same-boot" in arguments)
-        if "--via-index" in arguments:
+        if "--hints" in arguments:
+            found = {"%016x" % s.first: hint_is_right(store, s) for s in store.links}
+            print(json.dumps({name: right for name, right in found.items() if right is not None}, sort_keys=True))
+        elif "--via-index" in arguments:
             index = Index(store)
             rows = [index.find(*key) for key in sorted(store.versions)]
             print(show_rows([store.row(record) for record in rows if record]))

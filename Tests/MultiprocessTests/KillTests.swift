@@ -63,7 +63,8 @@ import Testing
             // The death of a process costs nothing at any level.
             let level = Int.random(in: 0..<Durability.allCases.count, using: &random)
             durability = Durability.allCases[level]
-            options = ["calls=\(writesWithCalls ? 1 : 0)", "durability=\(level)"]
+            options =
+                ["calls=\(writesWithCalls ? 1 : 0)", "durability=\(level)"]
                 + (interval.map { ["interval=\($0)"] } ?? [])
         }
 
@@ -137,9 +138,9 @@ import Testing
         }
 
         /// Sees to it that there is something to find again.
-        func seedIfEmpty() throws {
+        func seedIfEmpty(_ more: [String] = []) throws {
             let workload = workload(writer: 0, clears: true)
-            let child = try start(workload, count: 100, ["close=1"])
+            let child = try start(workload, count: 100, ["close=1"] + more)
             finish(child, workload, count: 100)
         }
 

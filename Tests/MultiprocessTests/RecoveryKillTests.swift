@@ -60,13 +60,15 @@ import Testing
 
     extension KillSite {
         func killInRecovery(_ recovery: RecoveryKillTests.Recovery, _ points: [FaultPoint], boot: UInt64) throws {
-            try seedIfEmpty()
+            // Written in another boot than that in which it is recovered.
+            let isReboot = recovery == .reboot || recovery == .sealed
+            try seedIfEmpty(isReboot ? ["boot=\(boot)"] : [])
             switch recovery {
             case .rebuild:
                 for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
                     TestDirectory.remove(path + "/" + name)
                 }
-            case .reboot: try patchMeta(at: 640, [0, 0, 0, 0, 0, 0, 0, 0])
+            case .reboot: try clearSeal()
             case .sealed: break
             case .cure:
                 // As if nothing had been synced yet: everything is stored anew.
@@ -75,13 +77,14 @@ import Testing
             }
             let idle = workload(writer: 0, clears: true)
             for point in points {
-                var arguments = ["settle", "directory=\(path)", "point=\(point.rawValue)"]
-                if recovery == .reboot || recovery == .sealed { arguments.append("boot=\(boot)") }
-                let child = try ChildProcess(arguments)
+                let child = try ChildProcess(["settle", "directory=\(path)", "point=\(point.rawValue)"])
                 finish(child, idle, count: 0)
             }
             verify(nil)
         }
+
+        /// As a process leaves it that was killed.
+        func clearSeal() throws { try patchMeta(at: 640, [0, 0, 0, 0, 0, 0, 0, 0]) }
 
         private func patchMeta(at offset: Int, _ bytes: [UInt8]) throws {
             let file = try SystemFiles().open(path + "/meta", in: nil, [.write])

@@ -7,9 +7,7 @@ enum SettleCommand {
         if let point = FaultPoint(rawValue: arguments.text("point")) {
             guard FaultPoint.killAt(point, hit: 1) else { return }
         }
-        var environment = Environment.system
-        if let boot = arguments["boot"] { environment.bootIdentity = { boot } }
-        let client = try StoreClient(asItIs: arguments.text("directory"), environment: environment)
+        let client = try StoreClient(asItIs: arguments.text("directory"))
         try client.settle()
         client.handle.close()
     }

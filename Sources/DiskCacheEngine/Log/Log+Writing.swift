@@ -130,12 +130,15 @@ extension Log {
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
         if taken >= first { first = taken + UInt64(granule) }
         let lowest = active == nil ? first : min(max(head, window.start), tail)
-        let committed = max(CommitBlock.tail(block.word.relaxed()), lowest)
+        // What `meta` says may be anything while the views are made again.
+        let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
                 let end = first &+ UInt64(length)
-                guard end &- lowest <= liveLimit, end &- committed <= liveLimit / 2 else { throw Self.tooLong(directory) }
+                guard end &- lowest <= liveLimit, end &- committed <= liveLimit / 2 else {
+                    throw Self.tooLong(directory)
+                }
                 do throws(SystemError) {
                     try create(first, length, head: head, settings: settings)
                     return
@@ -149,7 +152,8 @@ extension Log {
         } catch {
             if error.errno == ErrorNumber.fileTooLarge, error.call == Self.limit {
                 throw EngineError(
-                    .limitReached, "the log would become longer than its positions can tell apart; clear the store, or compact it",
+                    .limitReached,
+                    "the log would become longer than its positions can tell apart; clear the store, or compact it",
                     path: error.path)
             }
             throw EngineError(error)

@@ -75,10 +75,11 @@ struct SegmentHint: Sendable {
     /// The file for a segment whose records end at `end`, given its bytes up to there; nil if it would be too large, or not all of
     /// the segment is whole.
     static func encoded(
-        _ segment: Segment, end: Position, _ content: UnsafeRawBufferPointer, salt: UInt64, hash: KeyHash
+        _ header: SegmentHeader, end: Position, _ content: UnsafeRawBufferPointer, hash: KeyHash
     ) -> [UInt8]? {
-        guard let base = content.baseAddress, end > segment.firstRecord,
-            content.count == Int(clamping: end - segment.first)
+        let salt = header.salt
+        guard let base = content.baseAddress, end > header.first + UInt64(SegmentHeader.size),
+            content.count == Int(clamping: end - header.first)
         else { return nil }
         let limit = content.count / largestShare
         var bytes = [UInt8](repeating: 0, count: headerSize)
@@ -88,7 +89,7 @@ struct SegmentHint: Sendable {
         while offset < content.count {
             guard
                 let record = Record(
-                    at: base + offset, position: segment.first + UInt64(offset), available: content.count - offset),
+                    at: base + offset, position: header.first + UInt64(offset), available: content.count - offset),
                 record.isIntact(salt: salt)
             else { return nil }
             append(record.hasSlot ? hash(KeyClass.identity(record.keyClass), record.key) : 0, 8, &bytes)
@@ -109,14 +110,14 @@ struct SegmentHint: Sendable {
             put(magic, 0)
             put(UInt64(EngineVersion.format), 8)
             put(salt, 16)
-            put(segment.header.storeID.0, 24)
-            put(segment.header.storeID.1, 32)
-            put(segment.first, 40)
+            put(header.storeID.0, 24)
+            put(header.storeID.1, 32)
+            put(header.first, 40)
             put(end, 48)
             put(UInt64(count), 56)
-            put(segment.header.check, 64)
+            put(header.check, 64)
             put(UInt64(last), 72)
-            put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[headerSize...]), seed: salt &+ segment.first), 112)
+            put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[headerSize...]), seed: salt &+ header.first), 112)
             put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[0..<120]), seed: 0), 120)
         }
         return bytes
@@ -201,23 +202,22 @@ struct SegmentHint: Sendable {
 
     private func entry(_ at: Int, _ position: Position) -> Entry? {
         guard at + Self.entrySize <= bytes.count, position < end else { return nil }
-        func number(_ offset: Int, _ count: Int) -> UInt64 {
-            var value: UInt64 = 0
-            for index in 0..<count { value |= UInt64(bytes[at + offset + index]) &<< UInt64(8 * index) }
-            return value
+        return bytes.withUnsafeBytes { raw in
+            func word(_ offset: Int) -> UInt64 {
+                UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: at + offset, as: UInt64.self))
+            }
+            let bits = RecordBits(raw: UInt16(truncatingIfNeeded: word(8) &>> 32))
+            let size = Int(UInt32(truncatingIfNeeded: word(8)))
+            guard bits.kind &- 1 < 6, size >= RecordLayout.headerSize, size % 4 == 0, UInt64(size) <= end - position
+            else { return nil }
+            var expiry: Int64?
+            if bits.has(RecordBits.expiry) {
+                guard at + Self.entrySize + 8 <= raw.count else { return nil }
+                expiry = Int64(bitPattern: word(24))
+            }
+            return Entry(
+                position: position, size: size, hash: word(0), bits: bits, rowid: word(14) & PackedPosition.mask,
+                storedTime: word(16) &>> 24, expiry: expiry)
         }
-        let bits = RecordBits(raw: UInt16(number(12, 2)))
-        let size = Int(number(8, 4))
-        guard bits.kind &- 1 < 6, size >= RecordLayout.headerSize, size % 4 == 0, UInt64(size) <= end - position else {
-            return nil
-        }
-        var expiry: Int64?
-        if bits.has(RecordBits.expiry) {
-            guard at + Self.entrySize + 8 <= bytes.count else { return nil }
-            expiry = Int64(bitPattern: number(24, 8))
-        }
-        return Entry(
-            position: position, size: size, hash: number(0, 8), bits: bits, rowid: number(14, 5),
-            storedTime: number(19, 5), expiry: expiry)
     }
 }

@@ -11,7 +11,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared, sealBelieved
     case segmentsUnlinked
     case queueItemsWritten, pushersSignalled
-    case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone, storedAnew, poisonLifted, hintWritten
+    case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone, storedAnew, poisonLifted,
+        hintWritten
     case stampsCreated, stampsWritten, stampsCarried
     case cullBegun, victimRemoved, copied, headMoved, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished

@@ -19,16 +19,14 @@ extension Store {
         wakeMaintenance()
     }
 
-    /// Whether replaced value files take so much that they are worth a sync at any durability: none goes before one.
-    var hasManyDeadFiles: Bool {
-        block.deadFiles.relaxed() > block.synced.relaxed() && block.deadFileBytes.relaxed() > deadFileLimit
+    /// Whether replaced value files take so much, 64 MiB or a tenth of the limit, that they are worth a sync at any durability: none goes
+    /// before one.
+    func hasManyDeadFiles(_ settings: Settings) -> Bool {
+        guard block.deadFiles.relaxed() > block.synced.relaxed() else { return false }
+        let limit = min(max(0, Int(clamping: settings.sizeLimit / 10)), Self.unsyncedLimit)
+        return block.deadFileBytes.relaxed() > UInt64(limit)
     }
 
-    /// Bytes of value files that may wait for a sync to be unlinked.
-    private var deadFileLimit: UInt64 {
-        let limit = Int(clamping: ((try? currentSettings())?.sizeLimit ?? Settings().sizeLimit) / 10)
-        return UInt64(max(0, min(limit, Self.unsyncedLimit)))
-    }
     /// Bytes of log, or of dead value files, from which on a sync isn't put off.
     static let unsyncedLimit = 64 << 20
 
@@ -47,18 +45,20 @@ extension Store {
     /// One turn; when the next is wanted.
     private func maintain(_ now: UInt64) -> UInt64? {
         ReaderPins.collect()
-        let interval = UInt64(max((try? currentSettings())?.syncInterval ?? 1_000_000, 1000)) &* 1000
+        let settings = (try? currentSettings()) ?? Settings()
+        let interval = UInt64(max(settings.syncInterval, 1000)) &* 1000
         // A write just now asks for a sync an interval from now.
         let isHurried = self.isHurried.exchange(false, ordering: .relaxed)
         if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1, !isHurried { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
+        var owesHints = false
         do throws(EngineError) {
             // Without waiting for another process's sync: this thread serves every store.
-            if durability != .none || hasManyDeadFiles { try sync(timeout: 0) }
+            if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
             try dropDead()
             unlinkSpared(evenIfNeeded: false)
             try maintainTrees()
-            writeHints()
+            owesHints = writeHints()
             try sweep()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
@@ -68,7 +68,7 @@ extension Store {
             }
         }
         let waits = awaitsSnapshots.exchange(false, ordering: .relaxed) || ReaderPins.waiting != 0
-        return waits ? now &+ interval : nil
+        return waits || owesHints ? now &+ interval : nil
     }
 
     /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a

@@ -3,25 +3,33 @@ import Synchronization
 /// Leaving hints beside segments that nothing will be appended to any more (DESIGN 7.4).
 extension Store {
     /// Bytes of log that are read for hints in one turn of the maintenance thread.
-    private static var hintBytes: Int { 64 << 20 }
+    private static var hintBytes: Int { 256 << 20 }
 
     /// Writes the hints of segments that were sealed since the store was opened, or of all after a rebuild: those whose records are
-    /// durable, and where a hint is small beside its segment. Failures cost a hint.
-    func writeHints() {
+    /// durable, and where a hint is small beside its segment. Failures cost a hint. Whether there are more.
+    @discardableResult
+    func writeHints() -> Bool {
         let segments = log.segments
         let synced = block.synced.acquire()
-        guard synced != 0, block.poison.relaxed() == 0, segments.count > 1 else { return }
+        guard synced != 0, block.poison.relaxed() == 0, segments.count > 1 else { return false }
         let head = block.read().head
         var bytes = 0
         for (segment, next) in zip(segments, segments.dropFirst())
         where segment.first >= hintedEnd.load(ordering: .relaxed) {
             let end = next.header.predecessorEnd
-            guard next.header.predecessor == segment.first, end <= synced, bytes < Self.hintBytes else { return }
+            if end > synced { return false }
+            // What was cut off has another successor, or none.
+            guard next.header.predecessor == segment.first else {
+                hintedEnd.store(segment.limit, ordering: .relaxed)
+                continue
+            }
+            if bytes >= Self.hintBytes { return true }
             hintedEnd.store(segment.limit, ordering: .relaxed)
             if segment.limit <= head { continue }
             bytes += Int(segment.header.length)
             try? writeHint(segment, end: end)
         }
+        return false
     }
 
     private func writeHint(_ segment: Segment, end: Position) throws(SystemError) {
@@ -32,7 +40,7 @@ extension Store {
         guard try hasLongRecords(segment, count) else { return }
         let content = try files.read(segment.file, count: count, at: 0)
         let encoded = content.withUnsafeBytes {
-            SegmentHint.encoded(segment, end: end, $0, salt: identity.salt, hash: hash)
+            SegmentHint.encoded(segment.header, end: end, $0, hash: hash)
         }
         guard let encoded else { return }
         // Who dies in between leaves a file that no check believes.

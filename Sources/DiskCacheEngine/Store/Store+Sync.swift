@@ -64,7 +64,8 @@ extension Store {
 
     private func syncTimeout() -> EngineError {
         EngineError(
-            .timeout, "another process's sync took too long to wait for; what was written is visible, but perhaps not durable",
+            .timeout,
+            "another process's sync took too long to wait for; what was written is visible, but perhaps not durable",
             path: path + "/sync")
     }
 

@@ -25,7 +25,9 @@ struct SyncRange {
     /// Directories are synced where a name in them may be new: another sync of one that isn't would cost a flush of the drive for
     /// nothing. A sync that covered a record of a segment has made that segment's name durable.
     func sync(from: Position, to tail: Position) throws(Failure) {
-        let segments = try opening { () throws(SystemError) in try self.segments(from: from, to: tail) }
+        let segments = try opening { () throws(SystemError) in
+            try self.segments(from: from, to: tail, known: log.segments)
+        }
         // Most stores have none, and a long range needn't be read for them.
         let hasFiles = try opening { () throws(SystemError) in
             try files.status(of: ValueFiles.root, in: directory) != nil
@@ -67,7 +69,8 @@ struct SyncRange {
             try body()
         } catch {
             // A file that can't be opened for want of descriptors wasn't asked for anything.
-            let isInDoubt = error.errno != ErrorNumber.tooManyOpenFiles
+            let isInDoubt =
+                error.errno != ErrorNumber.tooManyOpenFiles
                 && error.errno != ErrorNumber.tooManyOpenFilesInSystem
             throw Failure(error: error, isInDoubt: isInDoubt)
         }
@@ -75,15 +78,16 @@ struct SyncRange {
 
     /// The segments that hold something of a range, by their names: a later `clear` that isn't durable yet takes mappings away.
     /// One that has no name any more lies below a head that is durable.
-    private func segments(from: Position, to tail: Position) throws(SystemError) -> [Segment] {
-        let mapped = log.segments
+    private func segments(
+        from: Position, to tail: Position, known: [Segment]
+    ) throws(SystemError) -> [Segment] {
         // A range in the newest segment needs no list of the others.
-        if let last = mapped.last, last.first <= from, tail <= last.limit { return [last] }
+        if let last = known.last, last.first <= from, tail <= last.limit { return [last] }
         let firsts = try files.list(log.directory).compactMap { SegmentHeader.position(ofName: $0) }.sorted()
         var found: [Segment] = []
         for (number, first) in firsts.enumerated() where first < tail {
             if number + 1 < firsts.count, firsts[number + 1] <= from { continue }
-            if let segment = mapped.first(where: { $0.first == first }) {
+            if let segment = known.first(where: { $0.first == first }) {
                 found.append(segment)
             } else if case .segment(let segment) = try Segment.open(
                 first, in: log.directory, files: files, storeID: log.storeID, salt: log.salt, writable: true)
@@ -101,18 +105,9 @@ struct SyncRange {
     ///
     /// On descriptors of its own. Nobody appends below the range's end, so no other store is written over.
     func storeAnew(from: Position, to tail: Position) throws(SystemError) -> Position {
-        let firsts = try files.list(log.directory).compactMap { SegmentHeader.position(ofName: $0) }.sorted()
-        var segments: [Segment] = []
-        for (number, first) in firsts.enumerated() where first < tail {
-            if number + 1 < firsts.count, firsts[number + 1] <= from { continue }
-            guard
-                case .segment(let segment) = try Segment.open(
-                    first, in: log.directory, files: files, storeID: log.storeID, salt: log.salt, writable: true)
-            else { continue }
-            segments.append(segment)
-        }
+        let segments = try segments(from: from, to: tail, known: [])
         var reached = from
-        for (number, segment) in segments.enumerated() where segment.limit > from {
+        for (number, segment) in segments.enumerated() {
             let start = max(from, segment.first)
             // A successor of another one, or of another end, isn't what comes behind.
             if segment.first > from, reached != 0, segment.header.predecessorEnd > reached { return reached }

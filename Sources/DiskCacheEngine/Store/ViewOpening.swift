@@ -16,11 +16,13 @@ struct ViewOpening {
     typealias Opened = (index: HashIndex, report: RecoveryReport?)
     private struct Doubt: Error { let text: String }
 
-    /// Whether `meta` was made for this very directory: a copy, perhaps of a store in use, has another.
+    /// Whether `meta` was made for this very directory: a copy, perhaps of a store in use, has another. Each boot numbers devices anew.
     private var isInPlace: Bool {
-        !metaIsNew && identity.device == status.device && identity.inode == status.inode
+        !metaIsNew && identity.inode == status.inode && (identity.device == status.device || identity.boot != boot)
     }
     private var isThisBoot: Bool { boot != (0, 0) && identity.boot == boot }
+    /// Whether pages that a sync has lost may be in memory still. Who can't tell boots apart must think so.
+    private var mayHoldLostPages: Bool { isInPlace && (isThisBoot || boot == (0, 0)) }
 
     /// The index that can be believed, or one made again from the log.
     func open(isAlone: Bool) throws(EngineError) -> Opened {
@@ -50,12 +52,13 @@ struct ViewOpening {
     /// Lifts the poison that a failed sync has left, in the boot in which that was; nil: there is none, or it can't be lifted.
     private func cured() throws(EngineError) -> Opened? {
         let poison = block.poison.acquire()
-        guard poison != 0, isThisBoot, isInPlace, block.read().isIntact else { return nil }
+        guard poison != 0, mayHoldLostPages, block.read().isIntact else { return nil }
         let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
         let range = SyncRange(log: log, directory: directory, valueFiles: valueFiles)
         guard let stored = Store.cure(block, range) else { return nil }
         let opened = try rebuild(
-            reason: "a sync had failed (errno \(poison >> 48)); what it was to cover was stored anew", believing: stored.from)
+            reason: "a sync had failed (errno \(poison >> 48)); what it was to cover was stored anew",
+            believing: stored.from)
         block.synced.release(min(stored.end, CommitBlock.tail(block.word.acquire())))
         block.syncing.store(0)
         block.poison.release(0)
@@ -72,7 +75,7 @@ struct ViewOpening {
         if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
         guard
             let opened = try HashIndex.open(
-                generation: generation, in: directory, files: files, storeID: identity.storeID)
+                generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
         else { return doubt("the hash index is missing or damaged") }
         let state = block.read()
         guard state.isIntact else { return doubt("the commit block is damaged") }
@@ -253,7 +256,7 @@ struct ViewOpening {
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
         let head = sameBoot && believing == nil ? max(state.head, headerHead) : headerHead
         if !sameBoot {
-            block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: isThisBoot && isInPlace)
+            block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: mayHoldLostPages)
         }
         // What is in doubt is read, and so is a copy, which may be older in one place than in another.
         let hints = believing == nil && (isInPlace || isAtRest(state.word)) ? self.hints(chain.links) : [:]
@@ -328,7 +331,8 @@ struct ViewOpening {
             }
             // Whoever seals or reads a segment may write another.
             for name in try files.list(log.directory) {
-                if let first = SegmentHint.position(ofName: name), hints[first] == nil || rebuild.scanner.hints.isEmpty {
+                if let first = SegmentHint.position(ofName: name), hints[first] == nil || rebuild.scanner.hints.isEmpty
+                {
                     try files.unlinkIfPresent(name, in: log.directory)
                 }
             }

@@ -109,7 +109,7 @@ extension Store {
             block.deadFileBytes.add(transaction.replacedBytes)
             transaction.replacedFiles = 0
             transaction.replacedBytes = 0
-            if hasManyDeadFiles { hastenSync() }
+            if hasManyDeadFiles(settings) { hastenSync() }
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)

@@ -27,11 +27,11 @@ import Testing
     /// While one thread's sync is under way the others append; one more sync is enough for all of them.
     @Test func concurrentCommittersShareASync() throws {
         let writers = 8
-        try StoreTests.set(handle, "first", "1")
+        let record = UInt64(try recordSize())
         let before = tail
         let isFirst = Atomic<Bool>(true)
         let hasHung = Atomic<Bool>(false)
-        let (handle, record) = (self.handle, UInt64(try recordSize()))
+        let handle = self.handle
         files.fail { _, _ in nil }
         files.intervene { call in
             guard call == "sync", isFirst.exchange(false, ordering: .relaxed) else { return }
@@ -69,6 +69,7 @@ import Testing
 
     /// Bytes that one of the writers' records takes.
     private func recordSize() throws -> Int {
+        try StoreTests.set(handle, "key 0", "0")
         let start = tail
         try StoreTests.set(handle, "key 0", "0")
         return Int(tail - start)

@@ -39,7 +39,8 @@ import Testing
                 let reached = run.live(failing: number, with: errno, stays: stays)
                 if !run.problems.isEmpty {
                     let text = run.problems.joined(separator: "\n")
-                    Issue.record("\(scenario), call \(number) (\(run.failed)), errno \(errno), stays \(stays):\n\(text)")
+                    Issue.record(
+                        "\(scenario), call \(number) (\(run.failed)), errno \(errno), stays \(stays):\n\(text)")
                     return
                 }
                 if !reached { break }

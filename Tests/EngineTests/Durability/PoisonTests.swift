@@ -99,6 +99,47 @@ import Testing
         handle.close()
     }
 
+    /// Under `none` nothing is synced but before something is unlinked; if that fails, nothing is, and writing stops too.
+    @Test func anySyncThatFailsStopsWriting() throws {
+        let handle = try open()
+        try handle.withStore { (store) throws(EngineError) in
+            try store.configure(timeout: 1_000_000_000) { $0.durability = .none }
+        }
+        for number in 0..<100 { try StoreTests.set(handle, "\(number)", String(repeating: "v", count: 1500)) }
+        let before = TestDirectory.filesBelow(path + "/log")
+        try handle.withStore { (store) throws(EngineError) in _ = try store.clear(timeout: 1_000_000_000) }
+        try StoreTests.set(handle, "after", "1")
+        files.fail { _, name in name == "sync" ? ErrorNumber.inputOutput : nil }
+        #expect(code { try handle.withStore { (store) throws(EngineError) in try store.dropDead() } } == .io)
+        files.fail { _, _ in nil }
+        #expect(TestDirectory.filesBelow(path + "/log") == before)
+        #expect(code { try fill(handle, 0..<1) } == .poisoned)
+        handle.close()
+        let again = try reopen()
+        #expect(try again.withStore { $0.count } == 1)
+        try fill(again, 0..<1)
+        again.close()
+    }
+
+    /// Under `full` the error goes to who waited for that sync; what it wrote is visible, and in doubt.
+    @Test func whoWaitedForItIsTold() throws {
+        let handle = try open()
+        try handle.withStore { (store) throws(EngineError) in
+            try store.configure(timeout: 1_000_000_000) { $0.durability = .full }
+        }
+        try fill(handle, 0..<10)
+        files.fail { _, name in name == "sync" ? ErrorNumber.inputOutput : nil }
+        #expect(code { try fill(handle, 10..<11) } == .io)
+        files.fail { _, _ in nil }
+        #expect(code { try fill(handle, 11..<12) } == .poisoned)
+        #expect(try has(handle, 0..<12) == 11)
+        handle.close()
+        let again = try reopen()
+        #expect(try has(again, 0..<10) == 10)
+        try fill(again, 11..<12)
+        again.close()
+    }
+
     /// Whoever is alone then stores the range anew, and the store goes on.
     @Test func reopeningLiftsIt() throws {
         let handle = try poisoned()

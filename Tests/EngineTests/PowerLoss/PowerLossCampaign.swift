@@ -144,7 +144,8 @@ final class PowerLossCampaign {
 
     /// How it went, in lines.
     var summary: String {
-        let all = "\(images) images, \(nested) of them of a loss during or after a recovery; \(operations) operations, \(events) events, "
+        let all =
+            "\(images) images, \(nested) of them of a loss during or after a recovery; \(operations) operations, \(events) events, "
         var lines = [all + "\(commits) commits"]
         for damage in Damage.allCases {
             if let count = failed[damage] { lines.append("\(damage): \(count) wrong") }

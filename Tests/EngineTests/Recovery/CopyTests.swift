@@ -125,7 +125,8 @@ import Testing
                     #expect(try StoreCheck.problems(client.handle) == [], "seed \(seed), copy \(round)")
                     if opening == 1 { try client.set("new", [1]) }
                 } catch {
-                    Issue.record("seed \(seed), copy \(round), opening \(opening): \(error)")
+                    let text = (error as? EngineError).map { "\($0.code) \($0.message) \($0.path ?? "")" } ?? "\(error)"
+                    Issue.record("seed \(seed), copy \(round), opening \(opening): \(text)")
                 }
             }
             TestDirectory.remove(path)

@@ -126,7 +126,9 @@ import Testing
         // Of the same length as what was lost.
         try client.set("key 0", value("key 0", 1))
         client.handle.close()
-        for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") { TestDirectory.remove(path + "/" + name) }
+        for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
+            TestDirectory.remove(path + "/" + name)
+        }
         client = try open("third")
         #expect(try client.get("key 0") == .bytes(value("key 0", 1)))
         #expect(try client.get("key 1") == .bytes(value("key 1", 0)))

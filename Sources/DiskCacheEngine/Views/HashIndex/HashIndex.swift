@@ -140,9 +140,11 @@ final class HashIndex: @unchecked Sendable {
         }
     }
 
-    /// Opens the file of a generation; nil if it isn't there or isn't an index of this store and generation.
+    /// Opens the file of a generation; nil if it isn't there or isn't an index of this store and generation. Of one that names another
+    /// boot than `boot`, if that is given, the device isn't compared: each boot numbers them anew.
     static func open(
-        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64)
+        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
+        boot: (UInt64, UInt64)? = nil
     ) throws(EngineError) -> (index: HashIndex, identity: Identity)? {
         do throws(SystemError) {
             let file: FileDescriptor
@@ -170,7 +172,9 @@ final class HashIndex: @unchecked Sendable {
                     storeID: (word(16), word(24)), generation: word(32), boot: (word(40), word(48)), device: word(56),
                     inode: word(64))
             }
-            guard let identity, identity.device == status.device, identity.inode == status.inode else { return nil }
+            guard let identity, identity.inode == status.inode,
+                identity.device == status.device || boot.map({ $0 != identity.boot }) ?? false
+            else { return nil }
             let index = try map(file, generation: generation, files: files, size: status.size)
             guard index.isValid(root: index.root.acquire()) else { return nil }
             return (index, identity)
@@ -180,7 +184,11 @@ final class HashIndex: @unchecked Sendable {
     }
 
     /// Notes the boot of the system in which the file is believed from here on.
-    func renew(_ identity: Identity) throws(SystemError) { try files.write(file, identity.encoded(), at: 0) }
+    func renew(_ identity: Identity) throws(SystemError) {
+        var identity = identity
+        identity.device = try files.status(file).device
+        try files.write(file, identity.encoded(), at: 0)
+    }
 
     /// XXH64 of the whole file.
     func sum() throws(SystemError) -> (value: UInt64, size: Int) {
