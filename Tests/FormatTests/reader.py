@@ -169,11 +169,50 @@ def read_segments(store, store_id):
 
 
 def chain(believed, gaps):
-    """The segments of the log, upwards."""
+    """The segments of the log, upwards, and the head as far as headers tell it."""
     if not believed:
-        return []
+        return [], 0
+    claiming = believed[0]
+    head = claiming.head
+    missing = []
+    links = follow(believed, head, missing)
+    while not is_proved(believed, head):
+        below = [s for s in believed if s.first == claiming.predecessor]
+        if not below:
+            break
+        more = []
+        longer = follow(believed, below[0].head, more)
+        if len(more) > len(missing):
+            break
+        claiming, head, links, missing = below[0], below[0].head, longer, more
+    links = follow(believed, head, gaps)
+    return links, head
+
+
+def is_proved(believed, head):
+    """Whether a head is that of a clear whose transaction is whole."""
+    if head == 0:
+        return True
+    segment = next((s for s in believed if s.first <= head), None)
+    if not segment or head < segment.first_record:
+        return False
+    position, stop = head, min(segment.first + len(segment.data), segment.limit)
+    while True:
+        record = Record.at(segment.data, position - segment.first, position, stop - position, segment.salt)
+        if not record or not record.is_intact:
+            return False
+        if position == head and (record.kind != HEAD or u64(record.value, 0) != head):
+            return False
+        if record.commit:
+            return True
+        position = record.end
+
+
+def follow(believed, head, gaps):
+    """The chain from the newest segment down to the one in which a head lies, upwards."""
+    for segment in believed:
+        segment.end, segment.below_gap = None, False
     current = believed[0]
-    head = current.head
     links = [current]
     while current.first > head and current.predecessor != 0:
         below = [s for s in believed if s.first == current.predecessor]
@@ -328,12 +367,12 @@ class Store:
         believed, self.gaps = read_segments(path, self.meta.store_id if self.meta else None)
         if not self.meta and not believed and self.gaps:
             raise Refused("damaged headers")
-        self.links = chain(believed, self.gaps)
+        self.links, header_head = chain(believed, self.gaps)
         self.quarantined = []
         self.cut = None
         self.versions = {}
         self.system = {}
-        self.head = self.links[-1].head if self.links else 0
+        self.head = header_head
         self.salt = self.meta.salt if self.meta else self.links[-1].salt if self.links else 0
         self.epoch = self.meta.epoch if self.meta else self.links[-1].epoch if self.links else 0
         if self.gaps and self.links:

@@ -26,6 +26,7 @@ public final class DurableLMDB: DurableWriter, @unchecked Sendable {
         try check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
+    /// Commits one value.
     public func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, thread: Int) throws {
         var transaction: OpaquePointer?
         var key = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
@@ -35,6 +36,7 @@ public final class DurableLMDB: DurableWriter, @unchecked Sendable {
         try check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
+    /// Closes it.
     public func close() { mdb_env_close(environment) }
 
     private func check(_ result: Int32, _ call: String) throws {
@@ -67,6 +69,7 @@ public final class DurableSQLite: DurableWriter, @unchecked Sendable {
         try check(sqlite3_exec(connection, text, nil, nil, nil), connection)
     }
 
+    /// Commits one value.
     public func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, thread: Int) throws {
         let (connection, statement) = connections[thread]
         sqlite3_bind_blob(statement, 1, key.baseAddress, Int32(key.count), nil)
@@ -76,6 +79,7 @@ public final class DurableSQLite: DurableWriter, @unchecked Sendable {
         if result != SQLITE_DONE { try check(result, connection) }
     }
 
+    /// Closes it.
     public func close() {
         for (connection, statement) in connections {
             sqlite3_finalize(statement)

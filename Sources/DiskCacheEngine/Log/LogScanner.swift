@@ -35,10 +35,10 @@ struct LogScanner {
     /// Hints of segments of the chain, by first position: those are not read.
     var hints: [Position: SegmentHint] = [:]
 
-    /// The live chain that ends in the highest whole segment, and what is missing in it.
+    /// The live chain that ends in the highest whole segment, what is missing in it, and the head as far as headers tell it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap], head: Position) {
         var gaps: [Gap] = []
         var segments: [Segment] = []
         var unusable: [Position: String] = [:]
@@ -71,9 +71,52 @@ struct LogScanner {
         } catch {
             throw EngineError(error)
         }
-        guard var current = segments.first else { return ([], gaps) }
+        guard var claiming = segments.first else { return ([], gaps, 0) }
+        let newest = claiming
+        var head = newest.header.head
+        var found = follow(from: newest, to: head, segments, unusable)
+        // A header is on the disk before what lies below it need be, so the head that it names may be lost. As long as what an older one
+        // leads to is all there, that is looked through as well: if the later head counts, its record is met there.
+        while !isProved(head, segments, files),
+            let below = segments.first(where: { $0.first == claiming.header.predecessor })
+        {
+            let longer = follow(from: newest, to: below.header.head, segments, unusable)
+            if longer.gaps.count > found.gaps.count { break }
+            (found, head, claiming) = (longer, below.header.head, below)
+        }
+        return (found.links, gaps + found.gaps, head)
+    }
+
+    /// Whether a head is that of a *clear* whose transaction is whole. Of another one this can't be told at its place.
+    private static func isProved(_ head: Position, _ segments: [Segment], _ files: any FileSystem) -> Bool {
+        if head == 0 { return true }
+        guard let segment = segments.first(where: { $0.first <= head }), head >= segment.firstRecord,
+            let bytes = try? files.read(
+                segment.file, count: min(4096, max(0, Int(clamping: segment.limit &- head))),
+                at: Int(head - segment.first))
+        else { return false }
+        return bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress else { return false }
+            var offset = 0
+            while let record = Record(
+                at: base + offset, position: head + UInt64(offset), available: buffer.count - offset),
+                record.isIntact(salt: segment.header.salt)
+            {
+                if offset == 0, record.kind != RecordKind.head.rawValue || record.valueWord != head { return false }
+                if record.isCommit { return true }
+                offset += record.size
+            }
+            return false
+        }
+    }
+
+    /// The chain from a segment down to the one that a head lies in, ascending, and what is missing in it.
+    private static func follow(
+        from newest: Segment, to head: Position, _ segments: [Segment], _ unusable: [Position: String]
+    ) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
+        var current = newest
         var links: [Link] = [Link(segment: current, end: nil)]
-        let head = current.header.head
         while current.first > head {
             let predecessor = current.header.predecessor
             if predecessor == 0 { break }

@@ -127,22 +127,14 @@ extension Store {
     // MARK: Lifting a poison
 
     /// *Alone, under the write lock, while opening, in the boot in which a sync failed.* Stores everything anew that the sync was to
-    /// cover, up to the first bad record, and syncs it on fresh descriptors. Whether that worked: the views must be made again
-    /// then, since what was lost of them nobody knows, and `synced` is what was returned. Else the store stays poisoned.
-    static func cure(_ block: CommitBlock, _ range: SyncRange) -> (from: Position, end: Position)? {
+    /// cover, up to the first bad record, and syncs it on fresh descriptors. Where that began: the views must be made again from there,
+    /// since what was lost of them nobody knows. nil: it failed, and the store stays poisoned.
+    static func cure(_ block: CommitBlock, _ range: SyncRange) -> Position? {
         let tail = CommitBlock.tail(block.word.acquire())
         let from = min(block.synced.acquire(), (block.poison.acquire() & 0xFFFF_FFFF_FFFF) << 2, tail)
-        do throws(SystemError) {
-            let end = try range.storeAnew(from: from, to: tail)
-            FaultPoint.reach(.storedAnew)
-            do throws(SyncRange.Failure) {
-                try range.sync(from: from, to: end)
-            } catch {
-                return nil
-            }
-            return (from, end)
-        } catch {
-            return nil
-        }
+        guard let end = try? range.storeAnew(from: from, to: tail) else { return nil }
+        FaultPoint.reach(.storedAnew)
+        guard (try? range.sync(from: from, to: end)) != nil else { return nil }
+        return from
     }
 }

@@ -55,11 +55,11 @@ struct ViewOpening {
         guard poison != 0, mayHoldLostPages, block.read().isIntact else { return nil }
         let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
         let range = SyncRange(log: log, directory: directory, valueFiles: valueFiles)
-        guard let stored = Store.cure(block, range) else { return nil }
+        guard let from = Store.cure(block, range) else { return nil }
         let opened = try rebuild(
             reason: "a sync had failed (errno \(poison >> 48)); what it was to cover was stored anew",
-            believing: stored.from)
-        block.synced.release(min(stored.end, CommitBlock.tail(block.word.acquire())))
+            believing: from)
+        // `synced` stays: the next sync goes over the range once more, and unlinks what was replaced in it.
         block.syncing.store(0)
         block.poison.release(0)
         FaultPoint.reach(.poisonLifted)
@@ -247,7 +247,7 @@ struct ViewOpening {
         log.forgetSegments()
         try log.adopt(chain.links.map(\.segment.first))
         let generation = try Self.nextGeneration(directory, files)
-        var headerHead = chain.links.last?.segment.header.head ?? 0
+        var headerHead = chain.head
         if chain.links.count > 1 || !chain.gaps.isEmpty {
             // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
             let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)

@@ -154,7 +154,6 @@ import Testing
         #expect(files.calls.filter { $0 == "sync" }.count >= 5)
         try again.withStore { store in
             #expect(store.block.poison.acquire() == 0 && store.block.syncing.acquire() == 0)
-            #expect(store.block.synced.acquire() == CommitBlock.tail(store.block.word.acquire()))
         }
         #expect(try has(again, 0..<40) == 40)
         try fill(again, 40..<60)

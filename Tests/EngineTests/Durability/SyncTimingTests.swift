@@ -26,10 +26,10 @@ import Testing
         let scratch = try TestDirectory("timing")
         let client = try open(scratch) { $0.minFileSize = 16 << 20 }
         let value = [UInt8](repeating: 7, count: 1 << 20)
-        for number in 0..<60 { try client.set("key \(number)", value) }
+        for number in 0..<40 { try client.set("key \(number)", value) }
         #expect(synced(client) == 0)
-        for number in 60..<70 { try client.set("key \(number)", value) }
-        #expect(TestThreads.eventually { synced(client) > 60 << 20 })
+        for number in 40..<75 { try client.set("key \(number)", value) }
+        #expect(TestThreads.eventually { synced(client) > 40 << 20 })
         client.handle.close()
     }
 

@@ -76,7 +76,7 @@ struct PowerLossCheck {
         do {
             return try StoreHandle(
                 directory: path, options: options,
-                environment: PowerLossActor.environment(ImageFiles(), boot: boot, dice: dice))
+                environment: PowerLossActor.environment(ImageFiles.files, boot: boot, dice: dice))
         } catch {
             throw Wrong(text: "the store doesn't open: \(error.message) \(error.path ?? "")")
         }

@@ -62,7 +62,7 @@ import Testing
             }
         }
         try client.sync()
-        try client.handle.withStore { (store) throws(EngineError) in store.writeHints() }
+        _ = try client.handle.withStore { (store) throws(EngineError) in store.writeHints() }
         client.handle.close()
         try clearSeal()
         return expected
@@ -110,7 +110,7 @@ import Testing
             #expect(found.keys == expected.count)
             #expect(differences(client, expected) == [])
             #expect(try StoreCheck.problems(client.handle, files: true) == [])
-            try client.handle.withStore { (store) throws(EngineError) in store.writeHints() }
+            _ = try client.handle.withStore { (store) throws(EngineError) in store.writeHints() }
             // The segment that a recovery cuts is sealed by that.
             #expect(Set(hints).isSuperset(of: written), "round \(round)")
             client.handle.close()
