@@ -1,6 +1,6 @@
 import CLMDB
 import CSQLite
-public import Workloads
+import Workloads
 
 /// A store whose every commit is on the disk when it returns, written by several threads at once.
 public protocol DurableWriter: AnyObject {
