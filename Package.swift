@@ -55,7 +55,7 @@ let package = Package(
             ],
             swiftSettings: engineSettings),
         .testTarget(
-            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheCore", "DiskCacheEngine"],
+            name: "FormatTests", dependencies: ["DiskCache", "DiskCacheCore", "DiskCacheEngine", "TestSupport"],
             exclude: ["Fixtures", "reader.py"],
             swiftSettings: engineSettings),
     ]

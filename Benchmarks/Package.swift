@@ -17,7 +17,9 @@ let package = Package(
         .target(name: "Workloads", swiftSettings: common),
         .systemLibrary(
             name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
-        .target(name: "Compare", dependencies: ["Workloads", "CLMDB"], swiftSettings: common),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .target(name: "Compare", dependencies: ["Workloads", "CLMDB", "CSQLite"], swiftSettings: common),
         .executableTarget(
             name: "Bench",
             dependencies: ["Workloads", "Compare", .product(name: "DiskCache", package: "DiskCache")],

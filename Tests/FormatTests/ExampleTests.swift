@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -34,8 +35,18 @@ import Testing
         }
     }
 
+    /// Device and inode of what is opened are always the same: for one store at a time.
+    private var fixedFiles: UnsyncedFiles {
+        UnsyncedFiles { status, _ in
+            var status = status
+            status.device = 0x2a
+            status.inode = status.kind == .directory ? 0x1001 : 0x1002
+            return status
+        }
+    }
+
     private func makeStore(_ path: String) throws {
-        let store = try TestStore(path, TestStore.environment(files: TestFiles(isFixed: true)))
+        let store = try TestStore(path, TestStore.environment(files: fixedFiles))
         try store.set(try TestKey("alpha"), TestValue("first"))
         try store.set(
             try TestKey(42),

@@ -216,6 +216,14 @@ struct Fixture {
                 log.roll(predecessorEnd: cut)
                 try log.put("c", "three")
             },
+            crafted("hinted", "a sealed segment with a hint", synced: 0x20080) { log in
+                try log.put("a", String(repeating: "a", count: 2000))
+                try log.put("b", String(repeating: "b", count: 2000))
+                try log.put("a", String(repeating: "c", count: 2100))
+                log.hint()
+                log.roll()
+                try log.put("c", "three")
+            },
             crafted("two-successors", "two segments with one predecessor: the highest counts") { log in
                 try log.put("a", "one")
                 log.roll()
@@ -405,6 +413,16 @@ struct LogBuilder {
             }
         }
         append(bytes)
+    }
+
+    /// A hint beside the segment as it is now.
+    mutating func hint() {
+        let bytes = files[name] ?? []
+        let hint = bytes.withUnsafeBytes { content -> [UInt8]? in
+            guard let header = SegmentHeader(content) else { return nil }
+            return SegmentHint.encoded(header, end: tail, content, hash: KeyHash(storeID: storeID))
+        }
+        files[SegmentHint.name(first)] = hint
     }
 
     /// 28 bytes for a key of one letter and a value of three, and 4 more for one of up to seven.

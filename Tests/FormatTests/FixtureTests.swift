@@ -34,6 +34,28 @@ import Testing
         try listedInSpecification()
     }
 
+    /// Hints as `reader.py` would write them: the one that is kept, and those that the engine writes beside records of all kinds.
+    @Test func hints() throws {
+        let scratch = try Scratch()
+        try copy(Self.folder + "/hinted/store", to: scratch.path + "/kept")
+        #expect(try PythonReader.run([scratch.path + "/kept", "--hints"]) == "{\"0000000000010000\": true}\n")
+        let path = scratch.path + "/made"
+        let store = try TestStore(path)
+        try store.configure { $0.minFileSize = 4000 }
+        for number in 0..<120 {
+            let key = try TestKey("key \(number % 40)")
+            try store.set(key, TestValue(String(repeating: "v", count: number % 30 == 7 ? 5000 : 1500)))
+            if number % 17 == 4 { try store.delete(key) }
+        }
+        try store.handle.withStore { (store) throws(EngineError) in
+            try store.sync()
+            store.writeHints()
+        }
+        store.close()
+        let answer = try PythonReader.run([path, "--hints"])
+        #expect(answer.contains(": true") && !answer.contains(": false"), "\(answer)")
+    }
+
     /// FORMAT.md, 24, has a row for each.
     private func listedInSpecification() throws {
         let rows = try Disk.specification()
@@ -53,9 +75,22 @@ import Testing
             if name.hasSuffix(".seg"), bytes.count >= 128, let header = bytes.withUnsafeBytes({ SegmentHeader($0) }) {
                 bytes += [UInt8](repeating: 0, count: Int(header.length) - bytes.count)
             }
+            if name == "meta", bytes.count >= 1024 { try bind(&bytes, to: path) }
             try Disk.write(bytes, to: path + "/" + name)
         }
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+    }
+
+    /// Has a whole identity name the directory in which it stands now: what is read is no copy then.
+    private func bind(_ meta: inout [UInt8], to path: String) throws {
+        let identity = CommitBlock.identityOffset..<CommitBlock.identityOffset + StoreIdentity.size
+        guard var known = meta[identity].withUnsafeBytes({ StoreIdentity($0) }) else { return }
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let status = try SystemFiles().status(of: path, in: nil)
+        known.device = status?.device ?? 0
+        known.inode = status?.inode ?? 0
+        let format = meta[identity][identity.lowerBound + 8..<identity.lowerBound + 12]
+        if format.first == UInt8(EngineVersion.format) { meta.replaceSubrange(identity, with: known.encoded()) }
     }
 
     /// What the engine says of a store, in the words of `reader.py`. It looks up the keys that are expected.

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 @testable import DiskCacheCore
 @testable import DiskCacheEngine
@@ -47,7 +48,7 @@ final class TestStore {
     /// A clock that goes 10 ms at each look, and fixed numbers instead of random ones: the store's id is 00 01 … 0f, its
     /// salt 0x1122334455667788.
     static func environment(
-        boot: String = "golden", files: any FileSystem = TestFiles(), seed: UInt64 = 1
+        boot: String = "golden", files: any FileSystem = UnsyncedFiles(), seed: UInt64 = 1
     ) -> Environment {
         var environment = Environment(files: files)
         let clock = Atomic<Int64>(epoch)

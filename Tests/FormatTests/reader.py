@@ -5,6 +5,7 @@
     reader.py STORE --same-boot         the same, believing that `meta` is of this boot
     reader.py STORE --via-index         rows, each found through the hash index
     reader.py STORE --lookup FILE       looks keys up through the hash index; FILE: a line `class hex` for each
+    reader.py STORE --hints             whether each hint says what its segment holds
     reader.py --hash ID CLASS KEY       the key hash; all but the class in hexadecimal
     reader.py --xxh64 SEED BYTES        the checksum; BYTES in hexadecimal
     reader.py --batch                   arguments from the input, a line each, by tabs; ends what it prints with a 0 byte
@@ -168,11 +169,50 @@ def read_segments(store, store_id):
 
 
 def chain(believed, gaps):
-    """The segments of the log, upwards."""
+    """The segments of the log, upwards, and the head as far as headers tell it."""
     if not believed:
-        return []
+        return [], 0
+    claiming = believed[0]
+    head = claiming.head
+    missing = []
+    links = follow(believed, head, missing)
+    while not is_proved(believed, head):
+        below = [s for s in believed if s.first == claiming.predecessor]
+        if not below:
+            break
+        more = []
+        longer = follow(believed, below[0].head, more)
+        if len(more) > len(missing):
+            break
+        claiming, head, links, missing = below[0], below[0].head, longer, more
+    links = follow(believed, head, gaps)
+    return links, head
+
+
+def is_proved(believed, head):
+    """Whether a head is that of a clear whose transaction is whole."""
+    if head == 0:
+        return True
+    segment = next((s for s in believed if s.first <= head), None)
+    if not segment or head < segment.first_record:
+        return False
+    position, stop = head, min(segment.first + len(segment.data), segment.limit)
+    while True:
+        record = Record.at(segment.data, position - segment.first, position, stop - position, segment.salt)
+        if not record or not record.is_intact:
+            return False
+        if position == head and (record.kind != HEAD or u64(record.value, 0) != head):
+            return False
+        if record.commit:
+            return True
+        position = record.end
+
+
+def follow(believed, head, gaps):
+    """The chain from the newest segment down to the one in which a head lies, upwards."""
+    for segment in believed:
+        segment.end, segment.below_gap = None, False
     current = believed[0]
-    head = current.head
     links = [current]
     while current.first > head and current.predecessor != 0:
         below = [s for s in believed if s.first == current.predecessor]
@@ -260,6 +300,15 @@ class Record:
         return (1 if self.key_class == 2 else self.key_class, self.key)
 
 
+class Damage:
+    """Bytes that are no record; `found`: what has the form of one."""
+
+    kind = 0
+
+    def __init__(self, position, end, found):
+        self.position, self.end, self.found = position, end, found
+
+
 # FORMAT.md 12: meta
 
 
@@ -284,6 +333,9 @@ class Meta:
         self.head = u64(data, 8 + 8 * slot)
         self.index_generation = u64(data, 24)
         self.synced = u64(data, 64)
+        about = os.stat(store)
+        self.is_on_device = u64(data, 576) == about.st_dev
+        self.is_in_place = u64(data, 584) == about.st_ino
         counters = struct.unpack_from("<10Q", data, 256 + 128 * slot)
         self.count = counters[0]
         check = self.tail ^ rot(self.head, 61) ^ 0x9E3779B97F4A7C15
@@ -315,23 +367,24 @@ class Store:
         believed, self.gaps = read_segments(path, self.meta.store_id if self.meta else None)
         if not self.meta and not believed and self.gaps:
             raise Refused("damaged headers")
-        self.links = chain(believed, self.gaps)
+        self.links, header_head = chain(believed, self.gaps)
         self.quarantined = []
         self.cut = None
         self.versions = {}
         self.system = {}
-        self.head = self.links[-1].head if self.links else 0
+        self.head = header_head
         self.salt = self.meta.salt if self.meta else self.links[-1].salt if self.links else 0
         self.epoch = self.meta.epoch if self.meta else self.links[-1].epoch if self.links else 0
         if self.gaps and self.links:
             self.head = max(self.head, self.newest_head())
         self.believed_end = 0
         if self.meta:
-            if same_boot and self.meta.is_intact:
+            if same_boot and self.meta.is_intact and self.meta.is_in_place and self.meta.is_on_device:
                 self.believed_end = self.meta.tail
                 self.head = max(self.head, self.meta.head)
             elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
-                self.believed_end = self.meta.synced
+                if self.meta.seal or self.meta.is_in_place and (self.meta.is_on_device or not same_boot):
+                    self.believed_end = self.meta.synced
         self.scan()
 
     def newest_head(self):
@@ -353,7 +406,7 @@ class Store:
                     moved.append(pending[1])
                 pending = None
             position = record.end
-        missing = max(self.gaps, default=0)
+        missing = max((gap for gap in self.gaps if gap <= segment.first), default=0)
         if missing <= max(cleared, segment.head):
             return cleared
         return max([cleared] + sorted(head for head in moved if head >= missing)[:1])
@@ -383,6 +436,8 @@ class Store:
             while position < named:
                 record = self.record_in(segment, position, stop)
                 if record and record.is_intact:
+                    if record.position >= self.believed_end:
+                        pending, end = self.apply_committed(pending, end)
                     if record.kind == VOID:
                         voided = self.word(record)
                         pending = [r for r in pending if r.position < voided]
@@ -411,11 +466,7 @@ class Store:
                     position += 4
                 position = min(position, limit)
                 self.quarantined.append([begin, position])
-                self.apply(pending)
-                pending = []
-                end = max(end, position)
-                if record and record.has_slot():
-                    self.damage(record)
+                pending.append(Damage(begin, position, record))
             if torn:
                 rest = segment.data[position - segment.first :]
                 if not is_newest or any(rest):
@@ -423,6 +474,7 @@ class Store:
                 break
             if is_newest and position < segment.limit:
                 is_cut = True
+        pending, end = self.apply_committed(pending, end)
         count = self.whole_transactions(held)
         for records, behind in held[:count]:
             self.apply(records)
@@ -431,6 +483,13 @@ class Store:
             self.cut = end
         # What lay below the head may be gone rightly.
         self.gaps = [gap for gap in self.gaps if gap > self.head]
+
+    def apply_committed(self, pending, end):
+        """All that is pending below the believed end was committed."""
+        if not pending or pending[0].position >= self.believed_end:
+            return pending, end
+        self.apply(pending)
+        return [], max(end, pending[-1].end)
 
     def whole_transactions(self, held):
         count = len(held)
@@ -457,7 +516,10 @@ class Store:
 
     def apply(self, records):
         for record in records:
-            if record.has_slot():
+            if record.kind == 0:
+                if record.found and record.found.has_slot():
+                    self.damage(record.found)
+            elif record.has_slot():
                 self.versions[record.identity()] = record
             elif record.kind == HEAD:
                 self.head = max(self.head, self.word(record))
@@ -530,6 +592,36 @@ class Store:
         if len(data) != u64(reference, 16) or xxh64(data) != u64(reference, 24):
             return None
         return data
+
+
+# FORMAT.md 26: hints
+
+
+def hint_is_right(store, segment):
+    """None: the segment has no hint. Else whether every byte of it is what the segment calls for."""
+    path = os.path.join(store.path, "log", "%016x.hint" % segment.first)
+    if not os.path.exists(path):
+        return None
+    data = read_file(path)
+    entries, count, last, position = b"", 0, 0, segment.first_record
+    key_hash = KeyHash(segment.store_id)
+    while segment.end and position < segment.end:
+        record = store.record_in(segment, position, segment.end)
+        if not record or not record.is_intact:
+            return False
+        offset = position - segment.first
+        hashed = key_hash(*record.identity()) if record.has_slot() else 0
+        entries += struct.pack("<QI", hashed, record.end - position)
+        entries += segment.data[offset + 4 : offset + 6] + segment.data[offset + 14 : offset + 24]
+        if record.expiry is not None:
+            entries += struct.pack("<q", record.expiry)
+        last = struct.unpack_from("<I", segment.data, offset)[0]
+        count += 1
+        position = record.end
+    header = magic(b"DCH") + struct.pack("<IIQ", 1, 0, segment.salt) + segment.store_id
+    header += struct.pack("<4QI", segment.first, segment.end or 0, count, u64(segment.data, 120), last)
+    header += bytes(112 - len(header)) + struct.pack("<Q", xxh64(entries, (segment.salt + segment.first) & M))
+    return data == header + struct.pack("<Q", xxh64(header)) + entries
 
 
 # FORMAT.md 13: hash index
@@ -669,7 +761,10 @@ def main(arguments):
         return
     try:
         store = Store(arguments[0], "--same-boot" in arguments)
-        if "--via-index" in arguments:
+        if "--hints" in arguments:
+            found = {"%016x" % s.first: hint_is_right(store, s) for s in store.links}
+            print(json.dumps({name: right for name, right in found.items() if right is not None}, sort_keys=True))
+        elif "--via-index" in arguments:
             index = Index(store)
             rows = [index.find(*key) for key in sorted(store.versions)]
             print(show_rows([store.row(record) for record in rows if record]))

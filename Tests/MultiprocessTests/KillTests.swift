@@ -46,6 +46,7 @@ import Testing
         private let options: [String]
         private let writesWithCalls: Bool
         private let interval: Int?
+        private let durability: Durability
         var keys: Int
         var grows = false
         /// Whether the store's orders are compared with the model too.
@@ -59,7 +60,12 @@ import Testing
             writesWithCalls = random.oneIn(4)
             // Every third store has a maintenance thread that is busy all the time.
             interval = random.oneIn(3) ? 1000 : nil
-            options = ["calls=\(writesWithCalls ? 1 : 0)"] + (interval.map { ["interval=\($0)"] } ?? [])
+            // The death of a process costs nothing at any level.
+            let level = Int.random(in: 0..<Durability.allCases.count, using: &random)
+            durability = Durability.allCases[level]
+            options =
+                ["calls=\(writesWithCalls ? 1 : 0)", "durability=\(level)"]
+                + (interval.map { ["interval=\($0)"] } ?? [])
         }
 
         func workload(writer: Int, clears: Bool) -> Workload {
@@ -81,7 +87,8 @@ import Testing
         }
 
         func open() throws -> StoreClient {
-            try StoreClient(path, writesWithCalls: writesWithCalls, syncInterval: interval)
+            try StoreClient(
+                path, writesWithCalls: writesWithCalls, syncInterval: interval, durability: durability)
         }
 
         /// A writer that is killed a moment after its first word, or after its start.
@@ -131,9 +138,9 @@ import Testing
         }
 
         /// Sees to it that there is something to find again.
-        func seedIfEmpty() throws {
+        func seedIfEmpty(_ more: [String] = []) throws {
             let workload = workload(writer: 0, clears: true)
-            let child = try start(workload, count: 100, ["close=1"])
+            let child = try start(workload, count: 100, ["close=1"] + more)
             finish(child, workload, count: 100)
         }
 

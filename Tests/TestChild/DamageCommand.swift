@@ -31,7 +31,9 @@ enum DamageCommand {
     }
 
     static func run(_ arguments: Arguments) throws {
-        let site = try DamageSite(arguments.text("directory"), segments: arguments.number("segments", default: 1))
+        let site = try DamageSite(
+            arguments.text("directory"), segments: arguments.number("segments", default: 1),
+            durability: Durability.allCases[arguments.number("durability", default: 1)])
         let damages = arguments.text("kind") == "bits" ? site.bits : site.others
         let parts = arguments.number("parts", default: 1)
         let step = arguments.number("step", default: 1)
@@ -57,14 +59,17 @@ struct DamageSite {
     private(set) var names: [String] = []
     private var expected: [String: StoredValue?] = [:]
 
-    init(_ root: String, segments: Int) throws {
+    init(_ root: String, segments: Int, durability: Durability) throws {
         self.root = root
         store = root + "/store"
         try files.makeDirectory(root, in: nil, mode: 0o700)
         try files.makeDirectory(root + "/kept", in: nil, mode: 0o700)
         var options = StoreOptions()
         options.windowSize = 64 << 20
-        options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in settings.minFileSize = 300 }
+        options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
+            settings.minFileSize = 300
+            settings.durability = durability
+        }
         let client = StoreClient(try StoreHandle(directory: store, options: options))
         func set(_ key: String, _ size: Int, _ index: Int) throws {
             let value = TestValue.make(key: key, writer: 0, index: index, part: 0, size: size)

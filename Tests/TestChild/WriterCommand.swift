@@ -12,7 +12,8 @@ enum WriterCommand {
         if let boot = arguments["boot"] { environment.bootIdentity = { boot } }
         let client = try StoreClient(
             arguments.text("directory"), environment: environment, writesWithCalls: arguments.number("calls") == 1,
-            syncInterval: interval, viewLag: arguments["lag"].flatMap { UInt64($0) })
+            syncInterval: interval, viewLag: arguments["lag"].flatMap { UInt64($0) },
+            durability: Durability.allCases[arguments.number("durability", default: 1)])
         let workload = Workload(arguments)
         let first = arguments.number("first")
         for index in first..<first + arguments.number("count") {

@@ -69,6 +69,7 @@
                     if position < min(tail, CommitBlock.tail(state.word)) {
                         problems.append("the scan ends at \(position), before T")
                     }
+                case .hinted: break
                 case .record(let found):
                     guard found.position < tail else { return }
                     if found.kind == RecordKind.void.rawValue { pending.removeAll { $0 >= found.valueWord } }
@@ -114,7 +115,7 @@
                         first, in: log.directory, files: store.files, storeID: store.identity.storeID, salt: log.salt,
                         writable: false)
                     guard case .segment(let segment) = opened else { continue }
-                    below.formUnion(try store.valueFilesNamed(in: segment, below: store.head))
+                    below.formUnion(try store.syncRange.files(in: segment, below: store.head).map(\.name))
                 }
                 for name in named.subtracting(present) { problems.append("no file \(name.path)") }
                 for name in present.subtracting(named).subtracting(below) {

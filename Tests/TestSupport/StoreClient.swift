@@ -10,7 +10,7 @@ package struct StoreClient: Sendable {
     /// Opens a store with the settings that these tests use.
     package init(
         _ path: String, environment: Environment = .system, writesWithCalls: Bool = false, syncInterval: Int? = nil,
-        timeout: UInt64 = Self.timeout, viewLag: UInt64? = nil
+        timeout: UInt64 = Self.timeout, viewLag: UInt64? = nil, durability: Durability = .normal
     ) throws(EngineError) {
         var options = StoreOptions()
         options.viewLag = viewLag
@@ -19,6 +19,7 @@ package struct StoreClient: Sendable {
         options.forcesWriting = writesWithCalls
         options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
             settings.minFileSize = Workload.minFileSize
+            settings.durability = durability
             if let syncInterval { settings.syncInterval = syncInterval }
         }
         handle = try StoreHandle(directory: path, options: options, environment: environment)

@@ -50,7 +50,7 @@ struct SourceTree {
         return found
     }
 
-    private static func read(_ path: String) throws -> String {
+    static func read(_ path: String) throws -> String {
         let descriptor = open(path, O_RDONLY)
         try #require(descriptor >= 0, "\(path) can't be read")
         defer { close(descriptor) }

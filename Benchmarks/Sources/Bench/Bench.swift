@@ -17,6 +17,14 @@ enum Bench {
                 try Recovery.fill(arguments[2], keys: keys)
             }
             if arguments.count > 2, arguments[1] == Fanout.childArgument { try Fanout.work(arguments[2...]) }
+            if arguments.count == 5, arguments[1] == Reopening.fillArgument, let keys = Int(arguments[3]),
+                let size = Int(arguments[4])
+            {
+                try Reopening.fill(arguments[2], keys: keys, size: size)
+            }
+            if arguments.count == 5, arguments[1] == Reopening.openArgument, let keys = Int(arguments[3]) {
+                return try Reopening.open(arguments[2], keys: keys, result: arguments[4])
+            }
             let options = try Options(CommandLine.arguments.dropFirst())
             if options.help {
                 print(Options.usage, terminator: "")
@@ -43,6 +51,14 @@ enum Bench {
         }
         if options.recovery {
             print(try Recovery.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
+        if options.durability {
+            print(
+                try DurableCommits.run(
+                    rounds: options.isSmoke ? 1 : options.rounds, milliseconds: options.isSmoke ? 200 : 2000,
+                    directory: directory), terminator: "")
+            print(try Reopening.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
             return
         }
         if options.verbs {

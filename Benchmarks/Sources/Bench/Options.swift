@@ -15,11 +15,14 @@ struct Options {
     var collections = false
     var growth = false
     var compaction = false
+    var durability = false
+    var isSmoke = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--collections | --compaction | --fanout | --growth | --recovery | --scans | --verbs] [--smoke]
+                     [--collections | --compaction | --durability | --fanout | --growth | --recovery | --scans | --verbs]
+                     [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -29,6 +32,8 @@ struct Options {
           --json FILE         writes all figures of all rounds
           --fanout            instead: a cache of shards under 1 and 8 processes, beside Python's FanoutCache
           --collections       instead: Deque and Index, beside those of Python's DiskCache
+          --durability        instead: durable commits a second from 1, 4 and 16 threads beside SQLite and LMDB, and opening after a
+                              kill and after another boot of the system, with and without hints (as root: it needs `unshare`)
           --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
           --scans             instead: how fast keys and items are listed in their orders, and how fast orders are made
           --verbs             instead: queues, scans, tags and full caches, beside Python's DiskCache
@@ -57,7 +62,8 @@ struct Options {
             case "--fanout": fanout = true
             case "--growth": growth = true
             case "--compaction": compaction = true
-            case "--smoke": (keys, rounds) = (20_000, 2)
+            case "--durability": durability = true
+            case "--smoke": (keys, rounds, isSmoke) = (20_000, 2, true)
             case "--help", "-h": help = true
             default: throw UsageError("unknown argument \(argument)")
             }

@@ -62,6 +62,9 @@ extension PersistentCollection {
     /// Makes everything durable that is stored now; as `Cache.sync`.
     public func sync() throws { try store.cache.sync() }
 
+    /// Gives back now everything that is dead, as ``Cache/compact()``.
+    public func compact() throws { try store.cache.compact() }
+
     /// Lets go of the directory; any later call opens it again by itself. As `Cache.close`.
     public func close() throws { try store.cache.close() }
 

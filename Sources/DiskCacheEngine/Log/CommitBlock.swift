@@ -75,12 +75,14 @@ struct CommitBlock: @unchecked Sendable {
     static let statisticsOffset = 1024
 
     /// *Alone, after another boot.* Forgets every word that isn't covered by a check, but for `synced`: a power loss may have
-    /// left anything in them. A poison goes too, since what is read now comes from the disk and not from lost pages.
-    func forgetHints(synced position: Position) {
+    /// left anything in them. A poison goes too, since what is read now comes from the disk and not from lost pages; in the boot in
+    /// which it came it is kept (`keepsPoison`).
+    func forgetHints(synced position: Position, keepsPoison: Bool) {
         let hints = [
-            poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees, deadFileBytes,
+            floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees, deadFileBytes,
             spareSegment,
         ]
+        if !keepsPoison { poison.store(0) }
         for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }
         synced.store(position)
     }

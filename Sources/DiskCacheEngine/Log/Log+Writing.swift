@@ -141,9 +141,16 @@ extension Log {
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
         if taken >= first { first = taken + UInt64(SegmentHeader.granule) }
+        let lowest = active == nil ? first : min(max(head, window.start), tail)
+        // What `meta` says may be anything while the views are made again.
+        let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
+                let end = first &+ UInt64(length)
+                guard end &- lowest <= liveLimit, end &- committed <= liveLimit / 2 else {
+                    throw Self.tooLong(directory)
+                }
                 do throws(SystemError) {
                     guard !ofSpare else { throw SystemError(errno: ErrorNumber.noSpace, call: "", path: "") }
                     try create(first, length, head: head, settings: settings)
@@ -162,6 +169,12 @@ extension Log {
                 first = max(first, greatest) + UInt64(SegmentHeader.granule)
             }
         } catch {
+            if error.errno == ErrorNumber.fileTooLarge, error.call == Self.limit {
+                throw EngineError(
+                    .limitReached,
+                    "the log would become longer than its positions can tell apart; clear the store, or compact it",
+                    path: error.path)
+            }
             throw EngineError(error)
         }
     }
@@ -171,6 +184,14 @@ extension Log {
         let granule = SegmentHeader.granule
         let wanted = max(least, min(max(volume / 32, granule), SegmentHeader.maximumLength))
         return (wanted + granule - 1) / granule * granule
+    }
+
+    /// A slot tells positions apart that lie less than 2^39 units around one another; a transaction may take half of that.
+    static let longestLive: UInt64 = 1 << 41
+    private static let limit = "the live log's limit"
+
+    private static func tooLong(_ directory: FileDescriptor) -> SystemError {
+        SystemError(errno: ErrorNumber.fileTooLarge, call: limit, path: directory.path)
     }
 
     /// The least position from `first` on at which a segment of `length` straddles no multiple of the greatest length, and

@@ -24,6 +24,8 @@ final class Log: @unchecked Sendable {
     let canWrite: Bool
     /// Where the first segment of a log without any begins.
     let firstPosition: Position
+    /// Bytes from the head to the end that the log may have.
+    let liveLimit: UInt64
 
     // Writing
     var active: Segment?
@@ -41,7 +43,8 @@ final class Log: @unchecked Sendable {
 
     init(
         files: any FileSystem, directory: FileDescriptor, identity: StoreIdentity, block: CommitBlock,
-        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin
+        isMappedForWriting: Bool, windowSize: Int, canWrite: Bool, firstPosition: Position = Log.origin,
+        liveLimit: UInt64 = Log.longestLive
     ) throws(SystemError) {
         self.files = files
         self.directory = directory
@@ -52,6 +55,7 @@ final class Log: @unchecked Sendable {
         self.isMappedForWriting = isMappedForWriting
         self.canWrite = canWrite
         self.firstPosition = firstPosition
+        self.liveLimit = liveLimit
         windowWord = Atomic(try LogWindow(wanted: windowSize).fields)
         scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
     }

@@ -19,6 +19,8 @@ struct LogScanner {
     /// What stands at a place of the log.
     enum Outcome {
         case record(Record)
+        /// A record of which a hint tells.
+        case hinted(SegmentHint.Entry)
         /// Bytes that are no record, though a record follows them or should: from, to.
         case damaged(Position, Position)
         /// Nothing more can be believed from here on; whether the rest of the last segment is all zeros.
@@ -30,11 +32,13 @@ struct LogScanner {
     let links: [Link]
     /// Bad records below this are damage in the middle; from here on the first one is the end, in whichever segment it lies.
     let believedEnd: Position
+    /// Hints of segments of the chain, by first position: those are not read.
+    var hints: [Position: SegmentHint] = [:]
 
-    /// The live chain that ends in the highest whole segment, and what is missing in it.
+    /// The live chain that ends in the highest whole segment, what is missing in it, and the head as far as headers tell it.
     static func chain(
         files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
-    ) throws(EngineError) -> (links: [Link], gaps: [Gap]) {
+    ) throws(EngineError) -> (links: [Link], gaps: [Gap], head: Position) {
         var gaps: [Gap] = []
         var segments: [Segment] = []
         var unusable: [Position: String] = [:]
@@ -67,9 +71,52 @@ struct LogScanner {
         } catch {
             throw EngineError(error)
         }
-        guard var current = segments.first else { return ([], gaps) }
+        guard var claiming = segments.first else { return ([], gaps, 0) }
+        let newest = claiming
+        var head = newest.header.head
+        var found = follow(from: newest, to: head, segments, unusable)
+        // A header is on the disk before what lies below it need be, so the head that it names may be lost. As long as what an older one
+        // leads to is all there, that is looked through as well: if the later head counts, its record is met there.
+        while !isProved(head, segments, files),
+            let below = segments.first(where: { $0.first == claiming.header.predecessor })
+        {
+            let longer = follow(from: newest, to: below.header.head, segments, unusable)
+            if longer.gaps.count > found.gaps.count { break }
+            (found, head, claiming) = (longer, below.header.head, below)
+        }
+        return (found.links, gaps + found.gaps, head)
+    }
+
+    /// Whether a head is that of a *clear* whose transaction is whole. Of another one this can't be told at its place.
+    private static func isProved(_ head: Position, _ segments: [Segment], _ files: any FileSystem) -> Bool {
+        if head == 0 { return true }
+        guard let segment = segments.first(where: { $0.first <= head }), head >= segment.firstRecord,
+            let bytes = try? files.read(
+                segment.file, count: min(4096, max(0, Int(clamping: segment.limit &- head))),
+                at: Int(head - segment.first))
+        else { return false }
+        return bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress else { return false }
+            var offset = 0
+            while let record = Record(
+                at: base + offset, position: head + UInt64(offset), available: buffer.count - offset),
+                record.isIntact(salt: segment.header.salt)
+            {
+                if offset == 0, record.kind != RecordKind.head.rawValue || record.valueWord != head { return false }
+                if record.isCommit { return true }
+                offset += record.size
+            }
+            return false
+        }
+    }
+
+    /// The chain from a segment down to the one that a head lies in, ascending, and what is missing in it.
+    private static func follow(
+        from newest: Segment, to head: Position, _ segments: [Segment], _ unusable: [Position: String]
+    ) -> (links: [Link], gaps: [Gap]) {
+        var gaps: [Gap] = []
+        var current = newest
         var links: [Link] = [Link(segment: current, end: nil)]
-        let head = current.header.head
         while current.first > head {
             let predecessor = current.header.predecessor
             if predecessor == 0 { break }
@@ -115,6 +162,13 @@ struct LogScanner {
             isJoined = link.end != nil
             if position < segment.firstRecord { position = segment.firstRecord }
             let isLast = index == links.count - 1
+            if let hint = hints[segment.first], link.end == hint.end, !isLast {
+                try hint.forEach { (entry) throws(EngineError) in
+                    if entry.position >= start { try visit(.hinted(entry)) }
+                }
+                position = hint.end
+                continue
+            }
             let bytes: [UInt8]
             do throws(SystemError) {
                 bytes = try files.read(segment.file, count: segment.mappable, at: 0)
@@ -165,7 +219,8 @@ struct LogScanner {
                 pending = (0, 0)
             }
         }
-        let missing = gaps.map(\.end).max() ?? 0
+        // What is damaged above the newest whole segment is nothing that a head record in that could take away.
+        let missing = gaps.map(\.end).filter { $0 <= newest.segment.first }.max() ?? 0
         if missing <= max(cleared, newest.segment.header.head) { return cleared }
         return max(cleared, moved.filter { $0 >= missing }.min() ?? 0)
     }

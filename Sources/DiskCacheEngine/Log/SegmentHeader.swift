@@ -56,6 +56,13 @@ struct SegmentHeader: Equatable, Sendable {
         return bytes
     }
 
+    /// The check that stands in its last eight bytes.
+    var check: UInt64 {
+        encoded().withUnsafeBytes {
+            UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 120, as: UInt64.self))
+        }
+    }
+
     init(
         salt: UInt64, storeID: (UInt64, UInt64), first: Position, length: UInt64, predecessor: Position,
         predecessorEnd: Position, head: Position, settings: Position, epoch: Int64

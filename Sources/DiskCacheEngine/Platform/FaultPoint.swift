@@ -8,10 +8,11 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case splitFilled, splitIntentStored, splitEntryStored, splitEntriesStored, splitSpareStored, splitDone
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
-    case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
+    case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared, sealBelieved
     case segmentUnlinked, segmentsUnlinked
     case queueItemsWritten, pushersSignalled
-    case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
+    case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone, storedAnew, poisonLifted,
+        hintWritten
     case stampsCreated, stampsWritten, stampsCarried
     case cullBegun, victimRemoved, copied, headMoved, floorRaised, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished

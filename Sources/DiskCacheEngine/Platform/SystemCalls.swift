@@ -230,11 +230,15 @@ enum SystemCalls {
         #endif
     }
 
-    /// fsync(2) of a directory: makes its entries durable.
+    /// fsync(2) of a directory: makes its entries durable. On Darwin as for a file.
     static func syncDirectory(_ descriptor: Int32, _ path: String) throws(SystemError) {
-        while fsync(descriptor) != 0 {
-            if errno != EINTR { throw lastError("fsync", path) }
-        }
+        #if canImport(Darwin)
+            try sync(descriptor, path)
+        #else
+            while fsync(descriptor) != 0 {
+                if errno != EINTR { throw lastError("fsync", path) }
+            }
+        #endif
     }
 
     /// flock(2); false if it isn't to be had without waiting.

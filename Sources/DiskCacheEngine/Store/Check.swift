@@ -75,8 +75,12 @@ extension Store {
                     Finding(
                         kind: .damagedLog,
                         message: "the log from position \(from) to \(to) holds no record; what it held is lost"))
-            case .end: break
+            case .hinted, .end: break
             }
+        }
+        // Of a transaction whose end was lost to damage.
+        for item in pending where item.hasSlot && item.row.position >= firstHead && item.row.position < log.tail {
+            rows[item.hash] = item.row
         }
         if end < log.tail, log.activeFirst != 0, log.tail > log.activeFirst + UInt64(SegmentHeader.size) {
             findings.append(
@@ -185,7 +189,7 @@ extension Store {
                     first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
                     writable: false)
                 if case .segment(let segment) = opened {
-                    known.formUnion(try valueFilesNamed(in: segment, below: head))
+                    known.formUnion(try syncRange.files(in: segment, below: head).map(\.name))
                 }
             }
             for name in try valueFiles.list() where !known.contains(name) {

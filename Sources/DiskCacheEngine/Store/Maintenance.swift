@@ -11,6 +11,25 @@ extension Store {
         if isDirty.load(ordering: .relaxed) == 0 { wakeMaintenance() }
     }
 
+    /// *Writer.* What waits for a sync is so much that it shouldn't wait for the next tick.
+    @inline(never)
+    func hastenSync() {
+        if isHurried.load(ordering: .relaxed) { return }
+        isHurried.store(true, ordering: .relaxed)
+        wakeMaintenance()
+    }
+
+    /// Whether replaced value files take so much, 64 MiB or a tenth of the limit, that they are worth a sync at any durability: none goes
+    /// before one.
+    func hasManyDeadFiles(_ settings: Settings) -> Bool {
+        guard block.deadFiles.relaxed() > block.synced.relaxed() else { return false }
+        let limit = min(max(0, Int(clamping: settings.sizeLimit / 10)), Self.unsyncedLimit)
+        return block.deadFileBytes.relaxed() > UInt64(limit)
+    }
+
+    /// Bytes of log, or of dead value files, from which on a sync isn't put off.
+    static let unsyncedLimit = 64 << 20
+
     @inline(never)
     private func wakeMaintenance() {
         isDirty.store(1, ordering: .relaxed)
@@ -26,17 +45,21 @@ extension Store {
     /// One turn; when the next is wanted.
     private func maintain(_ now: UInt64) -> UInt64? {
         ReaderPins.collect()
-        let interval = UInt64(max((try? currentSettings())?.syncInterval ?? 1_000_000, 1000)) &* 1000
+        let settings = (try? currentSettings()) ?? Settings()
+        let interval = UInt64(max(settings.syncInterval, 1000)) &* 1000
         // A write just now asks for a sync an interval from now.
-        if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1 { return now &+ interval }
+        let isHurried = self.isHurried.exchange(false, ordering: .relaxed)
+        if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1, !isHurried { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
+        var owesHints = false
         do throws(EngineError) {
             // Without waiting for another process's sync: this thread serves every store.
-            if durability != .none { try sync(timeout: 0) }
+            if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
             try dropDead()
             try keepSpare()
             unlinkSpared(evenIfNeeded: false)
             try maintainTrees()
+            owesHints = writeHints()
             try sweep()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
@@ -46,134 +69,12 @@ extension Store {
             }
         }
         let waits = awaitsSnapshots.exchange(false, ordering: .relaxed) || ReaderPins.waiting != 0
-        return waits ? now &+ interval : nil
-    }
-
-    /// Makes everything durable that is committed now. Waits for the disk; other writers go on meanwhile.
-    ///
-    /// Syncs are taken one at a time among processes, by flock on `sync`. A sync that fails poisons the store: a second try could
-    /// be told "done" while the pages are lost (P5).
-    ///
-    /// Waits for another's sync `timeout` nanoseconds at most; then it throws `timeout`.
-    public func sync(timeout: UInt64 = 60_000_000_000) throws(EngineError) {
-        let covered = CommitBlock.tail(block.word.acquire())
-        let file: FileDescriptor
-        do throws(SystemError) {
-            file = try syncFile()
-        } catch {
-            throw EngineError(error)
-        }
-        try withSyncLock(file, timeout) { () throws(EngineError) in
-            if block.poison.acquire() != 0 { throw poisoned() }
-            if block.synced.acquire() >= covered { return }
-            try syncNow()
-        }
-    }
-
-    private func syncFile() throws(SystemError) -> FileDescriptor {
-        do throws(SystemError) {
-            return try files.open("sync", in: directory, [.write])
-        } catch {
-            if error.errno != ErrorNumber.notFound { throw error }
-        }
-        return try files.open("sync", in: directory, [.write, .create])
-    }
-
-    /// An open file a call: two threads exclude each other as two processes do.
-    private func withSyncLock(
-        _ file: FileDescriptor, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
-    ) throws(EngineError) {
-        ForkGuard.register(file)
-        defer { ForkGuard.unregister(file) }
-        var pause: UInt64 = 20_000
-        let begun = SystemCalls.monotonicClock()
-        while try !files.lockOrThrow(file, .exclusive) {
-            if SystemCalls.monotonicClock() &- begun >= timeout {
-                throw EngineError(.timeout, "another process's sync took too long to wait for", path: file.path)
-            }
-            SystemCalls.sleep(nanoseconds: pause)
-            pause = min(pause * 2, 1_000_000)
-        }
-        defer { _ = try? files.lock(file, .unlock) }
-        try body()
-    }
-
-    /// Failures of opening and mapping, before anything was asked of the disk: nothing is in doubt, and the next sync does it all.
-    private static func isHarmless(_ error: SystemError) -> Bool {
-        [
-            ErrorNumber.tooManyOpenFiles, ErrorNumber.tooManyOpenFilesInSystem, ErrorNumber.noMemory,
-            ErrorNumber.notFound,
-            ErrorNumber.accessDenied, ErrorNumber.notPermitted,
-        ].contains(error.errno)
-    }
-
-    private func syncNow() throws(EngineError) {
-        FaultPoint.reach(.syncBegun)
-        // Before T: no more than what that covers.
-        let deadBytes = block.deadFileBytes.relaxed()
-        let state = block.read()
-        let tail = CommitBlock.tail(state.word)
-        let from = block.synced.relaxed()
-        try log.mapNewSegments(upTo: tail)
-        block.syncing.store(1)
-        do throws(SystemError) {
-            let segments = try segmentsToSync(from: from, to: tail)
-            if state.counters.fileBytes != 0 {
-                for segment in segments {
-                    try valueFiles.sync(try valueFilesNamed(in: segment, from: from, below: tail))
-                }
-            }
-            for segment in segments {
-                let window = log.window
-                if segment.first >= window.start {
-                    try SystemCalls.syncMapping(
-                        window.address(segment.first), count: segment.mappable, segment.file.path)
-                }
-                try files.sync(segment.file)
-            }
-            try files.syncDirectory(log.directory)
-            try files.syncDirectory(directory)
-            // Once: whoever made the store's directory may have been killed before that was durable.
-            if from == 0 { try StoreDirectory.syncDirectory("..", in: directory, files) }
-        } catch {
-            if Self.isHarmless(error) {
-                block.syncing.store(0)
-                throw EngineError(error)
-            }
-            block.poison.store(UInt64(UInt32(bitPattern: error.errno)) << 48 | (from >> 2) & 0xFFFF_FFFF_FFFF)
-            throw EngineError(error)
-        }
-        FaultPoint.reach(.syncDone)
-        // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
-        if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
-        block.deadFileBytes.add(0 &- deadBytes)
-        block.synced.release(tail)
-        block.syncing.store(0)
-        block.note(.syncs)
-    }
-
-    /// The segments that hold something of a range, by their names: a later `clear` that isn't durable yet takes mappings away.
-    /// One that has no name any more lies below a head that is durable.
-    private func segmentsToSync(from: Position, to tail: Position) throws(SystemError) -> [Segment] {
-        let mapped = log.segments
-        let firsts = try files.list(log.directory).compactMap { SegmentHeader.position(ofName: $0) }.sorted()
-        var found: [Segment] = []
-        for (number, first) in firsts.enumerated() where first < tail {
-            if number + 1 < firsts.count, firsts[number + 1] <= from { continue }
-            if let segment = mapped.first(where: { $0.first == first }) {
-                found.append(segment)
-            } else if case .segment(let segment) = try Segment.open(
-                first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt, writable: true)
-            {
-                found.append(segment)
-            }
-        }
-        return found.filter { $0.limit > from }
+        return waits || owesHints ? now &+ interval : nil
     }
 
     /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
     /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
-    private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
+    func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
         var names: [ValueFileName] = []
         try collectReplaced(from: from, to: tail, &names)
         if names.isEmpty { return }
@@ -274,6 +175,7 @@ extension Store {
         do throws(SystemError) {
             for first in below {
                 let size = try files.status(of: SegmentHeader.name(first), in: log.directory)?.size ?? 0
+                try files.unlinkIfPresent(SegmentHint.name(first), in: log.directory)
                 try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
                 FaultPoint.reach(.segmentUnlinked)
                 block.note(.compactedBytes, UInt64(size))
@@ -309,7 +211,7 @@ extension Store {
                     first, in: log.directory, files: files, storeID: identity.storeID, salt: identity.salt,
                     writable: false)
                 guard case .segment(let segment) = opened else { continue }
-                names += try valueFilesNamed(in: segment, below: head)
+                names += try syncRange.files(in: segment, below: head).map(\.name)
             }
         } catch {
             throw EngineError(error)
@@ -362,48 +264,13 @@ extension Store {
     ) throws(EngineError) -> [(name: ValueFileName, keyClass: UInt8, key: [UInt8])] {
         var named: [(name: ValueFileName, keyClass: UInt8, key: [UInt8])] = []
         do throws(SystemError) {
-            try forEachFileRecord(in: segment, below: segment.limit) { record, file in
+            try syncRange.forEachFileRecord(in: segment, below: segment.limit) { record, file in
                 named.append((file.name, record.keyClass, Array(record.key)))
             }
         } catch {
             throw EngineError(error)
         }
         return named
-    }
-
-    /// The value files that a segment's records of a range name; both ends are record boundaries. Read with `pread`.
-    func valueFilesNamed(
-        in segment: Segment, from start: Position = 0, below end: Position
-    ) throws(SystemError) -> [ValueFileName] {
-        var names: [ValueFileName] = []
-        try forEachFileRecord(in: segment, from: start, below: end) { _, file in names.append(file.name) }
-        return names
-    }
-
-    private func forEachFileRecord(
-        in segment: Segment, from start: Position = 0, below end: Position,
-        _ visit: (Record, ValueFileReference) -> Void
-    ) throws(SystemError) {
-        let first = max(start, segment.firstRecord)
-        let limit = min(end, segment.first + UInt64(segment.mappable))
-        if first >= limit { return }
-        let bytes = try files.read(segment.file, count: Int(limit - first), at: Int(first - segment.first))
-        bytes.withUnsafeBytes { buffer in
-            var offset = 0
-            while offset < buffer.count,
-                let record = Record(
-                    at: buffer.baseAddress! + offset, position: first + UInt64(offset),
-                    available: buffer.count - offset),
-                record.isIntact(salt: identity.salt)
-            {
-                if record.kind == RecordKind.put.rawValue, ValueFormCode.isFile(record.form),
-                    let file = ValueFileReference(record.value)
-                {
-                    visit(record, file)
-                }
-                offset += record.size
-            }
-        }
     }
 
     // MARK: What killed processes left
@@ -442,7 +309,7 @@ extension Store {
                     names.remove(file.name)
                 }
             case .damaged: isWhole = false
-            case .end: break
+            case .hinted, .end: break
             }
         }
         // What a damaged record names may still be wanted by who repairs it.

@@ -21,7 +21,7 @@ extension Rebuild {
                     switch record.meaning {
                     case .version(let file): newest[record.hash] = (number, record.position, file)
                     case .head(let head): newest = newest.filter { $0.value.position >= head }
-                    case .other: break
+                    case .other, .damage: break
                     }
                 }
             }
@@ -41,7 +41,8 @@ extension Rebuild {
 }
 
 extension ValueFiles {
-    /// Whether a file is there and is the one that was written. A sector that can't be read makes it none.
+    /// Whether a file is there and is the one that was written. One that can't be read now counts as whole: nothing is cut off for that,
+    /// and who reads it is told.
     func isWhole(_ reference: ValueFileReference) throws(EngineError) -> Bool {
         do throws(ValueFileError) {
             guard let reader = try open(reference) else { return false }
@@ -51,8 +52,9 @@ extension ValueFiles {
             while try reader.read(into: buffer) > 0 {}
             return true
         } catch {
-            if case .system(let failed) = error, failed.errno != ErrorNumber.inputOutput { throw EngineError(failed) }
-            return false
+            guard case .system(let failed) = error else { return false }
+            if failed.errno != ErrorNumber.inputOutput { throw EngineError(failed) }
+            return true
         }
     }
 }

@@ -18,6 +18,8 @@ struct Rebuild {
     let isWhole: (ValueFileReference) throws(EngineError) -> Bool
     /// Transactions above `believedEnd`, from the first on that names a value file: how many of them count isn't known yet.
     var held: [Transaction] = []
+    /// Where a hint was wrong.
+    var wrongHint: Position?
     /// Where the log ends, behind the last whole transaction.
     private(set) var end: Position
     /// Whether nothing but zeros lies behind the end.
@@ -47,10 +49,27 @@ struct Rebuild {
             case version(ValueFileReference?)
             case head(Position)
             case other
+            /// Bytes that are no record, up to here: what they said isn't known, but it lies in this place among the others.
+            case damage(to: Position)
         }
         let position: Position
         let hash: UInt64
         let meaning: Meaning
+        /// What a hint tells of the record, if that is enough.
+        var hint: SegmentHint.Entry?
+
+        init(_ entry: SegmentHint.Entry) {
+            position = entry.position
+            hash = entry.hash
+            meaning = .version(nil)
+            hint = entry
+        }
+
+        init(damagedFrom from: Position, to: Position) {
+            position = from
+            hash = 0
+            meaning = .damage(to: to)
+        }
 
         init(_ record: Record, hash: UInt64) {
             position = record.position
@@ -81,29 +100,27 @@ struct Rebuild {
         var pending: [Pending] = []
         var state = self
         try scanner.scan(from: head) { (outcome) throws(EngineError) in
+            // From there on what is read is of no use.
+            if state.hasWrongHint { return }
             switch outcome {
-            case .record(let record):
-                state.report.records += 1
-                if record.kind == RecordKind.void.rawValue {
-                    let from = record.valueWord
-                    pending.removeAll { $0.position >= from }
-                }
-                let hash = state.hash(KeyClass.identity(record.keyClass), record.key)
-                pending.append(Pending(record, hash: hash))
-                if record.isCommit {
-                    try state.take(Transaction(records: pending, end: record.end))
-                    pending.removeAll(keepingCapacity: true)
+            case .record(let record): try state.read(record, &pending)
+            case .hinted(let entry):
+                if entry.isEnough {
+                    state.report.records += 1
+                    pending.append(Pending(entry))
+                    if entry.isCommit { try state.take(&pending, end: entry.end) }
+                } else if case .record(let record) = try state.log.record(at: entry.position),
+                    record.size == entry.size, record.bits.raw == entry.bits.raw
+                {
+                    try state.read(record, &pending)
+                } else {
+                    state.wrongHint = entry.position
                 }
             case .damaged(let from, let to):
                 state.report.quarantined.append(from...to)
-                // Everything below here was committed, whatever the lost record's flag said.
-                if from < state.scanner.believedEnd {
-                    for item in pending { try state.apply(item) }
-                    pending.removeAll(keepingCapacity: true)
-                    state.end = max(state.end, to)
-                    try state.keepDamagedKey(at: from)
-                }
+                pending.append(Pending(damagedFrom: from, to: to))
             case .end(_, let isClean):
+                try state.applyCommitted(&pending)
                 let isComplete = try state.applyHeld()
                 state.endIsClean = isClean && pending.isEmpty && isComplete
                 if !state.endIsClean { state.report.cut = state.end }
@@ -116,7 +133,20 @@ struct Rebuild {
         FaultPoint.reach(.rebuildScanned)
     }
 
-    private mutating func take(_ transaction: Transaction) throws(EngineError) {
+    private mutating func read(_ record: Record, _ pending: inout [Pending]) throws(EngineError) {
+        report.records += 1
+        if record.position >= scanner.believedEnd { try applyCommitted(&pending) }
+        if record.kind == RecordKind.void.rawValue {
+            let from = record.valueWord
+            pending.removeAll { $0.position >= from }
+        }
+        pending.append(Pending(record, hash: hash(KeyClass.identity(record.keyClass), record.key)))
+        if record.isCommit { try take(&pending, end: record.end) }
+    }
+
+    private mutating func take(_ pending: inout [Pending], end: Position) throws(EngineError) {
+        let transaction = Transaction(records: pending, end: end)
+        pending.removeAll(keepingCapacity: true)
         let isSure = transaction.end <= scanner.believedEnd || !transaction.records.contains(where: \.namesFile)
         if held.isEmpty && isSure {
             try apply(transaction)
@@ -125,15 +155,38 @@ struct Rebuild {
         }
     }
 
+    /// What is pending where the believed part of the log ends, though the end of its transaction was lost to damage: all of it was
+    /// committed, but for what void records behind it have taken back.
+    private mutating func applyCommitted(_ pending: inout [Pending]) throws(EngineError) {
+        guard let first = pending.first, first.position < scanner.believedEnd else { return }
+        for item in pending { try apply(item) }
+        if let last = pending.last { end = max(end, try endOf(last)) }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    private func endOf(_ item: Pending) throws(EngineError) -> Position {
+        if case .damage(let to) = item.meaning { return to }
+        if let entry = item.hint { return entry.end }
+        guard case .record(let record) = try log.record(at: item.position) else { throw changed() }
+        return record.end
+    }
+
+    private func changed() -> EngineError {
+        EngineError(.corrupted, "the log changed while it was read", path: log.directory.path)
+    }
+
     mutating func apply(_ transaction: Transaction) throws(EngineError) {
         for item in transaction.records { try apply(item) }
         end = transaction.end
     }
 
     private mutating func apply(_ item: Pending) throws(EngineError) {
-        guard case .record(let record) = try log.record(at: item.position) else {
-            throw EngineError(.corrupted, "the log changed while it was read", path: log.directory.path)
+        if let entry = item.hint { return try apply(entry) }
+        if case .damage(let to) = item.meaning {
+            end = max(end, to)
+            return try keepDamagedKey(at: item.position)
         }
+        guard case .record(let record) = try log.record(at: item.position) else { throw changed() }
         switch record.kind {
         case _ where record.hasSlot:
             let identity = KeyClass.identity(record.keyClass)
@@ -163,7 +216,7 @@ struct Rebuild {
         }
     }
 
-    private func split(_ hash: UInt64, anchor: Position) throws(EngineError) {
+    func split(_ hash: UInt64, anchor: Position) throws(EngineError) {
         let log = self.log
         let keyHash = self.hash
         try index.split(hash, anchor: anchor) { (position) throws(EngineError) in

@@ -35,7 +35,7 @@ extension Store {
     private func rebuildViews() throws(EngineError) {
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
         let fresh = try HashIndex.create(
-            generation: try Self.nextGeneration(directory, files), in: directory, files: files,
+            generation: try ViewOpening.nextGeneration(directory, files), in: directory, files: files,
             storeID: identity.storeID, boot: StoreIdentity.bootWords(environment.bootIdentity()))
         let valueFiles = self.valueFiles
         var rebuild = Rebuild(

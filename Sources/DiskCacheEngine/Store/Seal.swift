@@ -17,6 +17,10 @@ struct Seal: Equatable {
     /// Indexes larger than this aren't summed at an opening in the same boot: that would take longer than it may.
     static let summedLimit = 4 << 20
 
+    /// Nanoseconds that a store must have been open for a seal to be worth while: ten times what summing an index takes, at a
+    /// gigabyte a second. Small ones cost nothing.
+    static func leastOpen(indexSize: Int) -> UInt64 { indexSize <= summedLimit ? 0 : UInt64(indexSize) * 10 }
+
     var word: UInt64
     var head: Position
     var generation: UInt64

@@ -34,6 +34,8 @@ public struct StoreOptions: Sendable {
     package var forcesWriting = false
     /// Where the log of a new store begins, a multiple of 64 KiB. For tests of what comes after terabytes of writes.
     package var firstPosition = Log.origin
+    /// How long the live log may become. For tests of what is beyond.
+    package var liveLimit = Log.longestLive
 
     /// The defaults.
     public init() {}
@@ -83,10 +85,12 @@ extension Store {
                 files: files, directory: logDirectory, identity: opened.identity, block: block,
                 isMappedForWriting: fileSystem.kind == .mappable && !options.forcesWriting, windowSize: windowSize,
                 canWrite: true,
-                firstPosition: options.firstPosition)
-            let found = try views(
-                isAlone: isAlone, metaIsNew: opened.isNew, directory: directory, log: log, block: block,
-                identity: opened.identity, base: opened.base, environment: environment)
+                firstPosition: options.firstPosition, liveLimit: options.liveLimit)
+            let found = try ViewOpening(
+                files: files, directory: directory, log: log, block: block, base: opened.base,
+                identity: opened.identity, metaIsNew: opened.isNew, status: status,
+                boot: StoreIdentity.bootWords(environment.bootIdentity())
+            ).open(isAlone: isAlone)
 
             if isAlone {
                 settleTrees(
@@ -112,8 +116,8 @@ extension Store {
             // Before the first write asks where its value should lie; damaged settings are told by the write itself.
             if let settings = try? store.currentSettings() {
                 store.minFileSize.store(settings.minFileSize, ordering: .relaxed)
-                // A rebuild has made another index: reads are stamped before the first write too.
-                if found.report != nil {
+                // A rebuild has made another index, and another boot knows no modes: reads are stamped before the first write too.
+                if found.report != nil || block.modes.relaxed() == 0 {
                     store.settings = settings
                     store.applySettings()
                 }
@@ -237,244 +241,5 @@ extension Store {
         try files.rename("meta.new", to: "meta", in: directory)
         FaultPoint.reach(.metaRenamed)
         return base
-    }
-
-    // MARK: Views
-
-    /// The index that can be believed, or one made again from the log.
-    private static func views(
-        isAlone: Bool, metaIsNew: Bool, directory: FileDescriptor, log: Log, block: CommitBlock,
-        identity: StoreIdentity,
-        base: UnsafeMutableRawPointer, environment: Environment
-    ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
-        let files = environment.files
-        let pin = ReaderPins.enter(ReaderPins.base)
-        defer { ReaderPins.leave(pin) }
-        let generation = block.indexGeneration.acquire()
-        if !isAlone {
-            // The views are live, whatever boot ids say: containers have their own.
-            guard
-                let opened = try HashIndex.open(
-                    generation: generation, in: directory, files: files, storeID: identity.storeID)
-            else {
-                throw EngineError(
-                    .corrupted, "the hash index is missing or damaged while another process has the store open",
-                    path: directory.path + "/" + IndexLayout.name(generation))
-            }
-            try mapLive(log, block)
-            return (opened.index, nil)
-        }
-        let boot = StoreIdentity.bootWords(environment.bootIdentity())
-        let reason: String
-        switch try believe(
-            metaIsNew: metaIsNew, boot: boot, generation: generation, directory: directory, log: log, block: block,
-            identity: identity, base: base, files: files)
-        {
-        case .success(let index): return (index, nil)
-        case .failure(let why): reason = why.text
-        }
-        return try rebuild(
-            reason: reason, boot: boot, metaIsNew: metaIsNew, directory: directory, log: log, block: block,
-            identity: identity,
-            base: base, files: files)
-    }
-
-    private struct Doubt: Error { let text: String }
-
-    /// DESIGN 7.4 (a): same boot, same files, and whatever a killed process can leave.
-    private static func believe(
-        metaIsNew: Bool, boot: (UInt64, UInt64), generation: UInt64, directory: FileDescriptor, log: Log,
-        block: CommitBlock,
-        identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
-    ) throws(EngineError) -> Result<HashIndex, Doubt> {
-        func doubt(_ text: String) -> Result<HashIndex, Doubt> { .failure(Doubt(text: text)) }
-        if metaIsNew { return doubt("meta was missing or damaged") }
-        if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
-        guard
-            let opened = try HashIndex.open(
-                generation: generation, in: directory, files: files, storeID: identity.storeID)
-        else { return doubt("the hash index is missing or damaged") }
-        guard opened.identity.boot == boot else {
-            return doubt("the hash index was made in another boot of the system")
-        }
-        let state = block.read()
-        guard state.isIntact else { return doubt("the commit block is damaged") }
-        let tail = CommitBlock.tail(state.word)
-        let active = block.active.acquire()
-        if tail == 0 && active == 0 {
-            return try Log.firsts(files, log.directory).isEmpty
-                ? .success(opened.index) : doubt("the log holds segments that the commit block doesn't know")
-        }
-        do throws(EngineError) {
-            try mapLive(log, block)
-        } catch {
-            if error.code != .corrupted { throw error }
-            return doubt(error.message)
-        }
-        let segments = log.segments
-        guard let newest = segments.last, newest.first == active || segments.contains(where: { $0.first == active })
-        else {
-            return doubt("the newest segment of the log is missing or damaged")
-        }
-        if state.counters.settings != 0 {
-            guard case .record(let record) = try log.record(at: state.counters.settings),
-                record.kind == RecordKind.system.rawValue
-            else { return doubt("the settings are damaged") }
-        }
-        if let seal = Seal(UnsafeRawPointer(base)), seal.word == state.word, seal.generation == generation {
-            let size: Int
-            do throws(SystemError) {
-                size = try files.status(opened.index.file).size
-            } catch {
-                throw EngineError(error)
-            }
-            if size <= Seal.summedLimit {
-                do throws(SystemError) {
-                    let sum = try sum(of: opened.index, files)
-                    guard sum.value == seal.indexSum, sum.size == Int(clamping: seal.indexSize) else {
-                        return doubt("the hash index isn't the one that was sealed")
-                    }
-                    guard opened.index.covered.acquire() == tail else {
-                        return doubt("the hash index doesn't reach the tail")
-                    }
-                    return .success(opened.index)
-                } catch {
-                    throw EngineError(error)
-                }
-            }
-        }
-        if tail != 0 {
-            guard case .record(let last) = try log.record(at: state.counters.lastRecord), last.end == tail else {
-                return doubt("the last record isn't whole")
-            }
-        }
-        var transactions = 0
-        var ends: [Position] = [tail]
-        _ = try log.scanTail(from: tail) { record in
-            if record.isCommit {
-                transactions += 1
-                ends.append(record.end)
-            }
-        }
-        guard transactions <= 1 else { return doubt("more than one transaction lies behind the tail") }
-        guard ends.contains(opened.index.covered.acquire()) else {
-            return doubt("the hash index doesn't reach the tail")
-        }
-        return .success(opened.index)
-    }
-
-    /// Maps every live segment: from the one in which the head lies to the newest.
-    private static func mapLive(_ log: Log, _ block: CommitBlock) throws(EngineError) {
-        let state = block.read()
-        // What lies beyond the active one was never used: whoever made it was killed.
-        let active = block.active.acquire()
-        let firsts = try Log.firsts(log.files, log.directory).filter { $0 <= active }
-        // The segment that the head lies in begins at or below it.
-        let lowest = firsts.last { $0 <= state.head } ?? firsts.first ?? 0
-        try log.adopt(firsts.filter { $0 >= lowest })
-    }
-
-    private static func rebuild(
-        reason: String, boot: (UInt64, UInt64), metaIsNew: Bool, directory: FileDescriptor, log: Log,
-        block: CommitBlock,
-        identity: StoreIdentity, base: UnsafeMutableRawPointer, files: any FileSystem
-    ) throws(EngineError) -> (index: HashIndex, report: RecoveryReport?) {
-        let state = block.read()
-        let sameBoot = !metaIsNew && boot != (0, 0) && identity.boot == boot && state.isIntact
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        log.forgetSegments()
-        try log.adopt(chain.links.map(\.segment.first))
-        let generation = try Self.nextGeneration(directory, files)
-        let index = try HashIndex.create(
-            generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
-        var headerHead = chain.links.last?.segment.header.head ?? 0
-        if chain.links.count > 1 || !chain.gaps.isEmpty {
-            // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
-            let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
-            headerHead = max(headerHead, try scanner.newestHead(closing: chain.gaps))
-        }
-        // In the same boot no power was lost: what the commit block says is durable enough to believe.
-        let head = sameBoot ? max(state.head, headerHead) : headerHead
-        let stateTail = CommitBlock.tail(state.word)
-        if !sameBoot {
-            // `synced` has no check of its own: it counts while the commit block beside it is whole and agrees. Old is safe.
-            let synced = block.synced.acquire()
-            block.forgetHints(synced: state.isIntact && synced <= stateTail ? synced : 0)
-        }
-        let believedEnd = sameBoot ? stateTail : block.synced.relaxed()
-        let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: believedEnd)
-        let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
-        var rebuild = Rebuild(
-            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
-            head: head, reason: reason, gaps: chain.gaps
-        ) { file throws(EngineError) in try valueFiles.isWhole(file) }
-        try rebuild.run()
-        FaultPoint.reach(.indexFilled)
-
-        // Where the last record ends, even if the newest segment has none: it is what the next opening looks for there.
-        var tail = chain.links.isEmpty ? 0 : rebuild.end
-        let last = rebuild.counters.lastRecord
-        block.making.store(0)
-        if let newest = chain.links.last?.segment, sameBoot && rebuild.endIsClean {
-            block.active.store(newest.first)
-            try log.position(at: max(tail, newest.firstRecord), active: newest.first, last: last)
-        } else if let newest = chain.links.last?.segment, last != 0 || !rebuild.report.quarantined.isEmpty {
-            // What lies behind the cut must never be met again, in this segment or in later ones: a new one that
-            // follows this one, with a header that says where it was cut.
-            let torn = chain.links.last { $0.segment.first <= tail }?.segment ?? newest
-            block.active.store(torn.first)
-            try log.position(at: max(tail, torn.firstRecord), active: torn.first, last: last)
-            try log.beginSegment(head: rebuild.head, settings: rebuild.counters.settings)
-        } else {
-            // Nothing counts: the log begins anew, behind what is there, which goes as what lies below a head goes.
-            tail = 0
-            block.active.store(0)
-            rebuild.head = 0
-            if !chain.links.isEmpty || !chain.gaps.isEmpty {
-                try log.beginSegment(head: 0, settings: 0)
-                rebuild.head = log.activeFirst
-                log.dropBelow(rebuild.head)
-            }
-        }
-        FaultPoint.reach(.rebuildSegmentWritten)
-        index.cover(tail)
-        Seal.clear(base)
-        block.publish(tail: tail, head: rebuild.head, rebuild.counters)
-        block.indexGeneration.release(generation)
-        block.owner.store(0)
-        block.syncing.store(0)
-        // Of the files that were replaced some may be there still.
-        block.deadFiles.store(tail)
-        if block.synced.relaxed() > tail { block.synced.store(0) }
-        var renewed = identity
-        renewed.boot = boot
-        let bytes = renewed.encoded()
-        bytes.withUnsafeBytes {
-            SharedMemory.copy($0.baseAddress!, to: base + CommitBlock.identityOffset, count: StoreIdentity.size)
-        }
-        FaultPoint.reach(.indexPublished)
-        do throws(SystemError) {
-            // Not the one that `meta` named alone: after a power loss there may be older ones, or another may be named.
-            for old in try files.list(directory)
-            where IndexLayout.generation(ofName: old).map({ $0 != generation })
-                ?? (StampFile.generation(ofName: old) != nil)
-            {
-                try files.unlinkIfPresent(old, in: directory)
-            }
-        } catch {
-            throw EngineError(error)
-        }
-        // A store that was made just now has nothing to report.
-        return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
-    }
-    /// A generation beyond that of every index file: what `meta` says may be anything.
-    static func nextGeneration(
-        _ directory: FileDescriptor, _ files: any FileSystem
-    ) throws(EngineError) -> UInt64 {
-        do throws(SystemError) {
-            return (try files.list(directory).compactMap { IndexLayout.generation(ofName: $0) }.max() ?? 0) + 1
-        } catch {
-            throw EngineError(error)
-        }
     }
 }

@@ -49,6 +49,12 @@ public final class Store: @unchecked Sendable {
     let maintenance = Mutex<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether it is asked to sync without waiting for the interval.
+    let isHurried = Atomic<Bool>(false)
+    /// Segments below this have a hint, or are none that this process gives one.
+    let hintedEnd: Atomic<Position>
+    /// The threads of this process that want a sync: one at a time asks for the file's lock.
+    let syncQueue = ThreadQueue()
     /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
     let wantsSweep = Atomic<Bool>(true)
     let hasSweptAll = Atomic<Bool>(false)
@@ -83,6 +89,8 @@ public final class Store: @unchecked Sendable {
         self.recovery = recovery
         indexPointer = Atomic(index.view.fields)
         indexes = Mutex([index])
+        // Whoever reads the whole log anew has no hints to lose time for.
+        hintedEnd = Atomic(recovery == nil ? log.segments.last?.first ?? 0 : 0)
         openedAt = SystemCalls.monotonicClock()
         writer = .allocate(capacity: 1)
         writer.initialize(to: WriterState())
@@ -249,27 +257,14 @@ public final class Store: @unchecked Sendable {
         guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
         guard (try? files.lock(openFile, .exclusive)) == true else { return }
         // A larger one isn't summed at opening either.
-        guard let size = try? files.status(index.file).size, size <= Seal.summedLimit,
-            let sum = try? Store.sum(of: index, files)
+        guard let size = try? files.status(index.file).size,
+            SystemCalls.monotonicClock() &- openedAt >= Seal.leastOpen(indexSize: size),
+            let sum = try? index.sum()
         else { return }
         let word = block.word.relaxed()
         Seal(
             word: word, head: head, generation: index.generation, indexSum: sum.value, indexSize: UInt64(sum.size)
         ).write(to: metaBase)
-    }
-
-    /// XXH64 of the whole index file.
-    static func sum(of index: HashIndex, _ files: any FileSystem) throws(SystemError) -> (value: UInt64, size: Int) {
-        let size = try files.status(index.file).size
-        var hash = XXH64(seed: 0)
-        var offset = 0
-        while offset < size {
-            let piece = try files.read(index.file, count: min(1 << 20, size - offset), at: offset)
-            if piece.isEmpty { break }
-            piece.withUnsafeBytes { hash.update($0) }
-            offset += piece.count
-        }
-        return (hash.value(), size)
     }
 
     // MARK: Figures

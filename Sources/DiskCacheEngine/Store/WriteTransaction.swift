@@ -57,7 +57,9 @@ extension Store {
             lock.release()
             throw error
         }
-        let mustSync = settings.durability == .full
+        // Visible when appended, acknowledged when durable, whether this call wrote or only saw what others did; the lock is let go
+        // before, so that others append meanwhile.
+        let wantedEnd = settings.durability == .full ? CommitBlock.tail(block.word.relaxed()) : 0
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let toll = eviction.toll
@@ -65,8 +67,7 @@ extension Store {
         lock.release()
         if hasPushed { wakePullers() }
         wakeFollowers()
-        // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
-        if mustSync { try sync() }
+        if wantedEnd != 0 { try sync(covering: wantedEnd) }
         if toll != 0 { pay(toll) }
     }
 
@@ -78,8 +79,11 @@ extension Store {
             undo(to: transaction.savepoints.removeLast())
             return
         }
+        // What it threw may tell what others have written.
+        let wantedEnd = settings.durability == .full ? CommitBlock.tail(block.word.relaxed()) : 0
         undo()
         lock.release()
+        if wantedEnd != 0 { try? sync(covering: wantedEnd) }
     }
 
     @inline(__always)
@@ -108,6 +112,7 @@ extension Store {
             transaction.replacedBytes = 0
             // Its file is dead too.
             eviction.deadCheckpoint = 0
+            if hasManyDeadFiles(settings) { hastenSync() }
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -118,6 +123,7 @@ extension Store {
         queues.settle()
         noteGarbage()
         markDirty()
+        if settings.durability == .normal, tail &- block.synced.relaxed() > UInt64(Self.unsyncedLimit) { hastenSync() }
     }
 
     /// Makes visible what is a whole transaction already, and goes on under the same lock with another.
@@ -166,14 +172,6 @@ extension Store {
         guard let interval = settings.defaultExpire else { return nil }
         let sum = now.addingReportingOverflow(interval)
         return sum.overflow ? .max : max(1, sum.partialValue)
-    }
-
-    func poisoned() -> EngineError {
-        EngineError(
-            .poisoned,
-            "an earlier sync failed, so writing was stopped; close the store in every process and open it again",
-            path: path,
-            errno: Int32(truncatingIfNeeded: block.poison.relaxed() >> 48))
     }
 
     func goneFromQueue() -> EngineError {

@@ -22,6 +22,7 @@ protocol ShellStore: PartedCache {
     func evict(tag: Tag) throws -> Int
     func evictUntagged() throws -> Int
     func sync() throws
+    func compact() throws
     func close() throws
 
     func keys(reversed: Bool) throws -> Cursor<AnyCacheKey>

@@ -104,7 +104,7 @@ struct DiskImage {
     private mutating func content(_ number: Int, name: String) -> [UInt8] {
         let node = model.nodes[number]
         let dirty = node.dirtyPages.sorted()
-        let isView = name == "meta" || name.hasPrefix("index.")
+        let isView = name == "meta" || name.hasPrefix("index.") || name.hasPrefix("trees.")
         var size = node.size.newest
         var steps: [Int: Int] = [:]
         switch damage {

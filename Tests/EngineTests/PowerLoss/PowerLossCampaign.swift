@@ -6,6 +6,7 @@ final class PowerLossCampaign {
     private(set) var nested = 0
     private(set) var events = 0
     private(set) var commits = 0
+    private(set) var operations = 0
     /// What went wrong, with what repeats it.
     private(set) var failures: [String] = []
     private var failed: [Damage: Int] = [:]
@@ -32,22 +33,19 @@ final class PowerLossCampaign {
         return path
     }
 
-    /// One life, and power losses at up to `instants` instants of it, each with every damage.
-    func live(seed: UInt64, plan: PowerLossActor.Plan, instants: Int, nestedEvery: Int) throws {
+    /// One life, and power losses at each instant of it, or at one in so many, each with `damages` of the damages, in turns.
+    func live(
+        seed: UInt64, plan: PowerLossActor.Plan, part: (index: Int, of: Int), damages: Int, nestedEvery: Int
+    ) throws {
         let directory = try freshDirectory()
         defer { TestMemory.removeTree(directory) }
         let run = try record(
             directory, plan, Dice(seed), contents: PowerLossActor.emptyContents(isLarge: plan.isLarge))
         events += run.trace.events.count
         commits += run.begun.count
-        var dice = Dice(seed, 1)
-        let count = run.trace.events.count
-        var chosen = Set(0...count)
-        if instants < count {
-            chosen = [0, count]
-            while chosen.count < instants { chosen.insert(dice.below(count + 1)) }
-        }
-        try lose(run, at: chosen.sorted(), boot: "second", seed: seed) { instant, damage, image, found in
+        let instants = (0...run.trace.events.count).filter { $0 % part.of == part.index }
+        operations += plan.operations
+        try lose(run, at: instants, boot: "second", seed: seed, damages: damages) { instant, damage, image, found in
             guard nestedEvery > 0, damage.isHonest, instant % nestedEvery == Int(damage.rawValue) % nestedEvery else {
                 return
             }
@@ -69,7 +67,8 @@ final class PowerLossCampaign {
 
     /// Power is lost at each of `instants`, in every way; `then` gets a fresh copy of each image that came back right.
     private func lose(
-        _ run: PowerLossRun, at instants: [Int], boot: String, seed: UInt64, note: String = "",
+        _ run: PowerLossRun, at instants: [Int], boot: String, seed: UInt64, damages: Int = Damage.allCases.count,
+        note: String = "",
         then: (Int, Damage, DiskImage, PowerLossRun.Contents) throws -> Void
     ) throws {
         var honest = DiskModel(run.trace)
@@ -83,7 +82,7 @@ final class PowerLossCampaign {
                 done += 1
             }
             let bounds = run.bounds(instant)
-            for damage in Damage.allCases {
+            for damage in Self.damages(damages, at: instant) {
                 if let only, note.isEmpty, only.instant != instant || only.damage != damage { continue }
                 let dice = Dice(seed, UInt64(instant), damage.rawValue)
                 let image = DiskImage(damage.isHonest ? honest : lying, damage, dice)
@@ -108,6 +107,13 @@ final class PowerLossCampaign {
                 }
             }
         }
+    }
+
+    /// So many damages, others at each instant.
+    private static func damages(_ count: Int, at instant: Int) -> [Damage] {
+        let all = Damage.allCases
+        if count >= all.count { return all }
+        return (0..<count).map { all[(instant &* 7 &+ $0) % all.count] }
     }
 
     /// The recovery itself, and a little life after it, are recorded from an image on; power is lost during that as well.
@@ -138,7 +144,8 @@ final class PowerLossCampaign {
 
     /// How it went, in lines.
     var summary: String {
-        let all = "\(images) images, \(nested) of them of a loss during or after a recovery; \(events) events, "
+        let all =
+            "\(images) images, \(nested) of them of a loss during or after a recovery; \(operations) operations, \(events) events, "
         var lines = [all + "\(commits) commits"]
         for damage in Damage.allCases {
             if let count = failed[damage] { lines.append("\(damage): \(count) wrong") }

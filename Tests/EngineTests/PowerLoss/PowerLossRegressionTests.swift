@@ -142,6 +142,56 @@ import Testing
         #expect(try again.withStore { $0.count } == 1)
     }
 
+    /// A segment's header was on the disk, and names the head of a `clear` that was lost with the end of the segment before: then nothing
+    /// was cleared.
+    @Test func aHeaderMayNameAHeadThatWasLost() throws {
+        let handle = try open("first")
+        for number in 0..<20 { try StoreTests.set(handle, "\(number)", "1") }
+        try handle.withStore { (store) throws(EngineError) in try store.sync() }
+        let tail = try handle.withStore { CommitBlock.tail($0.block.word.acquire()) }
+        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+        for number in 0..<60 { try StoreTests.set(handle, "new \(number)", String(repeating: "v", count: 1500)) }
+        #expect(try segments().count > 1)
+        handle.close()
+        let meta = try scratch.files.open(path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, [UInt8](repeating: 0, count: Seal.size), at: CommitBlock.sealOffset)
+        let first = try scratch.files.open(path + "/log/" + SegmentHeader.name(Log.origin), in: nil, [.write])
+        let offset = Int(tail - Log.origin)
+        try scratch.files.write(first, [UInt8](repeating: 0, count: 65536 - offset), at: offset)
+        for boot in ["second", "third"] {
+            let again = try open(boot)
+            #expect(try again.withStore { $0.count } == 20)
+            #expect(try has(again, ["0", "19", "new 0"]) == [true, true, false])
+            again.close()
+        }
+    }
+
+    /// Compaction's head record lies in the newest whole segment, what is below is gone, and above it a segment was being made when power
+    /// was lost, so that its header is torn. That one hid the head, and with it all that there is.
+    @Test func aTornHeaderAboveHidesNoHead() throws {
+        let handle = try open("first")
+        for number in 0..<150 { try StoreTests.set(handle, "\(number % 60)", String(repeating: "v", count: 1500)) }
+        let before = try segments().count
+        try handle.withStore { (store) throws(EngineError) in
+            let pin = ReaderPins.enter(ReaderPins.base)
+            defer { ReaderPins.leave(pin) }
+            _ = try store.compactHead(
+                freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: 1_000_000_000)
+            try store.dropDead()
+        }
+        #expect(try segments().count <= before)
+        let newest = try handle.withStore { $0.block.active.acquire() }
+        handle.close()
+        let meta = try scratch.files.open(path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, [UInt8](repeating: 0, count: Seal.size), at: CommitBlock.sealOffset)
+        let torn = try scratch.files.open(
+            path + "/log/" + SegmentHeader.name(newest + 65536), in: nil, [.write, .create, .exclusive])
+        try scratch.files.write(torn, [UInt8](repeating: 0x89, count: 128), at: 0)
+        let again = try open("second")
+        #expect(try again.withStore { $0.count } == 60)
+        again.close()
+    }
+
     /// What a sync has made durable includes the names on the way to it: the directories that were made for the store too.
     @Test func theWayToWhatIsSyncedIsDurable() throws {
         let files = try RecordingFiles(root: scratch.path)

@@ -90,6 +90,8 @@ final class PowerLossActor {
     private var mayInterrupt = true
     private static let timeout: UInt64 = 5_000_000_000
     static let minFileSize = 3000
+    /// So much log behind them, and orders are brought up to date when they are read.
+    static let viewLag: UInt64 = 6000
 
     init(files: RecordingFiles, path: String, plan: Plan, dice: Dice, contents: PowerLossRun.Contents) {
         self.files = files
@@ -122,6 +124,7 @@ final class PowerLossActor {
         var options = StoreOptions()
         // What a run records is to depend on its seed alone.
         options.keepsLock = false
+        options.viewLag = Self.viewLag
         options.windowSize = LogWindow.smallest
         let handle = try StoreHandle(directory: path, options: options, environment: environment)
         self.handle = handle
@@ -171,8 +174,10 @@ final class PowerLossActor {
         case 72..<80: try transaction(undoing: true)
         case 80..<89: try sync()
         case 89..<92: try clear()
-        case 92..<94: try withStore { store throws(EngineError) in try store.dropDead() }
-        case 94..<97:
+        case 92: try withStore { store throws(EngineError) in try store.dropDead() }
+        case 93: try compact()
+        case 94: try scan()
+        case 95..<97:
             close()
         default: try change()
         }
@@ -272,6 +277,31 @@ final class PowerLossActor {
         guard mayInterrupt, dice.once(in: 2) else { return }
         try put(dice.below(PowerLossRun.keys))
         try withStore { store throws(EngineError) in try store.dropDead() }
+    }
+
+    /// The live rows of the lowest segment go to the log's end, and it goes. Copies are commits that change nothing.
+    private func compact() throws {
+        mayInterrupt = false
+        defer { mayInterrupt = true }
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
+        try withStore { store throws(EngineError) in
+            guard
+                try store.compactHead(
+                    freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: Self.timeout)
+            else { return }
+            try store.dropDead()
+        }
+    }
+
+    /// Reads an order, and so brings the trees up to date; what the maintenance thread does follows at once.
+    private func scan() throws {
+        try withStore { store throws(EngineError) in
+            let scan = OrderedScan(dice.once(in: 2) ? .key : .insertion, reversed: false, in: store)
+            while !scan.isAtEnd { try scan.next(in: store) }
+            try store.maintainTrees()
+            store.writeHints()
+        }
     }
 
     private func change() throws {

@@ -277,10 +277,12 @@ final class RecordingFiles: FileSystem {
 
     // MARK: Calls that change nothing
 
-    func status(_ file: FileDescriptor) throws(SystemError) -> FileStatus { try real.status(file) }
+    func status(_ file: FileDescriptor) throws(SystemError) -> FileStatus {
+        ImageFiles.bound(try real.status(file), file.path)
+    }
 
     func status(of path: String, in directory: FileDescriptor?) throws(SystemError) -> FileStatus? {
-        try real.status(of: path, in: directory)
+        try real.status(of: path, in: directory).map { ImageFiles.bound($0, path) }
     }
 
     func read(

@@ -209,11 +209,13 @@ import Testing
         }
     }
 
-    /// Real file systems in memory of several sizes, filled to the last block.
+    /// T5: real file systems in memory of 50 sizes, at every durability, filled to the last block: an error and no signal, nothing lost,
+    /// and after a clear they can be written again.
     @Test func diskFullForReal() throws {
         let scratch = try TestDirectory("full")
-        var fills = 0
-        for size in stride(from: 96 << 10, through: 1 << 20, by: 52 << 10) {
+        var (fills, cleared, writable) = (0, 0, 0)
+        let sizes = (0..<40).map { (96 + $0 * 24) << 10 } + (1...10).map { ($0 * 1024 + 555) << 10 }
+        for (number, size) in sizes.enumerated() {
             let mountPoint = scratch.path + "/\(size)"
             try SystemFiles().makeDirectory(mountPoint, in: nil, mode: 0o700)
             if let reason = SystemState.mountMemory(mountPoint, bytes: size) {
@@ -221,7 +223,8 @@ import Testing
             }
             defer { SystemState.unmount(mountPoint) }
             let path = mountPoint + "/store"
-            guard let client = try? StoreClient(path, timeout: 2_000_000_000) else { continue }
+            let level = Durability.allCases[number % Durability.allCases.count]
+            guard let client = try? StoreClient(path, timeout: 2_000_000_000, durability: level) else { continue }
             var stored = 0
             var failure: EngineError?
             while failure == nil {
@@ -244,11 +247,26 @@ import Testing
             #expect(try StoreCheck.problems(client.handle).isEmpty)
             client.handle.close()
             #expect(try client.count() == stored)
+            do throws(EngineError) {
+                try client.clear()
+                try client.handle.withStore { (store) throws(EngineError) in try store.dropDead() }
+                cleared += 1
+                #expect(try client.count() == 0)
+                for number in 0..<10 {
+                    let value = TestValue.make(key: "again", writer: 0, index: 0, part: 0, size: 700)
+                    try client.set("again \(number)", value)
+                }
+                writable += 1
+            } catch {
+                // There may be no room to say so.
+                #expect(error.code == .diskFull, "\(size), \(level): \(error.code) \(error.message)")
+            }
+            #expect(try StoreCheck.problems(client.handle).isEmpty)
             client.handle.close()
             fills += 1
         }
-        print("filled \(fills) file systems")
-        #expect(fills > 5)
+        print("filled \(fills) file systems; cleared \(cleared), and wrote \(writable) of them again")
+        #expect(fills > 40 && writable > 10)
     }
 
     @Test func noDescriptorsLeft() throws {

@@ -68,6 +68,9 @@ import Testing
         for i in 0..<3000 { try Self.set(handle, "\(i)", "value \(i)") }
         for i in 0..<1000 { try Self.set(handle, "\(i)", "newer \(i)") }
         handle.close()
+        // With its seal the index would be believed.
+        let meta = try scratch.files.open(scratch.path + "/meta", in: nil, [.write])
+        try scratch.files.write(meta, [UInt8](repeating: 0, count: Seal.size), at: CommitBlock.sealOffset)
         environment.bootIdentity = { "second" }
         let second = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: environment)
         #expect(try second.withStore { $0.recovery }?.keys == 3000)

@@ -10,6 +10,9 @@ extension FanoutCache {
     /// Makes everything durable that is stored now, shard by shard. As ``Cache/sync()``.
     public func sync() throws { for part in parts { try part.sync() } }
 
+    /// Gives back now everything that is dead, shard by shard. As ``Cache/compact()``.
+    public func compact() throws { for part in parts { try part.compact() } }
+
     /// Proves each shard, as ``Cache/check(fix:)``; what was found in all of them, the shard named first. One shard's lock is held at a
     /// time.
     public func check(fix: Bool = false) throws -> [Cache.Finding] {

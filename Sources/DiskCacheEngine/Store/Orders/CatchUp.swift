@@ -236,7 +236,7 @@ extension Store {
         var isKept = false
         if lostNothing, boot != (0, 0),
             let found = try? Pager.open(
-                generation: generation, in: directory, files: files, storeID: identity.storeID)
+                generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
         {
             var known = found.identity
             if known.boot == boot {

@@ -63,6 +63,8 @@ extension Pager {
         root.batch = max(root.batch, number < 1 << 61 ? number : 0) + 1
         publish(root)
         do {
+            var identity = identity
+            identity.device = try files.status(file).device
             try files.write(file, identity.encoded(), at: 0)
         } catch {
             throw EngineError(error)

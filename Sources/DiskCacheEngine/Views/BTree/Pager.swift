@@ -94,10 +94,11 @@ final class Pager: @unchecked Sendable {
     }
 
     /// Opens the file of a generation; nil if it isn't there or isn't one of this store and generation, or not where it was
-    /// made. Whether its last root may be believed is for the caller to say, by `Identity.boot`: else `restoreSyncedRoot`.
+    /// made. Whether its last root may be believed is for the caller to say, by `Identity.boot`: else `restoreSyncedRoot`. Of a file that
+    /// names another boot than `boot`, if that is given, the device isn't compared: each boot numbers them anew.
     static func open(
         generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
-        writable: Bool = true
+        writable: Bool = true, boot: (UInt64, UInt64)? = nil
     ) throws(EngineError) -> (pager: Pager, identity: Identity)? {
         do throws(SystemError) {
             let file: FileDescriptor
@@ -114,7 +115,8 @@ final class Pager: @unchecked Sendable {
             if !writable { SystemCalls.adviseRandom(file.number) }
             let header = try files.read(file, count: PageLayout.identitySize + 8, at: 0)
             guard let identity = Identity(header), identity.storeID == storeID, identity.generation == generation,
-                identity.device == status.device, identity.inode == status.inode
+                identity.inode == status.inode,
+                identity.device == status.device || boot.map({ $0 != identity.boot }) ?? false
             else { return nil }
             let pager = try map(
                 file, generation: generation, in: directory, files: files, size: status.size, writable: writable)

@@ -81,6 +81,27 @@ final class HashIndex: @unchecked Sendable {
             a.storeID == b.storeID && a.generation == b.generation && a.boot == b.boot && a.device == b.device
                 && a.inode == b.inode
         }
+
+        /// The first 128 bytes of the file.
+        func encoded() -> [UInt8] {
+            var header = [UInt8](repeating: 0, count: 128)
+            header.withUnsafeMutableBytes { raw in
+                func put(_ value: UInt64, _ at: Int) {
+                    raw.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt64.self)
+                }
+                put(IndexLayout.magic, 0)
+                put(UInt64(EngineVersion.format), 8)
+                put(storeID.0, 16)
+                put(storeID.1, 24)
+                put(generation, 32)
+                put(boot.0, 40)
+                put(boot.1, 48)
+                put(device, 56)
+                put(inode, 64)
+                put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[0..<120]), seed: 0), 120)
+            }
+            return header
+        }
     }
 
     /// Makes an empty index of depth 0 that covers nothing. A file of that name is one that a killed process left: it goes.
@@ -97,21 +118,14 @@ final class HashIndex: @unchecked Sendable {
             let size = 4 * IndexLayout.pageSize
             try files.allocate(file, offset: 0, count: size)
             let status = try files.status(file)
-            var header = [UInt8](repeating: 0, count: 256)
+            var header = Identity(
+                storeID: storeID, generation: generation, boot: boot, device: status.device, inode: status.inode
+            ).encoded()
+            header += [UInt8](repeating: 0, count: 128)
             header.withUnsafeMutableBytes { raw in
                 func put(_ value: UInt64, _ at: Int) {
                     raw.storeBytes(of: value.littleEndian, toByteOffset: at, as: UInt64.self)
                 }
-                put(IndexLayout.magic, 0)
-                put(UInt64(EngineVersion.format), 8)
-                put(storeID.0, 16)
-                put(storeID.1, 24)
-                put(generation, 32)
-                put(boot.0, 40)
-                put(boot.1, 48)
-                put(status.device, 56)
-                put(status.inode, 64)
-                put(XXH64.hash(UnsafeRawBufferPointer(rebasing: raw[0..<120]), seed: 0), 120)
                 put(UInt64(IndexLayout.firstFreePage) << 8, IndexLayout.root)
                 put(UInt64(IndexLayout.firstFreePage + 2), IndexLayout.pages)
             }
@@ -126,9 +140,11 @@ final class HashIndex: @unchecked Sendable {
         }
     }
 
-    /// Opens the file of a generation; nil if it isn't there or isn't an index of this store and generation.
+    /// Opens the file of a generation; nil if it isn't there or isn't an index of this store and generation. Of one that names another
+    /// boot than `boot`, if that is given, the device isn't compared: each boot numbers them anew.
     static func open(
-        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64)
+        generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
+        boot: (UInt64, UInt64)? = nil
     ) throws(EngineError) -> (index: HashIndex, identity: Identity)? {
         do throws(SystemError) {
             let file: FileDescriptor
@@ -156,13 +172,36 @@ final class HashIndex: @unchecked Sendable {
                     storeID: (word(16), word(24)), generation: word(32), boot: (word(40), word(48)), device: word(56),
                     inode: word(64))
             }
-            guard let identity, identity.device == status.device, identity.inode == status.inode else { return nil }
+            guard let identity, identity.inode == status.inode,
+                identity.device == status.device || boot.map({ $0 != identity.boot }) ?? false
+            else { return nil }
             let index = try map(file, generation: generation, files: files, size: status.size)
             guard index.isValid(root: index.root.acquire()) else { return nil }
             return (index, identity)
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Notes the boot of the system in which the file is believed from here on.
+    func renew(_ identity: Identity) throws(SystemError) {
+        var identity = identity
+        identity.device = try files.status(file).device
+        try files.write(file, identity.encoded(), at: 0)
+    }
+
+    /// XXH64 of the whole file.
+    func sum() throws(SystemError) -> (value: UInt64, size: Int) {
+        let size = try files.status(file).size
+        var hash = XXH64(seed: 0)
+        var offset = 0
+        while offset < size {
+            let piece = try files.read(file, count: min(1 << 20, size - offset), at: offset)
+            if piece.isEmpty { break }
+            piece.withUnsafeBytes { hash.update($0) }
+            offset += piece.count
+        }
+        return (hash.value(), size)
     }
 
     /// Maps far beyond the file's end, so that growth needs no new mapping: allocation makes the addresses usable.
