@@ -180,11 +180,15 @@ def chain(believed, gaps):
         below = [s for s in believed if s.first == claiming.predecessor]
         if not below:
             break
-        more = []
-        longer = follow(believed, below[0].head, more)
+        lower, more = below[0].head, []
+        longer = follow(believed, lower, more)
+        named = heads_in(below[0], more)
+        if named > lower:
+            lower, more = named, []
+            longer = follow(believed, lower, more)
         if len(more) > len(missing):
             break
-        claiming, head, links, missing = below[0], below[0].head, longer, more
+        claiming, head, links, missing = below[0], lower, longer, more
     links = follow(believed, head, gaps)
     return links, head
 
@@ -206,6 +210,32 @@ def is_proved(believed, head):
         if record.commit:
             return True
         position = record.end
+
+
+def heads_in(segment, gaps):
+    """The greatest clear that whole transactions of a segment hold, or the least other head that closes the gaps below it."""
+    position, cleared, moved, pending = segment.first_record, 0, [], None
+    stop = min(segment.first + len(segment.data), segment.limit)
+    while True:
+        record = Record.at(segment.data, position - segment.first, position, stop - position, segment.salt)
+        if not record or not record.is_intact:
+            break
+        word = u64(record.value, 0) if len(record.value) >= 8 else 0
+        if record.kind == HEAD:
+            pending = (record.position, min(word, record.position))
+        if record.kind == VOID and pending and word <= pending[0]:
+            pending = None
+        if record.commit:
+            if pending and pending[0] == pending[1]:
+                cleared = max(cleared, pending[1])
+            elif pending:
+                moved.append(pending[1])
+            pending = None
+        position = record.end
+    missing = max((gap for gap in gaps if gap <= segment.first), default=0)
+    if missing <= max(cleared, segment.head):
+        return cleared
+    return max([cleared] + sorted(head for head in moved if head >= missing)[:1])
 
 
 def follow(believed, head, gaps):
@@ -388,28 +418,7 @@ class Store:
         self.scan()
 
     def newest_head(self):
-        segment = self.links[-1]
-        position, cleared, moved, pending = segment.first_record, 0, [], None
-        stop = min(segment.first + len(segment.data), segment.limit)
-        while True:
-            record = self.record_in(segment, position, stop)
-            if not record or not record.is_intact:
-                break
-            if record.kind == HEAD:
-                pending = (record.position, min(self.word(record), record.position))
-            if record.kind == VOID and pending and self.word(record) <= pending[0]:
-                pending = None
-            if record.commit:
-                if pending and pending[0] == pending[1]:
-                    cleared = max(cleared, pending[1])
-                elif pending:
-                    moved.append(pending[1])
-                pending = None
-            position = record.end
-        missing = max((gap for gap in self.gaps if gap <= segment.first), default=0)
-        if missing <= max(cleared, segment.head):
-            return cleared
-        return max([cleared] + sorted(head for head in moved if head >= missing)[:1])
+        return heads_in(self.links[-1], self.gaps)
 
     def scan(self):
         pending = []

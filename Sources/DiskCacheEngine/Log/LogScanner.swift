@@ -80,9 +80,15 @@ struct LogScanner {
         while !isProved(head, segments, files),
             let below = segments.first(where: { $0.first == claiming.header.predecessor })
         {
-            let longer = follow(from: newest, to: below.header.head, segments, unusable)
+            var lower = below.header.head
+            var longer = follow(from: newest, to: lower, segments, unusable)
+            // It may have been moved since, by a record of that segment.
+            let scanner = LogScanner(
+                files: files, salt: below.header.salt, links: [Link(segment: below, end: nil)], believedEnd: 0)
+            let named = try scanner.newestHead(closing: longer.gaps)
+            if named > lower { (lower, longer) = (named, follow(from: newest, to: named, segments, unusable)) }
             if longer.gaps.count > found.gaps.count { break }
-            (found, head, claiming) = (longer, below.header.head, below)
+            (found, head, claiming) = (longer, lower, below)
         }
         return (found.links, gaps + found.gaps, head)
     }

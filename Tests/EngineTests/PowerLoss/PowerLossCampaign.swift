@@ -56,7 +56,7 @@ final class PowerLossCampaign {
     private func record(
         _ directory: String, _ plan: PowerLossActor.Plan, _ dice: Dice, contents: PowerLossRun.Contents
     ) throws -> PowerLossRun {
-        let files = try RecordingFiles(root: directory)
+        let files = try RecordingFiles(root: directory, isBound: true)
         #if FAILPOINTS
             FaultPoint.handler = { _ in files.observe() }
             defer { FaultPoint.handler = nil }

@@ -30,9 +30,13 @@ final class RecordingFiles: FileSystem {
 
     private static let zeros = [UInt8](repeating: 0, count: Trace.pageSize)
 
+    /// Whether device and inode follow from names, as in the images that are made of the trace.
+    private let isBound: Bool
+
     /// Records below `root`; what lies there already counts as durable.
-    init(root: String) throws {
+    init(root: String, isBound: Bool = false) throws {
         self.root = root
+        self.isBound = isBound
         let directory = try real.open(root, in: nil, [.directory])
         var state = State()
         state.inodes[try real.status(directory).inode] = 0
@@ -278,11 +282,15 @@ final class RecordingFiles: FileSystem {
     // MARK: Calls that change nothing
 
     func status(_ file: FileDescriptor) throws(SystemError) -> FileStatus {
-        ImageFiles.bound(try real.status(file), file.path)
+        told(try real.status(file), file.path)
     }
 
     func status(of path: String, in directory: FileDescriptor?) throws(SystemError) -> FileStatus? {
-        try real.status(of: path, in: directory).map { ImageFiles.bound($0, path) }
+        try real.status(of: path, in: directory).map { told($0, path) }
+    }
+
+    private func told(_ status: FileStatus, _ path: String) -> FileStatus {
+        isBound ? ImageFiles.bound(status, path) : status
     }
 
     func read(
