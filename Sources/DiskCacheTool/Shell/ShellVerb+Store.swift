@@ -4,7 +4,7 @@ import DiskCacheCore
 extension ShellVerb {
     static let maintenance: [ShellVerb] = [
         ShellVerb("count") { session, _ in
-            .integer(Int64(try session.inSnapshot { $0.count } ?? session.cache.count))
+            .integer(Int64(try session.inSnapshots { $0.count }?.reduce(0, +) ?? session.cache.count))
         },
         ShellVerb("volume") { session, _ in .integer(Int64(try session.cache.volume)) },
         ShellVerb("clear") { session, _ in .integer(Int64(try session.cache.clear())) },
@@ -23,11 +23,11 @@ extension ShellVerb {
                     for member in members { try ShellSettings.set(member.name, member.value, on: &settings) }
                 }
                 if let timeout = request["set"]?["timeout"] {
-                    cache.timeout = try ShellSettings.duration(timeout, "timeout")
+                    cache.lockTimeout = try ShellSettings.duration(timeout, "timeout")
                 }
             default: throw BadRequest("set is an object of settings")
             }
-            return ShellSettings.json(try cache.settings, timeout: cache.timeout)
+            return ShellSettings.json(try cache.settings, timeout: cache.lockTimeout)
         },
         ShellVerb("stats", [], ["enable", "reset"]) { session, request in
             let cache = session.cache
@@ -65,6 +65,9 @@ extension ShellVerb {
         ShellVerb("begin") { session, _ in try session.begin() },
         ShellVerb("commit") { session, _ in try session.commit() },
         ShellVerb("rollback") { session, _ in try session.rollBack() },
+    ]
+
+    static let snapshots: [ShellVerb] = [
         ShellVerb("snapshot") { session, _ in try session.beginSnapshot() },
         ShellVerb("end") { session, _ in try session.endSnapshot() },
     ]
