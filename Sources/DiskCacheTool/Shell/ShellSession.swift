@@ -182,7 +182,7 @@ final class ShellSession: @unchecked Sendable {
     /// Reads from the open snapshot of the part that has a key; nil: there is no snapshot.
     func inSnapshot<R>(_ key: AnyCacheKey, _ body: (borrowing Snapshot) throws -> R) throws -> R? {
         guard let last = snapshots.last else { return nil }
-        let part = try cache.part(for: key)
+        let part = try cache.shard(for: key)
         guard let place = cache.parts.firstIndex(where: { $0 === part }) else { return nil }
         return try part.read(last[place], body)
     }
