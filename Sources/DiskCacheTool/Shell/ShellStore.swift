@@ -1,7 +1,7 @@
 import DiskCacheCore
 
 /// What the shell asks of a cache of either kind. What concerns one key or one queue is asked of the part that has it.
-protocol ShellStore: PartedCache, CacheProtocol {
+protocol ShellStore: PartedCache {
     var directory: String { get }
     /// How long a verb waits for the write lock, and is dropped or fails then.
     var lockTimeout: Duration { get set }
