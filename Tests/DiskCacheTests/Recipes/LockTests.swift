@@ -6,6 +6,14 @@ import Testing
 @testable import DiskCacheCore
 @testable import DiskCacheEngine
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The locks, in one process: their objects exclude each other as processes do.
 @Suite struct LockTests {
     private let scratch: TestDirectory
@@ -175,6 +183,36 @@ import Testing
         try a.unlock()
         try b.lock()
         #expect(try !a.tryLock())
+    }
+
+    /// What counts is what the names mean, seen from the store's directory.
+    @Test func aReplacedFolderIsFound() throws {
+        let (a, b) = (Lock(cache, "x"), Lock(cache, "x"))
+        try a.withLock {}
+        let files = SystemFiles()
+        let store = try files.open(cache.directory, in: nil, [.directory])
+        try files.rename("locks", to: "locks.old", in: store)
+        #expect(try a.withLock { try b.tryLock() } == false)
+        #expect(TestDirectory.filesBelow(cache.directory + "/locks").contains("lock.x"))
+    }
+
+    @Test func aLinkInPlaceOfALockIsRefused() throws {
+        let target = scratch.path + "/elsewhere"
+        try Lock(cache, "y").withLock {}
+        #expect(symlink(target, cache.directory + "/locks/lock.x") == 0)
+        expectError(.insecureDirectory) { try Lock(cache, "x").lock() }
+        #expect(try SystemFiles().status(of: target, in: nil) == nil)
+        TestDirectory.remove(cache.directory + "/locks/lock.x")
+        try Lock(cache, "x").withLock {}
+    }
+
+    @Test func aSemaphoreOfRubbishIsCorrupted() throws {
+        _ = try BoundedSemaphore(cache, "s", bound: 3)
+        let files = SystemFiles()
+        let bound = try files.open(cache.directory + "/locks/semaphore.s.bound", in: nil, [.write])
+        try files.write(bound, Array("x".utf8), at: 0)
+        let second = try Cache(directory: cache.directory)
+        expectError(.corrupted) { _ = try BoundedSemaphore(second, "s", bound: 3) }
     }
 
     @Test func barriersLetOneIn() throws {

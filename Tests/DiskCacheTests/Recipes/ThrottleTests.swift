@@ -130,4 +130,23 @@ import Testing
         group.join()
         #expect(try Averager(cache, 7).popAverage() == 1.5)
     }
+
+    /// Recipes reach the shard of their key, and two caches of a directory share its locks.
+    @Test func recipesWorkOverShards() throws {
+        let scratch = try TestDirectory("fanoutrecipes")
+        let cache = try FanoutCache(directory: scratch.path + "/cache")
+        for number in 0..<20 {
+            let averager = Averager(cache, number)
+            try averager.add(Double(number))
+            #expect(try averager.average() == Double(number))
+        }
+        #expect(try cache.count == 20)
+        let calls = Calls()
+        let double = cache.memoize("double", singleFlight: .allProcesses) { (a: Int) in calls.next(a * 2) }
+        #expect(try double(4) == 8 && double(4) == 8 && calls.count == 1)
+        #expect(try cache.get(double.key(for: 4), as: Int.self) == 8)
+        let second = try FanoutCache(directory: scratch.path + "/cache")
+        try Lock(cache, "x").withLock { #expect((try? Lock(second, "x").tryLock()) == false) }
+        #expect(try Lock(second, "x").tryLock())
+    }
 }

@@ -64,6 +64,8 @@ struct LockFiles {
             let isLocked = try files.lockOrThrow(file, .exclusive)
             if isNamed(file, path) { return isLocked }
             drop(index)
+            // It may be the directory that has another name now.
+            directory = nil
         }
         return false
     }
