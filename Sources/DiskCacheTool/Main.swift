@@ -3,7 +3,7 @@
 enum Main {
     static let commands: [any Command.Type] = [
         GetCommand.self, SetCommand.self, DeleteCommand.self, IncrCommand.self, StatCommand.self, CheckCommand.self,
-        ShellCommand.self, DemoCommand.self, VersionCommand.self,
+        BackupCommand.self, MergeCommand.self, ShellCommand.self, DemoCommand.self, VersionCommand.self,
     ]
 
     static func main() {

@@ -41,6 +41,7 @@ extension CacheError {
         case .inTransaction: code = .inTransaction
         case .snapshotExpired: code = .snapshotExpired
         case .queueFull: code = .queueFull
+        case .targetExists: code = .targetExists
         }
         self.init(code, error.message, path: error.path, errno: error.errno, removed: error.removed)
     }
