@@ -25,7 +25,7 @@ import Testing
             var links: [String]
         }
 
-        let cache = try Cache(directory: "~/.cache/pages")
+        let cache = try Cache(directory: "~/.cache/pages")  // takes 1 GiB at most, unless you say otherwise
 
         let home = Page(title: "Home", links: ["/about"])
         try cache.set("/", home, expire: .after(.seconds(3600)))
@@ -41,6 +41,8 @@ import Testing
         }
         // end
         #expect(page == home && visits == 1)
+        #expect(try cache.settings.sizeLimit == 1 << 30)
+        #expect(try Set([cache.settings.evictionPolicy]) == [.leastRecentlyStored])
         #expect(try cache.check().isEmpty)
         try Self.remove(cache)
     }
@@ -68,7 +70,11 @@ import Testing
         try cache.withValue("film") { use($0) }
 
         // Settings are stored in the cache, and hold for every process.
-        try cache.configure { $0.durability = .full }
+        try cache.configure {
+            $0.sizeLimit = 200 << 20
+            $0.evictionPolicy = .leastRecentlyUsed
+            $0.durability = .full
+        }
         // end
         #expect(sent == 70_002 && used == 70_002)
         #expect(try cache.getMany(["width", "height"], as: Int.self) == [1920, 1080])
@@ -76,6 +82,83 @@ import Testing
         #expect(try Set([cache.settings.durability]) == [.full])
         try Self.remove(cache)
     }
+
+    @Test func transactions() throws {
+        let cache = try Self.open("")
+        try cache.setMany([("a", 70), ("b", 30)])
+        // third example
+        // All of it or nothing, for everybody, after a kill too. Subscripts may be assigned here; a failure is thrown at the end.
+        try cache.transact { transaction in
+            transaction["a", default: 100] -= 10
+            transaction["b", default: 100] += 10
+        }
+
+        // Several reads that agree, whatever others write meanwhile.
+        let sum = try cache.snapshot { snapshot in
+            try snapshot.get("a", default: 0) + snapshot.get("b", default: 0)
+        }
+        // end
+        #expect(sum == 100)
+        #expect(try cache.getMany(["a", "b"], as: Int.self) == [60, 40])
+        try Self.remove(cache)
+    }
+
+    @Test func queues() throws {
+        let cache = try Self.open("")
+        var order: [String] = []
+        func print(_ number: Int64, _ job: String) { order.append(job) }
+        // fourth example
+        try cache.push("first", prefix: "jobs")
+        try cache.push("urgent", side: .front, prefix: "jobs")
+        while let (key, job) = try cache.pull(as: String.self, prefix: "jobs", timeout: .milliseconds(10)) {
+            print(key.number, job)  // each item in exactly one thread of one process
+        }
+        // end
+        #expect(order == ["urgent", "first"])
+        try Self.remove(cache)
+    }
+
+    @Test func orders() throws {
+        let cache = try Self.open("")
+        try cache.setMany([("page/2", "Two"), ("page/1", "One"), ("other", "-")])
+        try cache.setMany([(150, 1), (99, 1), (100, 1), (200, 1)])
+        var titles: [String] = []
+        func print(_ key: String, _ title: String) { titles.append(title) }
+        // fifth example
+        for (key, title) in try Array(cache.items(prefix: "page/", as: String.self)) { print(key, title) }
+        let numbers = try Array(cache.keys(in: 100..<200, reversed: true))  // 1.5 among them would be an error
+        let newest = try cache.last()  // the key that came last
+
+        try cache.configure { $0.tagIndex = true }
+        try cache.set("page/1", "One", tag: "en")
+        try cache.evict(tag: "en")
+        // end
+        #expect(titles == ["One", "Two"] && numbers == [150, 100] && newest == .int(200))
+        #expect(try cache.get("page/1", as: String.self) == nil)
+        try Self.remove(cache)
+    }
+
+    @Test func backups() throws {
+        let cache = try Self.open("")
+        try cache.set("page/1", "One")
+        let place = try Self.open("")
+        let folder = place.directory
+        try place.close()
+        func Cache(directory: String) throws -> DiskCache.Cache { try DiskCache.Cache(directory: directory) }
+        // sixth example
+        let backup = try cache.backup(to: folder + "/monday")  // as of one instant; nobody waits
+        print(backup.count, backup.sharedBytes, backup.copiedBytes)
+
+        let restored = try Cache(directory: folder + "/monday")  // restoring is opening
+        try cache.merge(from: restored)  // or: take over what is newer there, or missing here
+        // end
+        #expect(try restored.get("page/1", as: String.self) == "One")
+        try Self.remove(restored)
+        try Self.remove(cache)
+        Platform.remove(Array(folder.utf8))
+    }
+
+    private static let names = ["first", "second", "third", "fourth", "fifth", "sixth"]
 
     @Test func theReadmeShowsWhatIsTested() throws {
         let tests = try lines(#filePath)
@@ -94,9 +177,12 @@ import Testing
                 block?.append(line)
             }
         }
-        #expect(shown.count == 2)
-        #expect(shown.first == ["import DiskCache", ""] + example("first", in: tests))
-        #expect(shown.dropFirst().first == example("second", in: tests))
+        #expect(shown.count == Self.names.count)
+        for (number, name) in Self.names.enumerated() where number < shown.count {
+            let tested = example(name, in: tests)
+            #expect(!tested.isEmpty)
+            #expect(shown[number] == (number == 0 ? ["import DiskCache", ""] + tested : tested))
+        }
     }
 
     private func example(_ name: String, in lines: [String]) -> [String] {

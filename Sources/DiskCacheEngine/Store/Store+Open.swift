@@ -283,7 +283,6 @@ extension Store {
     ) throws(EngineError) -> Result<HashIndex, Doubt> {
         func doubt(_ text: String) -> Result<HashIndex, Doubt> { .failure(Doubt(text: text)) }
         if metaIsNew { return doubt("meta was missing or damaged") }
-        if identity.boot == (0, 0), generation == 0 { return doubt("this is a backup, which comes without an index") }
         if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
         guard
             let opened = try HashIndex.open(

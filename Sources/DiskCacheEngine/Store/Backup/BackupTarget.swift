@@ -42,10 +42,10 @@ final class BackupTarget {
         let place: Place
         let isInside: Bool
         do throws(SystemError) {
-            try StoreDirectory.makeParents(parentPath, files)
-            parent = try files.open(parentPath, in: nil, [.directory, .followLinks])
+            isInside = try Self.isInside(store, try Self.lowestDirectory(of: parentPath, files), files)
+            if !isInside { try StoreDirectory.makeParents(parentPath, files) }
+            parent = try files.open(isInside ? "." : parentPath, in: nil, [.directory, .followLinks])
             place = try Self.place(name, in: parent, files)
-            isInside = try Self.isInside(store, parent, files)
         } catch {
             throw EngineError(error)
         }
@@ -135,6 +135,23 @@ final class BackupTarget {
         return try files.list(directory).isEmpty ? .free : .occupied
     }
 
+    /// The lowest directory of a path that is there.
+    private static func lowestDirectory(
+        of path: String, _ files: any FileSystem
+    ) throws(SystemError) -> FileDescriptor {
+        var parts = path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
+        let root = path.utf8.first == UInt8(ascii: "/") ? "/" : ""
+        while true {
+            let shown = parts.isEmpty ? (root.isEmpty ? "." : root) : root + parts.joined(separator: "/")
+            do throws(SystemError) {
+                return try files.open(shown, in: nil, [.directory, .followLinks])
+            } catch {
+                if error.errno != ErrorNumber.notFound || parts.isEmpty { throw error }
+            }
+            parts.removeLast()
+        }
+    }
+
     /// Whether a directory is that of a store, or lies in it, which holds nothing but what is its own.
     private static func isInside(
         _ store: Store, _ directory: FileDescriptor, _ files: any FileSystem
@@ -201,17 +218,31 @@ final class BackupTarget {
         _ name: String, _ directory: FileDescriptor, in parent: FileDescriptor, _ environment: Environment
     ) {
         let files = environment.files
+        // A whole one that nobody gave its name is no store any more from here on, wherever this ends.
+        try? files.rename("log", to: unfinishedLog, in: directory)
         let values = ValueFiles(directory: directory, environment: environment)
         for value in (try? values.list()) ?? [] { try? values.unlink(value) }
-        try? files.unlink(ValueFiles.root, in: directory, isDirectory: true)
-        for log in [unfinishedLog, "log"] {
-            guard let found = try? files.open(log, in: directory, [.directory]) else { continue }
-            for segment in (try? files.list(found)) ?? [] where SegmentHeader.position(ofName: segment) != nil {
-                try? files.unlink(segment, in: found, isDirectory: false)
-            }
-            try? files.unlink(log, in: directory, isDirectory: true)
-        }
+        // Who was killed may have made directories without a file.
+        removeEmpty(ValueFiles.root, in: directory, depth: 2, files)
         for meta in [unfinishedMeta, "meta"] { try? files.unlink(meta, in: directory, isDirectory: false) }
+        // As long as anything else is there, nobody may take it for a store.
+        guard let rest = try? files.list(directory), rest == [unfinishedLog] || rest.isEmpty else { return }
+        if let log = try? files.open(unfinishedLog, in: directory, [.directory]) {
+            for segment in (try? files.list(log)) ?? [] where SegmentHeader.position(ofName: segment) != nil {
+                try? files.unlink(segment, in: log, isDirectory: false)
+            }
+        }
+        try? files.unlink(unfinishedLog, in: directory, isDirectory: true)
+        try? files.unlink(name, in: parent, isDirectory: true)
+    }
+
+    /// Removes a directory and those in it, as far down as `depth`, if nothing else is in them.
+    private static func removeEmpty(
+        _ name: String, in parent: FileDescriptor, depth: Int, _ files: any FileSystem
+    ) {
+        if depth > 0, let found = try? files.open(name, in: parent, [.directory]) {
+            for inner in (try? files.list(found)) ?? [] { removeEmpty(inner, in: found, depth: depth - 1, files) }
+        }
         try? files.unlink(name, in: parent, isDirectory: true)
     }
 }

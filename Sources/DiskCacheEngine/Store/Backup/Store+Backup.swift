@@ -63,7 +63,8 @@ extension StoreHandle {
         end(access)
         let absolute: String
         do throws(SystemError) {
-            absolute = path.utf8.first == UInt8(ascii: "/") ? path : try SystemCalls.currentDirectory() + "/" + path
+            let isWhole = path.isEmpty || path.utf8.first == UInt8(ascii: "/")
+            absolute = isWhole ? path : try SystemCalls.currentDirectory() + "/" + path
         } catch {
             throw EngineError(error)
         }
@@ -280,12 +281,14 @@ private struct BackupRun {
 
     // MARK: The end
 
-    /// `meta` with T, head and counters, of no boot: who opens it makes the views again from the log, all of which is durable.
+    /// `meta` of no boot, with T, head and counters, and a seal that names no index: a store at rest, all of it durable. Who opens it makes
+    /// the views again from the log.
     private func writeMeta(
         _ state: (word: UInt64, head: Position, counters: CommitBlock.Counters, isIntact: Bool), tail: Position
     ) throws(SystemError) {
+        let status = try files.status(target.directory)
         var identity = store.identity
-        (identity.boot, identity.device, identity.inode) = ((0, 0), 0, 0)
+        (identity.boot, identity.device, identity.inode) = ((0, 0), status.device, status.inode)
         let words = UnsafeMutableRawBufferPointer.allocate(byteCount: CommitBlock.fileSize, alignment: 64)
         defer { words.deallocate() }
         words.initializeMemory(as: UInt8.self, repeating: 0)
@@ -293,6 +296,7 @@ private struct BackupRun {
         let block = CommitBlock(base: base)
         block.publish(tail: tail, head: state.head, state.counters)
         block.synced.store(tail)
+        Seal(word: block.word.relaxed(), head: state.head, generation: 0, indexSum: 0, indexSize: 0).write(to: base)
         var bytes = Array(words)
         bytes.replaceSubrange(
             CommitBlock.identityOffset..<CommitBlock.identityOffset + StoreIdentity.size, with: identity.encoded())
