@@ -120,7 +120,7 @@ private struct BackupRun {
             throw EngineError(error)
         }
         var report = BackupReport()
-        let wanted = try read(head: state.head, tail: tail, &report)
+        guard let wanted = try read(head: state.head, tail: tail, &report) else { return nil }
         do throws(SystemError) {
             guard try bringFiles(wanted, &report) else { return nil }
             try writeMeta(state, tail: tail)
@@ -188,15 +188,16 @@ private struct BackupRun {
 
     // MARK: Reading what was brought
 
-    /// Verifies the copies; the value files that the newest records of their keys name.
+    /// Verifies the copies; the value files that the newest records of their keys name. nil: segments had gone before they were listed.
     private func read(
         head: Position, tail: Position, _ report: inout BackupReport
-    ) throws(EngineError) -> [Wanted] {
+    ) throws(EngineError) -> [Wanted]? {
         let chain = try LogScanner.chain(files: files, directory: target.log, storeID: store.identity.storeID)
         let scanner = LogScanner(files: files, salt: store.identity.salt, links: chain.links, believedEnd: tail)
         var wanted: [UInt64: Wanted] = [:]
         var pending: [Rebuild.Pending] = []
         var losses = chain.gaps.filter { $0.end > head }.map(\.text)
+        if !losses.isEmpty && store.block.read().head > head { return nil }
         func settle() {
             for item in pending {
                 switch item.meaning {
