@@ -97,10 +97,10 @@ extension Log {
         end = min(max(end, position), active.limit)
         do {
             let offset = Int(from - active.first)
-            try files.allocate(active.file, offset: offset, count: Int(end - from))
-            if isMappedForWriting {
-                SystemCalls.populate(window.address(from), count: Int(end - from))
-            }
+            try files.allocate(
+                active.file, offset: offset, count: Int(end - from),
+                mappedAt: isMappedForWriting ? window.address(from) : nil,
+                unused: Int(max(allocatedEnd, tail) - active.first))
             allocatedEnd = end
         } catch {
             throw EngineError(error)
@@ -165,8 +165,11 @@ extension Log {
                 predecessorEnd: active == nil ? 0 : tail, head: head, settings: settings, epoch: epoch)
             files.disableCopyOnWrite(file)
             try files.truncate(file, to: length)
-            try files.allocate(file, offset: 0, count: min(length, 16 << 10))
-            try files.write(file, header.encoded(), at: 0)
+            // As one piece, so that its pages lie side by side in memory.
+            let start = min(length, MappedAllocation.piece)
+            try files.allocate(file, offset: 0, count: start)
+            let encoded = header.encoded()
+            try files.write(file, encoded + [UInt8](repeating: 0, count: start - encoded.count), at: 0)
             FaultPoint.reach(.segmentHeaderWritten)
             let segment = Segment(header: header, file: file, status: try files.status(file))
             let result = mutex.withLock { segments -> Result<Void, SystemError> in
@@ -186,8 +189,8 @@ extension Log {
                 tail = before
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
-            allocatedEnd = first + UInt64(min(length, 16 << 10))
-            if isMappedForWriting { SystemCalls.populate(window.address(first), count: min(length, 16 << 10)) }
+            allocatedEnd = first + UInt64(start)
+            if isMappedForWriting { SystemCalls.populate(window.address(first), count: start) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)
             block.making.store(0)

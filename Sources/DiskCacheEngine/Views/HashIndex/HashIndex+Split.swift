@@ -251,12 +251,11 @@ extension HashIndex {
         do {
             let current = try files.status(file).size
             if size > current {
-                let step =
-                    min(max(current / 4, 4 * IndexLayout.pageSize), 256 << 10) / IndexLayout.pageSize
-                    * IndexLayout.pageSize
-                let end = min(max(size, current + step), reserved)
-                try files.allocate(file, offset: current, count: end - current)
-                SystemCalls.populate(base + current, count: end - current)
+                let step = min(max(current / 4, MappedAllocation.piece), 256 << 10)
+                let piece = MappedAllocation.piece
+                let end = min((max(size, current + step) + piece - 1) / piece * piece, reserved)
+                try files.allocate(
+                    file, offset: current, count: end - current, mappedAt: base + current, unused: current)
             }
             view.validPages.pointee.store(
                 min(try files.status(file).size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
