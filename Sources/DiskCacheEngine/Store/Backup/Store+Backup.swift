@@ -204,7 +204,7 @@ private struct BackupRun {
                 case .version(let file):
                     wanted[item.hash] = file.map { Wanted(reference: $0, position: item.position) }
                 case .head(let head): wanted = wanted.filter { $0.value.position >= head }
-                case .other: break
+                default: break
                 }
             }
             pending.removeAll(keepingCapacity: true)
@@ -223,7 +223,7 @@ private struct BackupRun {
                 losses.append("the log from position \(from) to \(to) is damaged")
                 // As a rebuild does: everything below T was committed.
                 settle()
-            case .end: break
+            default: break
             }
         }
         report.losses = losses
