@@ -4,6 +4,8 @@
     Tests/Comparison/setup                                  # installs DiskCache, once
     Tests/Comparison/compare.py                             # 20,000 operations, a new seed
     Tests/Comparison/compare.py --seed 7 --operations 2000  # the same again
+    Tests/Comparison/compare.py --kind deque                # DiskCache's Deque and ours; or index
+    Tests/Comparison/compare.py --kind fanout               # FanoutCache
 
 Prints its seed. When the sides differ it looks for the shortest list of operations that still shows it, and prints that.
 """
@@ -26,6 +28,8 @@ try:
 except ImportError:
     sys.exit("compare: DiskCache isn't installed; run Tests/Comparison/setup")
 
+import containers  # noqa: E402
+import fanout  # noqa: E402
 import orders  # noqa: E402,F401  (registers operations)
 from differences import TABLE, differ  # noqa: E402
 from operations import OPERATIONS, Difference, World  # noqa: E402
@@ -44,7 +48,7 @@ PROFILES = {
 for profile in PROFILES.values():
     if "sizeLimit" in profile:
         profile.update(minFileSize=4096, cullLimit=10, unnamed_queue=False, keys=400)
-NOT_SETTINGS = ("unnamed_queue", "keys")
+NOT_SETTINGS = ("unnamed_queue", "keys", "by_hand")
 VERBS = """set add delete contains touch get pop incr decr setMany getMany deleteMany push pull peek peekItem keys items
     count volume stats expire evict evictUntagged cull clear check settings begin commit rollback now close""".split()
 
@@ -55,16 +59,22 @@ def brief(thing, limit=2000):
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
+KINDS = {"cache": Theirs, "fanout": fanout.TheirFanout}
+
+
 class Run:
     """Two fresh stores."""
+
+    kind = "cache"
 
     def __init__(self, tool, profile):
         self.directory = tempfile.mkdtemp(prefix="comparison-")
         self.clock = Clock()
         configuration = {name: value for name, value in profile.items() if name not in NOT_SETTINGS}
-        self.ours = Ours(tool, os.path.join(self.directory, "ours"), {**configuration, "durability": "none"})
+        self.ours = Ours(tool, os.path.join(self.directory, "ours"),
+                         {**configuration, **KINDS[self.kind].settings, "durability": "none"}, ["--kind", self.kind])
         try:
-            self.theirs = Theirs(
+            self.theirs = KINDS[self.kind](
                 os.path.join(self.directory, "theirs"), configuration, self.clock, profile["unnamed_queue"])
             self.ours.request("now", set=self.clock.now)
         except BaseException:
@@ -143,17 +153,17 @@ def replay(tool, profile, knows, operations):
     return None
 
 
-def shorten(tool, profile, knows, operations, seconds):
+def shorten(operations, seconds, replay):
     """Leaves out what isn't needed to show a difference, as far as time allows."""
     until = time.monotonic() + seconds
-    if replay(tool, profile, knows, operations) is None:
+    if replay(operations) is None:
         return operations
     size = max(1, len(operations) // 2)
     while time.monotonic() < until:
         start, shorter = 0, False
         while start < len(operations) and time.monotonic() < until:
             candidate = operations[:start] + operations[start + size:]
-            if candidate and replay(tool, profile, knows, candidate) is not None:
+            if candidate and replay(candidate) is not None:
                 operations, shorter = candidate, True
             else:
                 start += size
@@ -167,7 +177,7 @@ def demonstrate(tool, knows):
     """Shows the rows of the table that can be shown."""
     shown = 0
     for row in TABLE:
-        if row.show is None or not all(verb in knows for verb in row.verbs):
+        if row.show is None or row.kind != Run.kind or not all(verb in knows for verb in row.verbs):
             continue
         with Run(tool, {"minFileSize": 64, "cullLimit": 0, "unnamed_queue": True}) as run:
             if not row.show(run.ours, run.theirs, run.clock):
@@ -183,17 +193,24 @@ def main():
     parser.add_argument("--profile", choices=PROFILES, action="append", help="only this one")
     parser.add_argument("--tool", default=os.path.join(ROOT, ".build", "debug", "diskcache"))
     parser.add_argument("--shorten", type=float, default=60, metavar="SECONDS", help="how long to look for a short list")
+    parser.add_argument("--kind", choices=[*KINDS, *containers.KINDS], default="cache")
     options = parser.parse_args()
     began = time.monotonic()
+    if options.kind in containers.KINDS:
+        return containers.compare(options, shorten)
+    Run.kind = options.kind
+    if Run.kind == "fanout":
+        fanout.adapt(PROFILES)
     with Run(options.tool, PROFILES["plain"]) as run:
-        knows = {verb for verb in VERBS if run.ours.knows(verb)}
+        knows = {verb for verb in VERBS if verb not in run.theirs.lacks and run.ours.knows(verb)}
     missing = [verb for verb in VERBS if verb not in knows]
+    missing = [verb for verb in missing if verb not in KINDS[Run.kind].lacks]
     profiles = options.profile or list(PROFILES)
     if not {"cull", "expire"} <= knows:
         profiles = [name for name in profiles if "sizeLimit" not in PROFILES[name]]
         for profile in PROFILES.values():
             profile["cullLimit"] = 0
-    print(f"comparison: DiskCache {diskcache.__version__}, seed {options.seed}, {options.operations} operations over "
+    print(f"comparison: DiskCache {diskcache.__version__}, {Run.kind}, seed {options.seed}, {options.operations} operations over "
           f"{len(profiles)} configurations")
     if missing:
         print(f"comparison: not yet verbs: {' '.join(missing)}")
@@ -211,13 +228,16 @@ def main():
             continue
         print(f"comparison: seed {options.seed}, configuration {name}, operation {len(operations)}:")
         print(f"{brief(operations[-1])}\n{brief(str(difference))}\n")
-        short = shorten(options.tool, PROFILES[name], knows, operations, options.shorten)
+        short = shorten(
+            operations, options.shorten, lambda some: replay(options.tool, PROFILES[name], knows, some))
         print(f"{len(short)} operations show a difference:")
         for operation in short[-100:]:
             print(f"  {brief(operation, 300)}")
         print(brief(str(replay(options.tool, PROFILES[name], knows, short))))
         sys.exit(1)
     for row in TABLE:
+        if row.kind not in ("cache", Run.kind):
+            continue
         print(f"  gone by {row.count:6} times: {row.name} ({row.section})")
     print(f"comparison passed: {total} operations, {len(profiles)} configurations, seed {options.seed}, "
           f"{shown} differences shown, {time.monotonic() - began:.0f} s")

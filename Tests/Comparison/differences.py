@@ -5,18 +5,24 @@ runs go by a row's name where they step around a difference or help DiskCache ov
 can be shown by a few calls, `show` makes them on both sides, so that a row that isn't true any more fails.
 """
 
+import json
 import math
+import os
+import subprocess
+
+import diskcache
 
 from sides import ABSENT, Absent, Refused, Stream
 
 
 class Row:
-    def __init__(self, name, section, what, show=None, verbs=()):
+    def __init__(self, name, section, what, show=None, verbs=(), kind="cache"):
         self.name = name
         self.section = section
         self.what = what
         self.show = show
         self.verbs = verbs
+        self.kind = kind
         self.count = 0
 
 
@@ -189,6 +195,90 @@ def show_settings(ours, theirs, _clock):
     return refused(lambda: ours.request("settings", set={"time_out": 1}), "badRequest")
 
 
+def show_length(ours, theirs, _clock):
+    ours.request("extend", values=list(range(5)))
+    ours.request("maxLength", set=3)
+    theirs.deque.extend(range(5))
+    theirs.deque.maxlen = 3
+    ours.request("close")
+    again = diskcache.Deque(directory=theirs.deque.directory)
+    return ours.request("maxLength") == 3 and again.maxlen == math.inf
+
+
+def show_no_length(ours, theirs, _clock):
+    theirs.deque.append(1)
+    try:
+        theirs.deque.maxlen = None
+    except TypeError:
+        return ours.request("maxLength", set=None) is None
+    return False
+
+
+def show_settings_stay(ours, theirs, _clock):
+    theirs.cache.reset("eviction_policy", "least-recently-used")
+    diskcache.Deque(directory=theirs.cache.directory)
+    taken = theirs.cache.reset("eviction_policy") == "none"
+    return taken and refused(lambda: ours.request("settings", set={"evictionPolicy": "least-recently-used"}),
+                             "invalidSetting")
+
+
+def show_index_expiry(ours, theirs, clock):
+    theirs.cache.set("k", 1, expire=1)
+    clock.now += 2
+    return "k" not in theirs.index and refused(lambda: ours.request("set", key="k", value=1, expire=1), "badRequest")
+
+
+def show_numbers_in_shards(ours, theirs, _clock):
+    for key in (1, 1.0):
+        ours.request("set", key=key, value=1)
+        theirs.cache[key] = 1
+    return ours.request("count") == 1 and len(theirs.cache) == 2
+
+
+def show_shard_count(ours, theirs, _clock):
+    for number in range(100):
+        ours.request("set", key=number, value=1)
+        theirs.cache[str(number)] = 1
+    ours.request("close")
+    other = subprocess.run([ours.tool, "shell", "--json", "--kind", "fanout", "--shards", "4", ours.directory],
+                           input=b"", capture_output=True)
+    with diskcache.FanoutCache(theirs.cache.directory, shards=4) as fewer:
+        found = sum(str(number) in fewer for number in range(100))
+    return (json.loads(other.stdout)["error"]["code"] == "shardCountMismatch" and other.returncode == 2
+            and ours.request("count") == 100 and 0 < found < 100)
+
+
+def show_total_size_limit(ours, theirs, _clock):
+    ours.request("settings", set={"sizeLimit": 10**7 + 3})
+    theirs.cache.reset("size_limit", 10**7)
+    ours.request("close")
+    with diskcache.FanoutCache(theirs.cache.directory) as again:
+        kept = again.size_limit * 8
+    return (ours.request("settings")["sizeLimit"] == 10**7 + 3
+            and theirs.cache.size_limit == 10**7 and kept == 2**30)
+
+
+def show_orders_and_queues(ours, theirs, _clock):
+    for number in range(50):
+        ours.request("set", key=number * 7 % 50, value=1)
+        ours.request("push", value=number, prefix="q")
+    for method in ("push", "pull", "peek", "peekitem", "iterkeys"):
+        try:
+            getattr(theirs.cache, method)
+            return False
+        except AssertionError:
+            pass
+    return (ours.request("keys", order="sorted", limit=50) == list(range(50))
+            and [ours.request("pull", prefix="q")[1] for _ in range(50)] == list(range(50)))
+
+
+def show_names(ours, theirs, _clock):
+    # Ours is a call of Swift, whose tests have the names; DiskCache's leads out.
+    inner = theirs.cache.cache("../../outside")
+    inner.close()
+    return os.path.exists(os.path.join(os.path.dirname(theirs.cache.directory), "outside"))
+
+
 TABLE = [
     Row("expiry boundary", "1", "an item is expired from the very instant on, for every verb", show_boundary),
     Row("NaN key", "1", "refused; DiskCache stores rows that nothing can find", show_nan_key),
@@ -222,6 +312,27 @@ TABLE = [
     Row("cull counts", "5", "cull says what it removed under policy none too", show_cull_none, ["cull"]),
     Row("savepoints", "9", "a nested transaction is undone alone; DiskCache keeps its writes", show_savepoints),
     Row("rollback loses files", "9", "large values come back; DiskCache has deleted their files", show_rollback_files),
+    Row("length is stored", "13", "a deque's maximum is stored, and a rollback takes it back; DiskCache's is its object's",
+        show_length, kind="deque"),
+    Row("no length", "13", "a maximum of null is none; DiskCache's setter fails", show_no_length, kind="deque"),
+    Row("settings stay", "13, 14", "a deque or an index evicts nothing, and takes no directory that is something else; DiskCache "
+        "changes the policy of whatever it opens", show_settings_stay, kind="deque"),
+    Row("no expiry", "14", "an index has no items that expire, whoever wrote them", show_index_expiry, kind="index"),
+    Row("equal by type", "13", "values are equal that are stored alike; to Python 1, 1.0 and True are equal. The runs have no such "
+        "values", kind="deque"),
+    Row("numbers in shards", "12", "equal numbers are one key; DiskCache's integers and floats lie in different shards",
+        show_numbers_in_shards, kind="fanout"),
+    Row("order of shards", "12", "insertion order is shard by shard on both sides, but the shards are others: XXH64, not "
+        "Adler-32 modulo their number. The runs compare the keys that share both shards", kind="fanout"),
+    Row("culling in shards", "12", "a write removes expired items of its own shard; the shards are others. The runs cull by hand",
+        kind="fanout"),
+    Row("shard count", "12", "stored and verified; DiskCache's items can't be found with another number",
+        show_shard_count, kind="fanout"),
+    Row("total size limit", "12", "sizeLimit is that of all shards, and kept; DiskCache's reset sets it for each, and "
+        "opening without it sets 1 GiB", show_total_size_limit, kind="fanout"),
+    Row("orders and queues in shards", "12", "sorted keys are merged and queues are offered; not so in DiskCache",
+        show_orders_and_queues, kind="fanout"),
+    Row("names stay inside", "12", "a name can't lead out of the directory", show_names, kind="fanout"),
 ]
 BY_NAME = {row.name: row for row in TABLE}
 

@@ -78,7 +78,7 @@ class World:
             (surplus + len(self.written),)).fetchall()
         get = self.theirs.cache.disk.get
         victims = [row for row in rows if repr(get(row[1], row[2])) not in self.written][:surplus]
-        self.theirs.drop_rows(victims)
+        self.theirs.drop_rows(victims, self.theirs.cache)
 
 
 # Each operation: what makes its arguments of random numbers, and what does it.
@@ -161,13 +161,13 @@ class Store:
             return world.refused("keyNotFound", ours)
         incoming, keywords = world.theirs.outgoing(value)
         is_born_expired = expire is not None and expire <= 0
-        cull_limit = world.theirs.cache.cull_limit
+        cull_limit = world.theirs.cull_limit
         if is_born_expired:
-            world.theirs.cache.cull_limit = 0
+            world.theirs.cull_limit = 0
         done = world.both(ours, lambda: world.theirs.call(
             cls.verb, world.theirs.key(key), incoming, expire=expire, tag=tag, **keywords))
         if is_born_expired:
-            world.theirs.cache.cull_limit = cull_limit
+            world.theirs.cull_limit = cull_limit
         if done is True and is_born_expired:
             differ("born expired")
             world.theirs.drop_row(key)
@@ -313,7 +313,7 @@ class SetMany:
     def run(world, items):
         def theirs():
             with world.theirs.cache.transact():
-                return all([world.theirs.cache.set(key, value) for key, value in items])
+                return all([world.theirs.cache.set(world.theirs.key(key), value) for key, value in items])
 
         depth, world.depth = world.depth, world.depth + 1
         done = world.both(
@@ -399,7 +399,7 @@ class Settings:
     @staticmethod
     def make(random, world):
         choices = [("minFileSize", 4096 if "sizeLimit" in world.profile else random.choice([16, 100, 1000]))]
-        if "expire" in world.knows and "sizeLimit" not in world.profile:
+        if "expire" in world.knows and "sizeLimit" not in world.profile and "by_hand" not in world.profile:
             choices.append(("cullLimit", random.choice([0, 1, 2, 10])))
         if "stats" in world.knows:
             choices.append(("statistics", random.random() < 0.5))
@@ -410,7 +410,7 @@ class Settings:
         world.both(lambda: world.ours.request("settings", set={name: value})[name],
                    lambda: type(value)(world.theirs.cache.reset(cls.NAMES[name], value)))
         if name == "minFileSize":
-            world.theirs.cache.disk.min_file_size = value
+            world.theirs.set_min_file_size(value)
 
 
 @operation("close", 0.1)

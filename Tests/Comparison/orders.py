@@ -148,7 +148,7 @@ def their_sorted(world, reverse):
 
 
 def our_keys(world, **arguments):
-    return [decode(key) for key in world.ours.request("keys", **arguments)]
+    return [world.theirs.canonical(decode(key)) for key in world.ours.request("keys", **arguments)]
 
 
 @operation("keys", 3, "keys")
@@ -163,9 +163,9 @@ class Keys:
             world.both(lambda: by_class(our_keys(world, order="sorted", reversed=reverse), reverse),
                        lambda: their_sorted(world, reverse))
         else:
-            world.both(lambda: our_keys(world, reversed=reverse),
-                       lambda: world.theirs.keys()[::-1] if reverse
-                       else [world.theirs.shown(key) for key in world.theirs.cache])
+            mirror = slice(None, None, -1 if reverse else 1)
+            world.both(lambda: world.theirs.arranged(our_keys(world, reversed=reverse)[mirror]),
+                       lambda: world.theirs.arranged(world.theirs.keys()))
 
 
 @operation("keys by tag", 1, "keys")
@@ -176,11 +176,9 @@ class KeysByTag:
 
     @staticmethod
     def run(world, tag, reverse):
-        def theirs():
-            rows = world.theirs.cache._sql("SELECT key, raw FROM Cache WHERE tag = ? ORDER BY rowid", (tag,)).fetchall()
-            keys = [world.theirs.shown(world.theirs.cache.disk.get(*row)) for row in rows]
-            return keys[::-1] if reverse else keys
-        world.both(lambda: our_keys(world, tag=encode(tag), reversed=reverse), theirs)
+        mirror = slice(None, None, -1 if reverse else 1)
+        world.both(lambda: world.theirs.arranged(our_keys(world, tag=encode(tag), reversed=reverse)[mirror]),
+                   lambda: world.theirs.arranged(world.theirs.keys_by_tag(tag)))
 
 
 @operation("part of the keys", 2, "keys")
@@ -225,15 +223,9 @@ class Everything(Plain):
     @staticmethod
     def run(world):
         def ours():
-            return [[decode(key), decode(value)] for key, value in world.ours.request("items")]
-
-        def theirs():
-            fetch = world.theirs.cache.disk.fetch
-            rows = world.theirs.cache._sql("SELECT key, raw, expire_time, mode, filename, value FROM Cache ORDER BY rowid")
-            return [[world.theirs.shown(world.theirs.cache.disk.get(key, raw)), fetch(mode, name, value, False)]
-                    for key, raw, expires, mode, name, value in rows.fetchall()
-                    if expires is None or expires > world.clock.now]
-        world.both(ours, theirs)
+            return [[world.theirs.canonical(decode(key)), decode(value)] for key, value in world.ours.request("items")]
+        world.both(lambda: world.theirs.arranged(ours(), lambda item: item[0]),
+                   lambda: world.theirs.arranged(world.theirs.items(), lambda item: item[0]))
         for is_sorted in (False, True):
             Keys.run(world, is_sorted, True)
 
@@ -251,9 +243,9 @@ class Expire:
         now = None if offset is None else world.clock.now + offset
 
         def theirs():
-            counts = [world.theirs.cache.expire(now)]
+            counts = [world.theirs.expire(now)]
             while counts[-1]:
-                counts.append(world.theirs.cache.expire(now))
+                counts.append(world.theirs.expire(now))
             if len(counts) > 2:
                 differ("expire finds all")
             return sum(counts)
@@ -277,9 +269,7 @@ class EvictUntagged(Plain):
     def run(world):
         def theirs():
             differ("untagged")
-            rows = world.theirs.cache._sql("SELECT rowid, filename, tag FROM Cache WHERE tag IS NULL").fetchall()
-            world.theirs.drop_rows(rows)
-            return len(rows)
+            return world.theirs.drop_untagged()
         world.both(lambda: world.ours.request("evictUntagged"), theirs)
 
 

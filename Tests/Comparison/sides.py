@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import functools
 import io
 import json
 import math
@@ -89,9 +90,9 @@ def decode(json_value):
 class Ours:
     """This engine, in a process of its own."""
 
-    def __init__(self, tool, directory, configuration):
-        self.directory = directory
-        arguments = [f"{name}={json.dumps(value).strip(chr(34))}" for name, value in configuration.items()]
+    def __init__(self, tool, directory, configuration, options=()):
+        self.tool, self.directory = tool, directory
+        arguments = [*options, *(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in configuration.items())]
         self.process = subprocess.Popen(
             [tool, "shell", "--json", *arguments, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.requests = 0
@@ -154,6 +155,10 @@ NUMBERED = re.compile(r"^(.*)-([0-9]{15})$", re.DOTALL)
 class Theirs:
     """DiskCache. Where a row of the table of differences says so, it is helped, by the methods at the end."""
 
+    # What the shell is told more, and which verbs DiskCache doesn't have.
+    settings = {}
+    lacks = ()
+
     def __init__(self, directory, configuration, clock, unnamed_queue):
         diskcache.core.time = clock
         self.clock = clock
@@ -161,11 +166,32 @@ class Theirs:
         names = {"minFileSize": "disk_min_file_size", "cullLimit": "cull_limit", "statistics": "statistics",
                  "evictionPolicy": "eviction_policy", "tagIndex": "tag_index"}
         settings = {names[name]: value for name, value in configuration.items() if name in names}
-        self.cache = diskcache.Cache(directory, size_limit=2**40, sqlite_synchronous=0, **settings)
+        self.cache = self.open(directory, size_limit=2**40, sqlite_synchronous=0, **settings)
         self.scopes = []
         self.removals = []
-        self.remove_file = self.cache.disk.remove
-        self.cache.disk.remove = self.defer_removal
+        self.remove_file = self.shards[0].disk.remove
+        for shard in self.shards:
+            shard.disk.remove = functools.partial(self.defer_removal, shard.disk.remove)
+
+    def open(self, directory, **settings):
+        return diskcache.Cache(directory, **settings)
+
+    @property
+    def shards(self):
+        """The caches that it is made of: itself."""
+        return [self.cache]
+
+    def shard(self, _key):
+        """The one of them that has a key."""
+        return self.cache
+
+    def arranged(self, keys, key=lambda element: element):
+        """Elements in insertion order, in the form in which both sides can be compared."""
+        return keys
+
+    def canonical(self, key):
+        """A key of ours in the form that DiskCache gives back."""
+        return key
 
     def key(self, key):
         """A key as DiskCache has it: it shows queues' items as integers and texts."""
@@ -183,8 +209,9 @@ class Theirs:
 
     def row(self, key):
         """rowid, store time, expiry, file name and value of a key, expired or not; None: there is no row."""
-        db_key, raw = self.cache.disk.put(self.key(key))
-        rows = self.cache._sql(
+        key = self.key(key)
+        db_key, raw = self.cache.disk.put(key)
+        rows = self.shard(key)._sql(
             "SELECT rowid, store_time, expire_time, filename, value FROM Cache WHERE key = ? AND raw = ?",
             (db_key, raw)).fetchall()
         return rows[0] if rows else None
@@ -216,6 +243,33 @@ class Theirs:
     def keys(self):
         return [self.shown(key) for key in self.cache]
 
+    def keys_by_tag(self, tag):
+        return [self.shown(shard.disk.get(*row)) for shard in self.shards for row in
+                shard._sql("SELECT key, raw FROM Cache WHERE tag = ? ORDER BY rowid", (tag,)).fetchall()]
+
+    def items(self):
+        """All live items in insertion order."""
+        sql = "SELECT key, raw, expire_time, mode, filename, value FROM Cache ORDER BY rowid"
+        return [[self.shown(shard.disk.get(key, raw)), shard.disk.fetch(mode, name, value, False)]
+                for shard in self.shards for key, raw, expires, mode, name, value in shard._sql(sql).fetchall()
+                if expires is None or expires > self.clock.now]
+
+    def expire(self, now):
+        return self.cache.expire(now)
+
+    @property
+    def cull_limit(self):
+        return self.shards[0].cull_limit
+
+    @cull_limit.setter
+    def cull_limit(self, value):
+        for shard in self.shards:
+            shard.cull_limit = value
+
+    def set_min_file_size(self, value):
+        for shard in self.shards:
+            shard.disk.min_file_size = value
+
     # Transactions whose ends are calls of their own.
 
     def begin(self):
@@ -225,16 +279,18 @@ class Theirs:
             self.scopes.append(scope)
         else:
             self.scopes.append(f"level{len(self.scopes)}")
-            self.cache._sql(f"SAVEPOINT {self.scopes[-1]}")
+            for shard in self.shards:
+                shard._sql(f"SAVEPOINT {self.scopes[-1]}")
         self.removals.append([])
 
     def end(self, commits):
         scope = self.scopes.pop()
         removals = self.removals.pop()
         if isinstance(scope, str):
-            if not commits:
-                self.cache._sql(f"ROLLBACK TO {scope}")
-            self.cache._sql(f"RELEASE {scope}")
+            for shard in self.shards:
+                if not commits:
+                    shard._sql(f"ROLLBACK TO {scope}")
+                shard._sql(f"RELEASE {scope}")
         elif commits:
             scope.__exit__(None, None, None)
         else:
@@ -245,40 +301,50 @@ class Theirs:
         if commits and self.removals:
             self.removals[-1] += removals
         elif commits:
-            for name in removals:
-                self.remove_file(name)
+            for remove, name in removals:
+                remove(name)
 
     # Help, each for a row of the table.
 
-    def defer_removal(self, name):
+    def defer_removal(self, remove, name):
         """Files go when the outermost transaction has committed ("rollback loses files")."""
         if self.removals:
-            self.removals[-1].append(name)
+            self.removals[-1].append((remove, name))
         else:
-            self.remove_file(name)
+            remove(name)
 
     def drop_row(self, key):
         """Removes a row whether expired or not ("born expired")."""
         row = self.row(key)
         if row is not None:
-            self.drop_rows([row])
+            self.drop_rows([row], self.shard(self.key(key)))
 
-    def drop_rows(self, rows):
+    def drop_untagged(self):
+        """Removes rows without a tag ("untagged")."""
+        count = 0
+        for shard in self.shards:
+            rows = shard._sql("SELECT rowid, filename, tag FROM Cache WHERE tag IS NULL").fetchall()
+            self.drop_rows(rows, shard)
+            count += len(rows)
+        return count
+
+    def drop_rows(self, rows, shard):
         """Removes rows of which the first column is the rowid, and the one before the last the file name."""
-        with self.cache._transact() as (sql, cleanup):
+        with shard._transact() as (sql, cleanup):
             for row in rows:
                 sql("DELETE FROM Cache WHERE rowid = ?", (row[0],))
                 cleanup(row[-2])
 
     def hits_and_misses(self):
         """As they are in the file, whatever this object knows."""
-        return [self.cache._sql("SELECT value FROM Settings WHERE key = ?", (name,)).fetchone()[0]
-                for name in ("hits", "misses")]
+        return [shard._sql("SELECT value FROM Settings WHERE key = ?", (name,)).fetchone()[0]
+                for shard in self.shards for name in ("hits", "misses")]
 
     def set_hits_and_misses(self, values):
         """Counts again what a rollback took back ("counted for good")."""
-        for name, value in zip(("hits", "misses"), values):
-            self.cache.reset(name, value)
+        for number, shard in enumerate(self.shards):
+            for name, value in zip(("hits", "misses"), values[2 * number:]):
+                shard.reset(name, value)
 
     def close(self):
         while self.scopes:

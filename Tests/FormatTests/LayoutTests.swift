@@ -212,6 +212,34 @@ import Testing
         #expect(IndexLayout.name(12) == "index.12")
     }
 
+    @Test func fanout() throws(EngineError) {
+        let bytes = FanoutFile(count: 8).encoded()
+        #expect(hex(bytes) == "894443460d0a1a0a0100000008000000158135c5a7973d3d")
+        #expect(try FanoutFile(bytes, path: "") == FanoutFile(count: 8))
+    }
+
+    @Test func shards() {
+        func shards(_ keyClass: UInt8, _ key: String) -> [Int] {
+            unhex(key).withUnsafeBytes { key in
+                [8, 3, 1, 1000].map { FanoutDirectory.shard(of: keyClass, key, among: $0) }
+            }
+        }
+        #expect(shards(0, "") == [7, 2, 0, 934])
+        #expect(shards(1, "bff0000000000000") == [4, 1, 0, 581])
+        #expect(shards(2, "bff0000000000000") == [4, 1, 0, 581])
+        #expect(shards(2, "4007ffffffffffff") == [0, 0, 0, 120])
+        #expect(shards(1, "c3400000000000000001") == [2, 1, 0, 369])
+        #expect(shards(3, "") == [1, 0, 0, 227])
+        #expect(shards(3, "616c706861") == [3, 1, 0, 434])
+        #expect(shards(4, "61") == [7, 2, 0, 954])
+        #expect(shards(5, "820102") == [0, 0, 0, 82])
+        for number in ["8000000000000005", "7fffffffffffffff"] {
+            #expect(shards(6, "00" + number) == [6, 2, 0, 802])
+            #expect(shards(6, "016a6f62730001" + number) == [7, 2, 0, 990])
+        }
+        #expect(FanoutDirectory.name(of: 0) == "000" && FanoutDirectory.name(of: 999) == "999")
+    }
+
     @Test func packedPositions() {
         #expect(PackedPosition.pack(1 << 42 | 0x40) == 0x10)
         #expect(PackedPosition.complete(0x10, around: 1 << 42) == 1 << 42 | 0x40)

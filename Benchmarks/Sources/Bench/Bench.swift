@@ -16,6 +16,7 @@ enum Bench {
             if arguments.count == 4, arguments[1] == Recovery.childArgument, let keys = Int(arguments[3]) {
                 try Recovery.fill(arguments[2], keys: keys)
             }
+            if arguments.count > 2, arguments[1] == Fanout.childArgument { try Fanout.work(arguments[2...]) }
             let options = try Options(CommandLine.arguments.dropFirst())
             if options.help {
                 print(Options.usage, terminator: "")
@@ -32,15 +33,25 @@ enum Bench {
     }
 
     private static func run(_ options: Options) throws {
+        try Child.refuseChildren()
         let (contestants, reference) = try options.selection()
         let directory = try Files.makeTemporaryDirectory(in: options.directory)
         defer { try? Files.remove(directory) }
+        if options.collections {
+            print(try Collections.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
         if options.recovery {
             print(try Recovery.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
             return
         }
         if options.verbs {
             print(try Verbs.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
+            return
+        }
+        if options.fanout {
+            let operations = min(options.keys, 100_000)
+            print(try Fanout.run(operations: operations, rounds: options.rounds, directory: directory), terminator: "")
             return
         }
         if options.scans {

@@ -11,11 +11,13 @@ struct Options {
     var recovery = false
     var verbs = false
     var scans = false
+    var fanout = false
+    var collections = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--recovery | --scans | --verbs] [--smoke]
+                     [--collections | --fanout | --recovery | --scans | --verbs] [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -23,6 +25,8 @@ struct Options {
           --reference ENGINE  the engine that the others are divided by (the first)
           --directory DIR     where the stores are made and removed (the working directory)
           --json FILE         writes all figures of all rounds
+          --fanout            instead: a cache of shards under 1 and 8 processes, beside Python's FanoutCache
+          --collections       instead: Deque and Index, beside those of Python's DiskCache
           --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
           --scans             instead: how fast keys and items are listed in their orders, and how fast orders are made
           --verbs             instead: queues, scans, tags and full caches, beside Python's DiskCache
@@ -42,9 +46,11 @@ struct Options {
             case "--reference": reference = try Self.text(rest.next(), after: argument)
             case "--directory": directory = try Self.text(rest.next(), after: argument)
             case "--json": json = try Self.text(rest.next(), after: argument)
+            case "--collections": collections = true
             case "--recovery": recovery = true
             case "--verbs": verbs = true
             case "--scans": scans = true
+            case "--fanout": fanout = true
             case "--smoke": (keys, rounds) = (20_000, 2)
             case "--help", "-h": help = true
             default: throw UsageError("unknown argument \(argument)")

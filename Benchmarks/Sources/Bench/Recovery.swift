@@ -12,10 +12,8 @@ import Workloads
 /// How long a store takes to be there again: after a clean close, after its writer was killed, and when the index has to be made
 /// again from the log. The writer is a child process of its own that kills itself with SIGKILL.
 enum Recovery {
-    /// The argument by which a child knows what it is. The environment says it too, so that a child whose arguments were lost
-    /// doesn't start children of its own.
+    /// The argument by which a child knows what it is.
     static let childArgument = "fill-and-die"
-    private static let childVariable = "BENCH_CHILD"
 
     /// The child: fills the store and dies.
     static func fill(_ path: String, keys: Int) throws -> Never {
@@ -32,9 +30,6 @@ enum Recovery {
 
     /// The table.
     static func run(keys: Int, rounds: Int, directory: String) throws -> String {
-        guard getenv(childVariable) == nil else {
-            throw UsageError("a child of bench was started without its arguments")
-        }
         var kill: [UInt64] = []
         var close: [UInt64] = []
         var rebuild: [UInt64] = []
@@ -97,14 +92,7 @@ enum Recovery {
     }
 
     private static func spawn(_ arguments: [String]) throws {
-        setenv(childVariable, "1", 1)
-        defer { unsetenv(childVariable) }
-        #if os(Linux)
-            let program = "/proc/self/exe"
-        #else
-            let program = CommandLine.arguments[0]
-        #endif
-        let status = try Child.run(program, arguments)
+        let status = try Child.run(Child.itself, arguments)
         guard status & 0x7F == SIGKILL else { throw UsageError("the child that fills the store ended by itself") }
     }
 

@@ -1,60 +1,18 @@
 import DiskCache
 import Workloads
 
-#if canImport(Darwin)
-    import Darwin
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Glibc
-#endif
-
 /// What a cache does beyond get and set, beside Python's DiskCache at the same work (`Peers/diskcache_peer.py`, which does fewer
 /// operations of each, since it is so much slower). The two take turns.
 enum Verbs {
     private static let value = [UInt8](repeating: UInt8(ascii: "x"), count: 100)
 
     static func run(keys: Int, rounds: Int, directory: String) throws -> String {
-        var order: [String] = []
-        var ours: [String: [Double]] = [:]
-        var peers: [String: [Double]] = [:]
-        for round in 0..<rounds {
-            Files.log("verbs: round \(round + 1) of \(rounds), diskcache\n")
-            let path = "\(directory)/verbs-\(round)"
-            try Files.makeDirectory(path)
-            try measure(in: path, keys: keys) { name, figure in
-                if ours[name] == nil { order.append(name) }
-                ours[name, default: []].append(figure)
-            }
-            Files.log("verbs: round \(round + 1) of \(rounds), python-diskcache\n")
-            for (name, figure) in try peer(in: path, keys: keys) { peers[name, default: []].append(figure) }
-            try Files.remove(path)
-        }
-        var text = """
-            Microseconds an operation, medians over \(rounds) rounds; a scan's operation is one key.
-
-            | operation | diskcache | python-diskcache | times as fast |
-            |---|--:|--:|--:|
-
-            """
-        for name in order {
-            let mine = median(ours[name] ?? [])
-            let peer = peers[name].map(median)
-            let ratio = peer.map { "\(Int(($0 / mine).rounded()))" } ?? "-"
-            text += "| \(name) | \(rounded(mine)) | \(peer.map(rounded) ?? "-") | \(ratio) |\n"
-        }
-        return text
+        try PeerRace(name: "verbs", script: "diskcache_peer.py", note: "a scan's operation is one key")
+            .run(keys: keys, rounds: rounds, directory: directory, measure)
     }
 
-    private static func median(_ figures: [Double]) -> Double { figures.sorted()[figures.count / 2] }
-
-    private static func rounded(_ figure: Double) -> String { "\((figure * 1000).rounded() / 1000)" }
-
-    /// Microseconds of each of `count` operations.
     private static func timed(_ count: Int, _ body: () throws -> Void) rethrows -> Double {
-        let start = monotonicNanoseconds()
-        try body()
-        return Double(monotonicNanoseconds() - start) / 1000 / Double(count)
+        try PeerRace.timed(count, body)
     }
 
     private static func open(_ path: String, _ change: (inout Cache.Configuration) -> Void = { _ in }) throws -> Cache {
@@ -133,24 +91,5 @@ enum Verbs {
             (rest, place) = (rest / 10, place - 1)
         }
         return key
-    }
-
-    /// The peer's figures by name; none where Python or its DiskCache isn't installed.
-    private static func peer(in directory: String, keys: Int) throws -> [(String, Double)] {
-        let source = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let output = "\(directory)/peer.txt"
-        let store = "\(directory)/peer"
-        try Files.makeDirectory(store)
-        setenv("PYTHONPATH", "/\(source)/.build/python", 1)
-        let script = "/\(source)/Peers/diskcache_peer.py"
-        guard try Child.run("python3", ["python3", script, store, String(keys), output]) == 0 else {
-            Files.log("verbs: python-diskcache isn't there; Benchmarks/setup installs it\n")
-            return []
-        }
-        return try Files.read(output).split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ")
-            guard words.count == 2, let figure = Double(words[1]) else { return nil }
-            return (String(words[0]), figure)
-        }
     }
 }

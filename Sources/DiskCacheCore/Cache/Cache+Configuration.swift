@@ -44,6 +44,8 @@ extension Cache {
         public var anyFileSystem = false
         /// Whether a cache is opened whatever serialiser it was made with: for tools that don't read such values.
         package var anySerializer = false
+        /// Whether a directory is opened that is a deque or an index: for tools that look at it without knowing what it is.
+        package var anyKind = false
 
         /// Everything as it is stored, or by default.
         public init() {}
@@ -120,12 +122,9 @@ extension Cache.Configuration {
         options.timeout = timeout.clampedNanoseconds
         options.anyFileSystem = anyFileSystem
         options.keepsLock = keepsWriteLock
+        options.kind = anyKind ? nil : .cache
         let wanted = self
         options.configure = { (settings, isNew) throws(EngineError) in
-            guard settings.kind == .cache else {
-                throw EngineError(
-                    .wrongKind, "the directory is a \(settings.kind.rawValue), not a cache; open it as what it is")
-            }
             guard settings.serializer == wanted.serializer.name || isNew || wanted.anySerializer else {
                 throw EngineError(
                     .serializerMismatch,

@@ -104,8 +104,13 @@ extension Cache {
     public func peekItem<V: Decodable>(
         last: Bool = true, as type: V.Type = V.self
     ) throws -> (key: AnyCacheKey, value: V)? {
-        let reader = try RowReader(self, .insertion, reversed: last, records: true)
-        var found: (key: AnyCacheKey, value: V)?
+        try peekRow(last: last, skipsQueues: false)
+    }
+
+    /// As `peekItem`, for keys of a known type. `skipsQueues`: items of queues are passed over.
+    func peekRow<K: CacheKey, V: Decodable>(last: Bool, skipsQueues: Bool) throws -> (key: K, value: V)? {
+        let reader = try RowReader(self, .insertion, reversed: last, records: true, skipsQueues: skipsQueues)
+        var found: (key: K, value: V)?
         var hasMore = true
         while found == nil, hasMore {
             hasMore = try reader.next { row, store in
@@ -118,7 +123,7 @@ extension Cache {
                 }
                 _ = try reader.giveItem(row, store) { keyClass, key, form, bytes in
                     found = (
-                        try anyKey(keyClass, key),
+                        try readKey(K.self, keyClass, key),
                         try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                     )
                 }
@@ -129,7 +134,7 @@ extension Cache {
 
     // MARK: Parts
 
-    private func reader(_ order: RowOrder, reversed: Bool) throws -> RowReader {
+    func reader(_ order: RowOrder, reversed: Bool) throws -> RowReader {
         try RowReader(self, order, reversed: reversed, records: false)
     }
 

@@ -56,7 +56,8 @@ extension Cache {
     ) throws {
         var environment = Environment()
         environment.wallClockOverride = clock
-        try self.init(directory: directory, configuration: configuration, environment: environment)
+        try self.init(
+            directory: directory.map(expandPath), configuration: configuration, environment: environment)
     }
 
     /// The system's wall clock: microseconds since 1970.

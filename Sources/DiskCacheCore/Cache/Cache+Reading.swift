@@ -107,22 +107,18 @@ extension Cache {
     func lookUp(
         _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        let found: (record: Record?, access: StoreHandle.Access)
+        let found: StoreHandle.FoundValue
         do {
-            found = try handle.find(keyClass, key, counts: true)
+            found = try handle.findValue(keyClass, key)
         } catch {
             throw CacheError(error)
         }
         defer { handle.end(found.access) }
-        guard let record = found.record, !(record.expiry.map { $0 <= handle.now() } ?? false) else {
-            handle.count(isHit: false, found.access)
-            return
-        }
-        if ValueFormCode.isFile(record.form) {
+        guard found.start != nil else { return }
+        if ValueFormCode.isFile(found.form) {
             try lookUpFile(keyClass, key, body)
         } else {
-            handle.count(isHit: true, found.access)
-            try body(try form(record), record.value)
+            try body(try form(found.form), found.bytes)
         }
     }
 
@@ -136,8 +132,8 @@ extension Cache {
     }
 
     @inline(__always)
-    private func form(_ record: Record) throws -> ValueForm {
-        guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form)) else {
+    private func form(_ code: UInt16) throws -> ValueForm {
+        guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: code)) else {
             throw CacheError(.unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
         }
         return form
@@ -178,7 +174,7 @@ extension Cache {
     func withBytes(
         of record: Record, _ store: Store, _ body: (ValueForm, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Bool {
-        let form = try form(record)
+        let form = try form(record.form)
         guard form.isFile else {
             try body(form, record.value)
             return true

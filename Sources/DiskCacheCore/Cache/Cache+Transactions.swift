@@ -26,15 +26,8 @@ extension Cache {
     @discardableResult
     public func transact<R>(_ body: () throws -> R) throws -> R { try inTransaction(body) }
 
+    @usableFromInline
     func inTransaction<R>(_ body: () throws -> R) throws -> R {
-        let access = try handle.open()
-        defer { handle.end(access) }
-        return try handle.withStoreOf(access) { store in
-            do {
-                return try store.transact(timeout: handle.timeout, body)
-            } catch let error as EngineError {
-                throw CacheError(error)
-            }
-        }
+        try inStore { try $0.transact(timeout: handle.timeout, body) }
     }
 }

@@ -57,17 +57,11 @@ extension Cache {
         var source = source
         return try withKeyBytes(key) { keyClass, bytes in
             try withAttributes(expire, tag) { attributes in
-                let access = try handle.open()
-                defer { handle.end(access) }
-                return try handle.withStoreOf(access) { store in
-                    do {
-                        return try store.putStream(
-                            timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes,
-                            condition: onlyIfMissing ? .onlyIfMissing : .always
-                        ) { try source.next(maximum: 1 << 20) }
-                    } catch let error as EngineError {
-                        throw CacheError(error)
-                    }
+                try inStore { store in
+                    try store.putStream(
+                        timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes, attributes,
+                        condition: onlyIfMissing ? .onlyIfMissing : .always
+                    ) { try source.next(maximum: 1 << 20) }
                 }
             }
         }
@@ -93,16 +87,10 @@ extension Cache {
     /// Removes a key and gives its value with everything that was known of it; as `pop`. The entry has no path: its file goes.
     public func popEntry<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self) throws -> Entry<V>? {
         try withKeyBytes(key) { keyClass, bytes in
-            let access = try handle.open()
-            defer { handle.end(access) }
-            return try handle.withStoreOf(access) { store in
-                do {
-                    return try store.transact(timeout: handle.timeout) { () -> Entry<V>? in
-                        guard let taken = try store.pop(timeout: handle.timeout, keyClass, bytes) else { return nil }
-                        return try entry(taken)
-                    }
-                } catch let error as EngineError {
-                    throw CacheError(error)
+            try inStore { store in
+                try store.transact(timeout: handle.timeout) { () -> Entry<V>? in
+                    guard let taken = try store.pop(timeout: handle.timeout, keyClass, bytes) else { return nil }
+                    return try entry(taken)
                 }
             }
         }
@@ -200,32 +188,26 @@ extension Cache {
         _ key: some CacheKey, default start: @autoclosure () throws -> V, _ body: (inout V) throws -> R
     ) throws -> R {
         try withKeyBytes(key) { keyClass, keyBytes in
-            let access = try handle.open()
-            defer { handle.end(access) }
-            return try handle.withStoreOf(access) { store in
-                do {
-                    return try store.transact(timeout: handle.timeout) {
-                        var attributes = RecordAttributes()
-                        var value: V?
-                        let row = try store.liveRow(keyClass, keyBytes)
-                        if let row {
-                            attributes = RecordAttributes(expiry: row.expiry, tag: row.tag)
-                            try withBytes(of: row, store) { form, bytes in
-                                value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
-                            }
+            try inStore { store in
+                try store.transact(timeout: handle.timeout) {
+                    var attributes = RecordAttributes()
+                    var value: V?
+                    let row = try store.liveRow(keyClass, keyBytes)
+                    if let row {
+                        attributes = RecordAttributes(expiry: row.expiry, tag: row.tag)
+                        try withBytes(of: row, store) { form, bytes in
+                            value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                         }
-                        var changed: V
-                        if let value { changed = value } else { changed = try start() }
-                        let result = try body(&changed)
-                        try encodeValue(changed, serializer: serializer) { form, bytes in
-                            _ = try store.put(
-                                timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes,
-                                attributes)
-                        }
-                        return result
                     }
-                } catch let error as EngineError {
-                    throw CacheError(error)
+                    var changed: V
+                    if let value { changed = value } else { changed = try start() }
+                    let result = try body(&changed)
+                    try encodeValue(changed, serializer: serializer) { form, bytes in
+                        _ = try store.put(
+                            timeout: handle.timeout, keyClass, keyBytes, form: UInt16(form.rawValue), value: bytes,
+                            attributes)
+                    }
+                    return result
                 }
             }
         }

@@ -40,7 +40,7 @@ public final class Cache: Sendable {
         }
     }
 
-    /// As above, in an environment of the caller's and with engine options changed: for tests.
+    /// As above, in an environment of the caller's and with engine options changed; nothing in the path is expanded.
     init(
         directory: String?, configuration: Configuration, environment: Environment,
         _ adjust: (inout StoreOptions) -> Void = { _ in }
@@ -50,7 +50,18 @@ public final class Cache: Sendable {
         adjust(&options)
         let adjusted = options
         handle = try rethrowing { () throws(EngineError) in
-            try StoreHandle(directory: directory.map(expandPath), options: adjusted, environment: environment)
+            try StoreHandle(directory: directory, options: adjusted, environment: environment)
+        }
+    }
+
+    /// Runs `body` with the open store; what the engine throws becomes a `CacheError`, what anybody else throws stays as it is.
+    func inStore<R>(_ body: (Store) throws -> R) throws -> R {
+        do {
+            let access = try handle.open()
+            defer { handle.end(access) }
+            return try handle.withStoreOf(access, body)
+        } catch let error as EngineError {
+            throw CacheError(error)
         }
     }
 

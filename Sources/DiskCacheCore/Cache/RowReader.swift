@@ -5,12 +5,16 @@ internal import DiskCacheEngine
 @usableFromInline
 final class RowReader {
     private let cache: Cache
-    private let scan: OrderedScan
+    private let scan: any RowScan
+    private let skipsQueues: Bool
 
+    /// `skipsQueues`: the items of queues are left out.
     init(
-        _ cache: Cache, _ order: RowOrder, _ range: OrderedScan.Range = .all, reversed: Bool, records: Bool
+        _ cache: Cache, _ order: RowOrder, _ range: OrderedScan.Range = .all, reversed: Bool, records: Bool,
+        skipsQueues: Bool = false
     ) throws {
         self.cache = cache
+        self.skipsQueues = skipsQueues
         scan = try rethrowing { () throws(EngineError) in
             try cache.handle.withStore {
                 OrderedScan(order, range, reversed: reversed, wantsRecords: records, in: $0)
@@ -18,14 +22,28 @@ final class RowReader {
         }
     }
 
+    /// Of all rows, in insertion order or in that of keys.
+    @usableFromInline
+    convenience init(_ cache: Cache, sorted: Bool, reversed: Bool, records: Bool, skipsQueues: Bool = false) throws {
+        try self.init(
+            cache, sorted ? .key : .insertion, reversed: reversed, records: records, skipsQueues: skipsQueues)
+    }
+
+    /// Of the items of a queue, from its front to its back or back to front.
+    @usableFromInline
+    init(_ cache: Cache, queue prefix: String?, reversed: Bool) throws {
+        self.cache = cache
+        skipsQueues = false
+        scan = try cache.inStore { store in
+            try QueueName.with(prefix) { try QueueScan($0, reversed: reversed, in: store) }
+        }
+    }
+
     /// Gives the rows of the next batch; false: there is nothing behind it.
     func next(_ give: (OrderedRow, Store) throws -> Void) throws -> Bool {
-        let handle = cache.handle
-        let access = try rethrowing { () throws(EngineError) in try handle.open() }
-        defer { handle.end(access) }
-        return try handle.withStoreOf(access) { store in
-            try rethrowing { () throws(EngineError) in try scan.next(in: store) }
-            for row in scan.rows { try give(row, store) }
+        try cache.inStore { store in
+            try scan.next(in: store)
+            for row in scan.rows where !skipsQueues || row.keyClass != KeyClass.queue.rawValue { try give(row, store) }
             return !scan.isAtEnd
         }
     }

@@ -137,11 +137,35 @@ public struct Snapshot: ~Copyable {
         try cache.handle.withStoreOf(access) { store in
             let scan = OrderedScan(
                 order, range, reversed: isReversed, wantsRecords: records, in: store, asOf: state)
-            while !scan.isAtEnd {
-                try rethrowing { () throws(EngineError) in try scan.next(in: store) }
-                for row in scan.rows { try body(row, store) }
+            try read(scan, store, body)
+        }
+    }
+
+    private func read(_ scan: any RowScan, _ store: Store, _ body: (OrderedRow, Store) throws -> Void) throws {
+        while !scan.isAtEnd {
+            try rethrowing { () throws(EngineError) in try scan.next(in: store) }
+            for row in scan.rows { try body(row, store) }
+        }
+    }
+
+    /// The values of a queue's items, from front to back.
+    func values<V: Decodable>(ofQueue prefix: String?, as type: V.Type) throws -> [V] {
+        var values: [V] = []
+        try cache.handle.withStoreOf(access) { store in
+            let scan = try QueueName.with(prefix) { name in
+                try rethrowing { () throws(EngineError) in
+                    try QueueScan(name, reversed: false, in: store, asOf: state)
+                }
+            }
+            try read(scan, store) { row, store in
+                guard let record = row.record else { return }
+                try lend(record, store) { form, bytes in
+                    values.append(
+                        try decodeValue(V.self, form: form, bytes: bytes, serializer: cache.serializer))
+                }
             }
         }
+        return values
     }
 
     private func withRecord(_ key: some CacheKey, _ body: (Record, Store) throws -> Void) throws {

@@ -10,10 +10,10 @@
 /// A subscript can't throw when it is assigned. The first failure, of reading or of writing, is kept: the transaction then doesn't commit,
 /// and `transact` throws it. All verbs of the cache that the closure calls are part of the transaction too, and throw by themselves.
 public struct Transaction: ~Copyable {
-    private let cache: Cache
+    private let cache: any PartedCache
     private var failure: (any Error)?
 
-    init(_ cache: Cache) { self.cache = cache }
+    init(_ cache: any PartedCache) { self.cache = cache }
 
     /// The value of a key as the transaction sees it; nil if it is missing or expired. Assigning stores a value with the cache's default
     /// expiry and no tag, assigning nil removes the key.
@@ -22,7 +22,7 @@ public struct Transaction: ~Copyable {
     public subscript<V: Codable>(key: some CacheKey, as type: V.Type = V.self) -> V? {
         mutating get {
             do {
-                return try cache.get(key, as: V.self)
+                return try cache.part(for: key).get(key, as: V.self)
             } catch {
                 fail(error)
                 return nil
@@ -30,7 +30,11 @@ public struct Transaction: ~Copyable {
         }
         set {
             do {
-                if let newValue { try cache.set(key, newValue) } else { try cache.delete(key) }
+                if let newValue {
+                    try cache.part(for: key).set(key, newValue)
+                } else {
+                    try cache.part(for: key).delete(key)
+                }
             } catch {
                 fail(error)
             }
@@ -41,7 +45,7 @@ public struct Transaction: ~Copyable {
     public subscript<V: Codable>(key: some CacheKey, default start: @autoclosure () -> V) -> V {
         mutating get {
             do {
-                return try cache.get(key, as: V.self) ?? start()
+                return try cache.part(for: key).get(key, as: V.self) ?? start()
             } catch {
                 fail(error)
                 return start()
@@ -49,7 +53,7 @@ public struct Transaction: ~Copyable {
         }
         set {
             do {
-                try cache.update(key, default: newValue) { $0 = newValue }
+                try cache.part(for: key).update(key, default: newValue) { $0 = newValue }
             } catch {
                 fail(error)
             }
@@ -58,7 +62,7 @@ public struct Transaction: ~Copyable {
 
     /// The value of a key as the transaction sees it; nil if it is missing or expired. Throws as `Cache.get`.
     public func value<V: Decodable>(forKey key: some CacheKey, as type: V.Type = V.self) throws -> V? {
-        try cache.get(key, as: V.self)
+        try cache.part(for: key).get(key, as: V.self)
     }
 
     private mutating func fail(_ error: any Error) {

@@ -1,7 +1,7 @@
 /// A key of any class, as a cache that holds all sorts of keys shows them.
 ///
 /// Equality is that of keys in a store: numbers by exact value, so `.int(1) == .double(1)`, and text by its bytes.
-public enum AnyCacheKey: CacheKey {
+public enum AnyCacheKey: CacheKey, Codable {
     /// nil's key.
     case null
     /// An integer.

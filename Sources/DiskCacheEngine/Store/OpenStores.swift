@@ -36,8 +36,9 @@ final class OpenStores: Sendable {
         _ path: String, options: StoreOptions, environment: Environment
     ) throws(EngineError) -> Store {
         ForkGuard.install()
-        let insists = options.anyFileSystem || SystemCalls.environment("DISKCACHE_ANY_FS") == "1"
-        let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: insists)
+        if let prepare = options.prepare { try prepare() }
+        let found = try StoreDirectory.open(
+            path, files: environment.files, anyFileSystem: options.anyFileSystem, allowsOthers: options.allowsOthers)
         let key = Key(device: found.status.device, inode: found.status.inode)
         let entry = entries.withLock { table in
             if let entry = table[key] { return entry }
@@ -67,12 +68,19 @@ final class OpenStores: Sendable {
             }
         }
         do throws(EngineError) {
-            if let configure = options.configure {
-                let isNew = CommitBlock.tail(store.block.word.acquire()) == 0
+            if options.kind != nil || options.configure != nil {
+                let isInUse = entry.users > 0
                 try store.configure(timeout: options.timeout) { (settings) throws(EngineError) in
-                    try configure(&settings, isNew)
+                    let isNew = CommitBlock.tail(store.block.word.acquire()) == 0
+                    if let kind = options.kind {
+                        // Others here may believe in the kind that it has by default.
+                        if isNew && !isInUse { settings.become(kind) }
+                        try settings.require(kind, path)
+                    }
+                    try options.configure?(&settings, isNew)
                 }
             }
+            if let kind = options.kind { store.kind.withLock { $0 = kind } }
         } catch {
             if entry.users == 0 { store.shutDown() }
             throw error

@@ -5,7 +5,7 @@
 ///  0  front 8      number of the first item; expired ones are items as long as they are stored
 ///  8  back 8       number of the last one
 /// 16  count 8      items
-/// 24  maximum 8    how many a push is to leave at most; 0: any number
+/// 24  maximum 8    one more than how many a push is to leave at most; 0: any number
 /// 32  open 1       bit 0: front, bit 1: back may be short of the first or the last item by numbers whose items are gone
 /// ```
 ///
@@ -60,6 +60,18 @@ struct QueueEnds: Equatable, Sendable {
             try body(UnsafeRawBufferPointer(rebasing: bytes[..<Self.size]))
         }
     }
+
+    /// How many items a push is to leave at most; nil: any number.
+    var limit: Int64? {
+        get { maximum == 0 ? nil : maximum - 1 }
+        set { maximum = newValue.map { min(max($0, 0), .max - 1) + 1 } ?? 0 }
+    }
+
+    /// Whether one more item would be too many.
+    @inline(__always) var isFull: Bool { maximum != 0 && count >= maximum - 1 }
+
+    /// Whether there are numbers between front and back without an item.
+    var hasGaps: Bool { count != 0 && count != back - front + 1 }
 
     /// Whether the queue needs a record.
     var isKept: Bool { count != 0 || maximum != 0 }

@@ -188,7 +188,10 @@ extension Store {
     /// Reads the settings again if they stand somewhere else than when they were last read.
     func loadSettings() throws(EngineError) {
         guard settingsPosition != counters.settings else { return }
-        settings = try settings(at: counters.settings)
+        let stored = try settings(at: counters.settings)
+        // Another process may have made something else of a directory in which nothing was stored yet.
+        if let kind = kind.withLock({ $0 }) { try stored.require(kind, path) }
+        settings = stored
         minFileSize.store(settings.minFileSize, ordering: .relaxed)
         settingsPosition = counters.settings
         applySettings()

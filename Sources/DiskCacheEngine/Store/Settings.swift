@@ -20,6 +20,17 @@ public enum Durability: UInt8, Sendable, CaseIterable {
 /// What a directory is used as. Stored by name.
 public enum StoreKind: String, Sendable, CaseIterable {
     case cache, deque, index
+
+    /// Whether rows may go by themselves.
+    var forgets: Bool { self == .cache }
+
+    var words: String {
+        switch self {
+        case .cache: "a cache"
+        case .deque: "a deque"
+        case .index: "an index"
+        }
+    }
 }
 
 /// How a store behaves, whoever opens it: kept in the store, as one system record (for its form see `encoded`).
@@ -70,6 +81,26 @@ public struct Settings: Sendable, Equatable {
         if syncInterval <= 0 { throw .outOfRange("syncInterval") }
         if serializer.isEmpty { throw .outOfRange("serializer") }
         if let defaultExpire, defaultExpire < 0 { throw .outOfRange("defaultExpire") }
+        if kind.forgets { return }
+        if evictionPolicy != .none { throw .outOfRange("evictionPolicy") }
+        if cullLimit != 0 { throw .outOfRange("cullLimit") }
+        if defaultExpire != nil { throw .outOfRange("defaultExpire") }
+    }
+
+    /// Makes these the settings of a new store of a kind.
+    mutating func become(_ kind: StoreKind) {
+        self.kind = kind
+        if kind.forgets { return }
+        evictionPolicy = .none
+        cullLimit = 0
+        defaultExpire = nil
+    }
+
+    /// Throws unless they are those of a kind of store.
+    func require(_ wanted: StoreKind, _ path: String) throws(EngineError) {
+        if kind == wanted { return }
+        throw EngineError(
+            .wrongKind, "the directory is \(kind.words), not \(wanted.words); open it as what it is", path: path)
     }
 }
 

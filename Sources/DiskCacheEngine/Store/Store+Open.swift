@@ -6,6 +6,8 @@ public struct StoreOptions: Sendable {
     public var timeout: UInt64 = 60_000_000_000
     /// Whether network file systems are to be believed.
     public var anyFileSystem = false
+    /// What the directory is to be, and becomes if nothing was ever stored in it; nil: whatever it is.
+    public var kind: StoreKind?
     /// Applied to the stored settings when the store is opened; what it changes is stored. The flag: nothing was ever stored.
     public var configure: (@Sendable (inout Settings, Bool) throws(EngineError) -> Void)?
     /// Whether the write lock may be kept between writes that follow each other closely. Not on systems that stop a process without
@@ -18,6 +20,10 @@ public struct StoreOptions: Sendable {
         /// What `keepsLock` is unless it is set.
         public static let keepsLockByDefault = true
     #endif
+    /// Whether a store may be made where other names stand: in a directory that holds other stores.
+    package var allowsOthers = false
+    /// Called before the store is opened, the first time and each time that it was closed: sees to what must be there before it.
+    package var prepare: (@Sendable () throws(EngineError) -> Void)?
     /// Bytes of addresses for the log at first; 0: chosen from the size limit.
     public var windowSize = 0
     /// Bytes of log behind a tree from which on a reader brings the tree up to date first; nil: as usual. For tests.

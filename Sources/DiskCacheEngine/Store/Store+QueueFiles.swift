@@ -53,9 +53,10 @@ extension Store {
         while true {
             let pushed = try write(timeout: timeout) { () throws(EngineError) in
                 let number = try withUnsafeBytes(of: value) { (bytes) throws(EngineError) in
-                    try pushItem(name, atFront, fileForm, bytes, attributes)
+                    try pushItem(name, atFront, fileForm, bytes, attributes, steps: stepsOfThisTransaction)
                 }
                 guard let number else { return nil as Int64? }
+                if number == 0 { return number }
                 do throws(SystemError) {
                     transaction.newFiles.append(reference.name)
                     try writer.place()

@@ -14,7 +14,8 @@ extension Store {
 
     /// Adds an item at an end of a queue; its number. Throws `queueFull` if the numbers end there.
     ///
-    /// An item that is expired already is stored all the same: its number is used up.
+    /// An item that is expired already is stored all the same: its number is used up. Where the queue has a limit, items go at its other
+    /// end; with the limit 0 nothing is stored, and the number is 0, which no item has.
     public func push(
         timeout: UInt64, _ name: QueueName, atFront: Bool, form: UInt16, value: UnsafeRawBufferPointer,
         _ attributes: RecordAttributes
@@ -27,7 +28,7 @@ extension Store {
             try begin(timeout: timeout)
             let number: Int64?
             do throws(EngineError) {
-                number = try pushItem(name, atFront, form, value, attributes)
+                number = try pushItem(name, atFront, form, value, attributes, steps: stepsOfThisTransaction)
             } catch {
                 rollBack()
                 throw error
@@ -37,16 +38,23 @@ extension Store {
         }
     }
 
-    /// *Writer.* Adds an item; nil: the end isn't known yet, and the transaction has to be committed before going on.
+    /// *Writer.* Adds an item, as `push`; nil: the end isn't known yet, and the transaction has to be committed before going on.
     @inline(__always)
     func pushItem(
         _ name: QueueName, _ atFront: Bool, _ form: UInt16, _ value: UnsafeRawBufferPointer,
-        _ attributes: RecordAttributes
+        _ attributes: RecordAttributes, steps: Int
     ) throws(EngineError) -> Int64? {
         let queue = try queue(name.prefix)
-        var steps = stepsOfThisTransaction
+        var steps = steps
         while true {
             guard try closeEnd(queue, atFront: atFront, &steps) else { return nil }
+            if queues.list[queue].ends.isFull {
+                guard try closeEnd(queue, atFront: !atFront, &steps) else { return nil }
+                let limit = queues.list[queue].ends.limit ?? 0
+                try trim(queue, to: max(limit - 1, 0), fromFront: !atFront)
+                if limit == 0 { return 0 }
+                continue
+            }
             guard let number = queues.list[queue].ends.next(atFront: atFront) else {
                 throw EngineError(
                     .queueFull, "the numbers of this queue end here; push at its other end, or empty it first")
@@ -65,7 +73,7 @@ extension Store {
         }
     }
 
-    private var stepsOfThisTransaction: Int { transaction.depth > 1 ? Int.max : Self.stepsPerCommit }
+    var stepsOfThisTransaction: Int { transaction.depth > 1 ? Int.max : Self.stepsPerCommit }
 
     // MARK: Taking
 
@@ -123,7 +131,7 @@ extension Store {
             let number = fromFront ? ends.front : ends.back
             guard let record = try item(name.item(number)) else {
                 // Damage took an item and left the record that counts it.
-                if recounted { throw EngineError(.corrupted, "a queue can't be read; run check", path: path) }
+                if recounted { throw unreadableQueue() }
                 recounted = true
                 try recount(queue)
                 continue
@@ -161,15 +169,19 @@ extension Store {
 
     /// Whether a queue has no items, expired ones included. No lock. What is damaged counts as there: the holder of the lock deals
     /// with it.
-    public func isEmpty(_ name: QueueName) throws(EngineError) -> Bool {
+    public func isEmpty(_ name: QueueName) throws(EngineError) -> Bool { try readEnds(name)?.count == 0 }
+
+    /// The ends of a queue as they are stored. No lock. nil: the record is damaged.
+    @inline(__always)
+    func readEnds(_ name: QueueName) throws(EngineError) -> QueueEnds? {
         switch try version(KeyClass.system, name.system) {
-        case .found(let record): return QueueEnds(record.value)?.count == 0
-        case .absent: return true
-        case .damaged: return false
+        case .found(let record): return QueueEnds(record.value)
+        case .absent: return QueueEnds()
+        case .damaged: return nil
         }
     }
 
-    private enum Version {
+    enum Version {
         case found(Record)
         case absent
         case damaged
@@ -177,7 +189,7 @@ extension Store {
 
     /// `find`, for whom damage is no error.
     @inline(__always)
-    private func version(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Version {
+    func version(_ keyClass: UInt8, _ key: UnsafeRawBufferPointer) throws(EngineError) -> Version {
         do throws(EngineError) {
             if let record = try find(keyClass, key) { return .found(record) }
             return .absent
@@ -189,7 +201,7 @@ extension Store {
 
     /// *Writer.* An item, if it is there; one whose record is damaged is lost, which `check` tells.
     @inline(__always)
-    private func item(_ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
+    func item(_ key: UnsafeRawBufferPointer) throws(EngineError) -> Record? {
         do throws(EngineError) {
             return try findAsWriter(KeyClass.queue, key)
         } catch {
@@ -218,14 +230,7 @@ extension Store {
         if isInTransaction { return .unknown }
         for _ in 0..<16 {
             let word = block.word.acquire()
-            let ends: QueueEnds
-            switch try version(KeyClass.system, name.system) {
-            case .found(let record):
-                guard let stored = QueueEnds(record.value) else { return .unknown }
-                ends = stored
-            case .absent: return .empty
-            case .damaged: return .unknown
-            }
+            guard let ends = try readEnds(name) else { return .unknown }
             if ends.count == 0 { return .empty }
             var number = atFront ? ends.front : ends.back
             var item: Record?
@@ -304,7 +309,7 @@ extension Store {
 
     /// *Writer.* The ends as the items themselves tell them, after damage.
     @inline(never)
-    private func recount(_ queue: Int) throws(EngineError) {
+    func recount(_ queue: Int) throws(EngineError) {
         var ends = try countedEnds(UnsafeRawBufferPointer(rebasing: itemKey(queue, 0).dropLast(8)))
         ends.maximum = queues.list[queue].ends.maximum
         setEnds(queue, ends)

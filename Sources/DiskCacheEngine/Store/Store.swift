@@ -39,6 +39,9 @@ public final class Store: @unchecked Sendable {
     /// The setting, where those find it who need no more than that.
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
+    /// What the directory was opened as; nil: whatever it is.
+    let kind = Mutex<StoreKind?>(nil)
+
     let eviction = EvictionState()
     let views = OrderedViews()
 
@@ -97,6 +100,7 @@ public final class Store: @unchecked Sendable {
         var head: Position = 0
         var transaction = TransactionState()
         var queues = PendingQueues()
+        var rowEnds = RowEnds()
         var settingsPosition: Position = .max
         var settings = Settings()
         var now: Int64 = 0
@@ -121,6 +125,11 @@ public final class Store: @unchecked Sendable {
     @inline(__always) var queues: PendingQueues {
         _read { yield writer.pointee.queues }
         _modify { yield &writer.pointee.queues }
+    }
+    /// *Writer.* The rows at the ends of insertion order, as far as they were looked for.
+    @inline(__always) var rowEnds: RowEnds {
+        _read { yield writer.pointee.rowEnds }
+        _modify { yield &writer.pointee.rowEnds }
     }
     /// *Writer.* Settings as of `settingsPosition`.
     @inline(__always) var settings: Settings {

@@ -3,55 +3,73 @@ enum StoreDirectory {
     /// What stands in a directory.
     enum Content { case nothing, store }
 
-    /// Opens the directory at `path`, making it (0700) and its parents if need be.
+    /// Opens a store's directory at `path`, making it (0700) and its parents if need be, and says what stands in it.
     ///
-    /// Refused: a path that isn't a directory, another user's or a world-writable directory (P43), a network file system
-    /// unless `anyFileSystem` (P28), and a directory without a store in which other names stand (nothing is made then).
+    /// Refused, but for what `openOwn` refuses: a directory without a store in which other names stand (nothing is made then), unless
+    /// `allowsOthers`, and one of shards.
     static func open(
-        _ path: String, files: any FileSystem, anyFileSystem: Bool
+        _ path: String, files: any FileSystem, anyFileSystem: Bool, allowsOthers: Bool = false
     ) throws(EngineError) -> (
         directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus, content: Content
     ) {
-        do {
-            let directory = try openOrMake(path, files)
-            let status = try files.status(directory)
-            guard status.kind == .directory else {
-                throw EngineError(.io, "this is not a directory; give the store a directory of its own", path: path)
-            }
-            guard status.owner == SystemCalls.effectiveUser() else {
-                throw EngineError(
-                    .insecureDirectory,
-                    "the directory belongs to user \(status.owner); a store must belong to the user that opens it",
-                    path: path)
-            }
-            guard status.mode & 0o002 == 0 else {
-                throw EngineError(
-                    .insecureDirectory, "the directory is writable for everybody; chmod o-w it, or choose another",
-                    path: path)
-            }
-            let fileSystem = try files.fileSystem(under: directory)
-            if fileSystem.kind == .network && !anyFileSystem {
-                throw EngineError(
-                    .networkFileSystem,
-                    "\(fileSystem.name) has no common memory and no dependable locks between machines; use a local directory, or insist with anyFileSystem or DISKCACHE_ANY_FS=1",
-                    path: path)
-            }
-            let names = try files.list(directory)
-            let isStore = names.contains("meta") || names.contains("log")
-            if !isStore, let foreign = names.first(where: { !isOurs($0) }) {
-                throw EngineError(
-                    .foreignDirectory,
-                    "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
-                    path: path)
-            }
-            return (directory, status, fileSystem, isStore ? .store : .nothing)
-        } catch let error as SystemError {
-            throw EngineError(error)
-        } catch let error as EngineError {
-            throw error
+        let (directory, status, fileSystem) = try openOwn(path, files: files, anyFileSystem: anyFileSystem)
+        let names: [String]
+        do throws(SystemError) {
+            names = try files.list(directory)
         } catch {
-            throw EngineError(.io, "\(error)", path: path)
+            throw EngineError(error)
         }
+        let isStore = names.contains("meta") || names.contains("log")
+        if !isStore, names.contains(FanoutFile.name) {
+            throw EngineError(
+                .wrongKind, "the directory is a cache of several shards; open it as that, or one of its shards",
+                path: path)
+        }
+        if !isStore, !allowsOthers, let foreign = names.first(where: { !isOurs($0) }) {
+            throw EngineError(
+                .foreignDirectory,
+                "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
+                path: path)
+        }
+        return (directory, status, fileSystem, isStore ? .store : .nothing)
+    }
+
+    /// Opens the directory at `path`, making it (0700) and its parents if need be.
+    ///
+    /// Refused: a path that isn't a directory, another user's or a world-writable directory (P43), and a network file system unless
+    /// `anyFileSystem` (P28).
+    static func openOwn(
+        _ path: String, files: any FileSystem, anyFileSystem: Bool
+    ) throws(EngineError) -> (directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus) {
+        let directory = try openOrMake(path, files)
+        let (status, fileSystem): (FileStatus, FileSystemStatus)
+        do throws(SystemError) {
+            (status, fileSystem) = (try files.status(directory), try files.fileSystem(under: directory))
+        } catch {
+            throw EngineError(error)
+        }
+        guard status.kind == .directory else {
+            throw EngineError(.io, "this is not a directory; give the store a directory of its own", path: path)
+        }
+        guard status.owner == SystemCalls.effectiveUser() else {
+            throw EngineError(
+                .insecureDirectory,
+                "the directory belongs to user \(status.owner); a store must belong to the user that opens it",
+                path: path)
+        }
+        guard status.mode & 0o002 == 0 else {
+            throw EngineError(
+                .insecureDirectory, "the directory is writable for everybody; chmod o-w it, or choose another",
+                path: path)
+        }
+        let insists = anyFileSystem || SystemCalls.environment("DISKCACHE_ANY_FS") == "1"
+        if fileSystem.kind == .network && !insists {
+            throw EngineError(
+                .networkFileSystem,
+                "\(fileSystem.name) has no common memory and no dependable locks between machines; use a local directory, or insist with anyFileSystem or DISKCACHE_ANY_FS=1",
+                path: path)
+        }
+        return (directory, status, fileSystem)
     }
 
     /// The names that a store makes in its directory.

@@ -172,6 +172,59 @@ public final class StoreHandle: Sendable {
         }
     }
 
+    /// A key's value where it lies, as far as a read needs it: four words, which a function returns in registers.
+    public struct FoundValue {
+        /// Where the bytes lie; nil: the key is missing or expired.
+        public let start: UnsafeRawPointer?
+        private let formAndCount: UInt64
+        /// Under this the bytes may be read; `end` must follow.
+        public let access: Access
+
+        @inline(__always) init(_ record: Record?, _ access: Access) {
+            start = record?.value.baseAddress
+            formAndCount = record.map { UInt64($0.form) &<< 48 | UInt64($0.value.count) } ?? 0
+            self.access = access
+        }
+
+        /// The form that was given to `put`.
+        @inline(__always) public var form: UInt16 { UInt16(truncatingIfNeeded: formAndCount &>> 48) }
+        /// The bytes; of a value in a file of its own they are the reference to it.
+        @inline(__always) public var bytes: UnsafeRawBufferPointer {
+            UnsafeRawBufferPointer(start: start, count: Int(formAndCount & 0xFFFF_FFFF_FFFF))
+        }
+    }
+
+    /// The value that a key has now, for its user: told to the eviction policy, and counted among hits and misses unless it lies in a
+    /// file of its own, for then the caller has yet to find out.
+    public func findValue(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer
+    ) throws(EngineError) -> FoundValue {
+        let access = try beginAccess()
+        let result = access.store._withUnsafeGuaranteedRef { store -> Result<FoundValue, EngineError> in
+            do throws(EngineError) {
+                let record = try store.find(keyClass, key, counts: true)
+                guard let record, !record.bits.has(RecordBits.expiry) || isLive(record) else {
+                    if Modes(raw: store.block.modes.relaxed()).countsReads { store.block.count(isHit: false) }
+                    return .success(FoundValue(nil, access))
+                }
+                if Modes(raw: store.block.modes.relaxed()).countsReads, !ValueFormCode.isFile(record.form) {
+                    store.block.count(isHit: true)
+                }
+                return .success(FoundValue(record, access))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let found): return found
+        case .failure(let error):
+            ReaderPins.leave(access.pin)
+            throw error
+        }
+    }
+
+    @inline(never) private func isLive(_ record: Record) -> Bool { !(record.expiry.map { $0 <= now() } ?? false) }
+
     /// Microseconds since 1970, as this store sees them.
     @inline(__always) public func now() -> Int64 { environment.wallClock() }
 

@@ -90,9 +90,8 @@ final class ValueFiles: Sendable {
         try system.syncDirectory(directory)
     }
 
-    /// Gives the file of `name` a second name, for another key; the new name.
-    func link(_ name: ValueFileName) throws(SystemError) -> ValueFileName {
-        let made = ValueFileName(random: environment.random)
+    /// Gives the file of `name` a second name, `made`, for another key.
+    func link(_ name: ValueFileName, to made: ValueFileName) throws(SystemError) {
         do {
             try withParents(of: made) { () throws(SystemError) in
                 try system.link(name.path, to: made.path, in: directory)
@@ -101,7 +100,6 @@ final class ValueFiles: Sendable {
             prune(made)
             throw error
         }
-        return made
     }
 
     /// Removes a file in place, and the directories that it leaves empty. That it is gone already is as good.

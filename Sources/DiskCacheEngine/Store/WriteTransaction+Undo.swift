@@ -25,6 +25,7 @@ extension Store {
         guard wrote else { return }
         // Rows that it removed or replaced are back, and the pools have let go of them.
         eviction.forget()
+        rowEnds.forget()
         appendVoid(from: first)
         if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
     }
@@ -43,6 +44,7 @@ extension Store {
         transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
         eviction.forget()
+        rowEnds.forget()
         do throws(EngineError) {
             let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
             try log.reserve(room, head: head, settings: counters.settings)

@@ -18,7 +18,7 @@ enum CheckCommand: Command {
     static func run(_ arguments: [String]) throws -> ExitCode {
         let arguments = try Arguments(arguments, flags: ["--fix"])
         try arguments.expect(1...1, ["DIR"])
-        let cache = try openExisting(arguments.positional[0])
+        let cache = try openExisting(arguments.positional[0], anyKind: true)
         if let recovery = try cache.recovery {
             for row in StatCommand.describe(recovery) { Output.note("diskcache check: \(row.name): \(row.value)") }
         }

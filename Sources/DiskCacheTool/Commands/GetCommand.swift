@@ -19,7 +19,7 @@ enum GetCommand: Command {
         let arguments = try Arguments(arguments, options: ["--output"], flags: ["--entry", "--int-key"])
         try arguments.expect(2...2, ["DIR", "KEY"])
         let key = try parseKey(arguments.positional[1], arguments)
-        let cache = try openExisting(arguments.positional[0])
+        let cache = try openExisting(arguments.positional[0], anyKind: true)
         guard let (form, entry) = try cache.inspect(key) else {
             Output.note("diskcache get: there is no key \(arguments.positional[1])")
             return .negative

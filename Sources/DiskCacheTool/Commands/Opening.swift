@@ -1,19 +1,23 @@
 import DiskCacheCore
 
-/// Opens the cache in a directory that has one; throws for a directory without, and makes nothing there.
-func openExisting(_ directory: String) throws -> Cache {
+/// Opens the cache in a directory that has one; throws for a directory without, and makes nothing there. `anyKind`: or what a deque or an
+/// index lies in, to look at it.
+func openExisting(_ directory: String, anyKind: Bool = false) throws -> Cache {
     let path = Array(expandPath(directory).utf8)
     let isStore = ["meta", "log"].contains { (try? Platform.status(path + [Platform.slash] + Array($0.utf8))) != nil }
     guard isStore else {
         throw CacheError(.io, "there is no cache in this directory", path: directory)
     }
-    return try openOrMake(directory)
+    return try open(directory, anyKind: anyKind)
 }
 
 /// Opens the cache in a directory, or makes one there.
-func openOrMake(_ directory: String) throws -> Cache {
+func openOrMake(_ directory: String) throws -> Cache { try open(directory, anyKind: false) }
+
+private func open(_ directory: String, anyKind: Bool) throws -> Cache {
     var configuration = Cache.Configuration()
     configuration.anySerializer = true
+    configuration.anyKind = anyKind
     return try Cache(directory: directory, configuration: configuration)
 }
 

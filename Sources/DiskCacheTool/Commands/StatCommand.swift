@@ -14,7 +14,7 @@ enum StatCommand: Command {
     static func run(_ arguments: [String]) throws -> ExitCode {
         let arguments = try Arguments(arguments)
         try arguments.expect(1...1, ["DIR"])
-        let cache = try openExisting(arguments.positional[0])
+        let cache = try openExisting(arguments.positional[0], anyKind: true)
         let settings = try cache.settings
         var rows = [
             (name: "directory", value: cache.directory), ("items", grouped(try cache.count)),

@@ -5,9 +5,10 @@ enum ShellCommand: Command {
     static let name = "shell"
     static let summary = "do what lines of input say, in JSON for scripts or in words for people"
     static let help = """
-        usage: diskcache shell [--json] [--kind cache] [SETTING=VALUE ...] DIR
+        usage: diskcache shell [--json] [--kind cache|fanout|deque|index] [--shards N] [SETTING=VALUE ...] DIR
 
-        Opens the cache in DIR, or makes one there, and does what each line of standard input says:
+        Opens the cache, deque or index in DIR, or makes one there, and does what each line of standard input says (fanout: a
+        cache of N shards, 8 if it is new, which drops what doesn't get the lock within 10 ms):
 
           set greeting "hello" expire=5     a verb, its arguments in order, and those that have a name; an argument is
           get greeting                      JSON, or a word
@@ -16,20 +17,26 @@ enum ShellCommand: Command {
         gets a line as its answer: {"ok": true, "id": 1} or {"error": {"code": ..., "message": ...}, "id": 1}.
         What JSON has no word for: {"$bytes": BASE64}, {"$float": "inf", "-inf" or "nan"}, {"$queue": PREFIX or null,
         "number": N} (a queue's key), {"$large": N} and {"$file": PATH} (values: N bytes, a file's bytes).
-        {"$absent": true} is the answer where there is nothing.
+        {"$absent": true} is the answer where there is nothing; {"ok": false, "dropped": true} to a write that was dropped.
 
         Verbs (with = what may be left out):
-        \(verbs)
+        \(lines(ShellVerb.all(.cache)))
+
+        Verbs of a deque (an index is negative from the end; extendFront puts each value before the one before it):
+        \(lines(ShellVerb.all(.deque)))
+
+        Verbs of an index:
+        \(lines(ShellVerb.all(.index)))
 
         Settings: \(ShellSettings.help.split(separator: "\n").joined(separator: "\n  "))
 
         Exit status: 0 at the end of input, whatever the answers were; 2 the cache couldn't be opened.
         """
 
-    private static var verbs: String {
+    private static func lines(_ verbs: [ShellVerb]) -> String {
         var lines: [String] = []
         var line = ""
-        for verb in ShellVerb.all {
+        for verb in verbs {
             let arguments = verb.required + verb.optional.map { $0 + "=" }
             let text = arguments.isEmpty ? verb.name : verb.name + " " + arguments.joined(separator: " ")
             if line.count + text.count > 108 {
@@ -67,19 +74,39 @@ enum ShellCommand: Command {
     }
 
     private static func open(_ directory: String, _ arguments: Arguments) throws -> ShellSession {
-        if let kind = arguments.value("--kind"), kind != "cache" {
-            throw BadRequest("there is no kind \(kind) in this version, only cache")
+        let name = arguments.value("--kind") ?? "cache"
+        guard let kind = ShellKind(rawValue: name) else {
+            throw BadRequest("there is no kind \(name), only cache, fanout, deque and index")
         }
-        if arguments.value("--shards") != nil { throw BadRequest("a cache has no shards") }
+        let shards = try arguments.value("--shards").map { try parseNumber($0, "--shards", as: Int.self) }
+        if kind != .fanout, shards != nil { throw BadRequest("only a fanout cache has shards") }
         var configuration = Cache.Configuration()
+        var dropAfter: Duration = .milliseconds(10)
         for setting in arguments.positional.dropLast() {
             let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2 else { throw BadRequest("\(setting) is no setting: NAME=VALUE") }
             try ShellSettings.set(String(parts[0]), ShellSettings.parse(String(parts[1])), on: &configuration)
+            if parts[0] == "timeout" { dropAfter = configuration.timeout }
         }
         let clock = ShellClock()
-        return ShellSession(
-            cache: try Cache(directory: directory, configuration: configuration) { clock.now }, clock: clock)
+        switch kind {
+        case .cache:
+            let cache = try Cache(directory: directory, configuration: configuration) { clock.now }
+            return ShellSession(kind, cache: cache, clock: clock)
+        case .fanout:
+            let cache = try FanoutCache(
+                directory: directory, shards: shards, dropAfter: dropAfter, configuration: configuration
+            ) { clock.now }
+            return ShellSession(kind, cache: cache, clock: clock)
+        case .deque:
+            let deque = try Deque<AnyValue>(directory: directory, configuration: configuration) { clock.now }
+            return ShellSession(kind, cache: deque.store.cache, .deque(deque), clock: clock)
+        case .index:
+            let index = try Index<AnyCacheKey, AnyValue>(directory: directory, configuration: configuration) {
+                clock.now
+            }
+            return ShellSession(kind, cache: index.store.cache, .index(index), clock: clock)
+        }
     }
 
     /// The answer to a line of JSON.
@@ -95,6 +122,7 @@ enum ShellCommand: Command {
             guard case .text(let verb) = request["do"] else { throw BadRequest("a request needs a verb: \"do\"") }
             arguments.removeAll { $0.name == "do" || $0.name == "id" }
             members = [JSON.Member(name: "ok", value: try session.execute(verb, arguments))]
+            if session.wasDropped { members.append(JSON.Member(name: "dropped", value: .bool(true))) }
         } catch {
             members = [JSON.Member(name: "error", value: ShellError(error).json)]
         }
@@ -105,8 +133,9 @@ enum ShellCommand: Command {
     /// What is said to a line that a person wrote; nil: nothing.
     private static func reply(_ line: ArraySlice<UInt8>, _ session: ShellSession) -> String? {
         do {
-            guard let (name, arguments) = try ShellText.parse(line) else { return nil }
-            return ShellText.show(try session.execute(name, arguments))
+            guard let (name, arguments) = try ShellText.parse(line, session.kind) else { return nil }
+            let answer = ShellText.show(try session.execute(name, arguments))
+            return session.wasDropped ? "dropped" : answer
         } catch {
             let error = ShellError(error)
             return "error \(error.code): \(error.message)"

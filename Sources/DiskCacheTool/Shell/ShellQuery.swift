@@ -39,7 +39,7 @@ struct ShellQuery {
 
     /// The keys, expired ones that nothing has removed included.
     func keys(of session: ShellSession) throws -> [AnyCacheKey] {
-        if let keys = try session.inSnapshot({ try keys(in: $0) }) { return keys }
+        if let keys = try snapshotKeys(of: session) { return Array(keys.prefix(limit ?? .max)) }
         let cache = session.cache
         let cursor: Cursor<AnyCacheKey> =
             if isSorted, case .string(let prefix) = prefix {
@@ -58,7 +58,7 @@ struct ShellQuery {
 
     /// The items, expired ones left out.
     func items(of session: ShellSession) throws -> [(key: AnyCacheKey, value: AnyValue)] {
-        if let items = try session.inSnapshot({ try items(in: $0) }) { return items }
+        if let keys = try snapshotKeys(of: session) { return try items(keys, session) }
         let cache = session.cache
         let cursor: Cursor<(key: AnyCacheKey, value: AnyValue)> =
             if isSorted, case .string(let prefix) = prefix {
@@ -70,36 +70,43 @@ struct ShellQuery {
                     (.bytes($0.key), $0.value)
                 }
             } else if isSorted {
-                try cache.items(in: range, reversed: reversed)
+                try cache.items(in: range, as: AnyValue.self, reversed: reversed)
             } else if let tag {
-                try cache.items(tag: tag, reversed: reversed)
+                try cache.items(tag: tag, as: AnyValue.self, reversed: reversed)
             } else {
-                try cache.items(reversed: reversed)
+                try cache.items(as: AnyValue.self, reversed: reversed)
             }
         return try page(cursor, cache) { $0.key }
     }
 
-    private func keys(in snapshot: borrowing Snapshot) throws -> [AnyCacheKey] {
-        Array(try allKeys(in: snapshot).prefix(limit ?? .max))
-    }
-
     /// The first of them that hadn't expired, with their values.
-    private func items(in snapshot: borrowing Snapshot) throws -> [(key: AnyCacheKey, value: AnyValue)] {
+    private func items(
+        _ keys: [AnyCacheKey], _ session: ShellSession
+    ) throws -> [(key: AnyCacheKey, value: AnyValue)] {
         var items: [(key: AnyCacheKey, value: AnyValue)] = []
-        for key in try allKeys(in: snapshot) {
+        for key in keys {
             if items.count == limit ?? .max { break }
-            if let value = try snapshot.get(key, as: AnyValue.self) { items.append((key, value)) }
+            let value = try session.inSnapshot(key) { try $0.get(key, as: AnyValue.self) } ?? nil
+            if let value { items.append((key, value)) }
         }
         return items
     }
 
-    private func allKeys(in snapshot: borrowing Snapshot) throws -> [AnyCacheKey] {
-        var keys = try isSorted ? snapshot.sortedKeys(reversed: reversed) : snapshot.keys(reversed: reversed)
+    /// All keys of the open snapshot that are asked for; nil: there is none.
+    private func snapshotKeys(of session: ShellSession) throws -> [AnyCacheKey]? {
+        let parts = try session.inSnapshots {
+            try isSorted ? $0.sortedKeys(reversed: reversed) : $0.keys(reversed: reversed)
+        }
+        guard let parts else { return nil }
+        var keys = reversed ? Array(parts.reversed().joined()) : Array(parts.joined())
+        if isSorted, parts.count > 1 { keys.sort { reversed ? $1.precedes($0) : $0.precedes($1) } }
         if !isSorted, let after {
-            guard let place = keys.firstIndex(of: after) else { throw Self.isGone(snapshot.directory) }
+            guard let place = keys.firstIndex(of: after) else { throw Self.isGone(session.cache.directory) }
             keys.removeSubrange(...place)
         }
-        let tagged = try tag.map { Set(try snapshot.keys(tag: $0)) }
+        let tagged = try tag.map { tag in
+            Set(try session.inSnapshots { try $0.keys(tag: tag) }?.joined().map(\.self) ?? [])
+        }
         return keys.filter { admits($0) && tagged?.contains($0) ?? true }
     }
 
@@ -117,9 +124,9 @@ struct ShellQuery {
     }
 
     private func page<Element>(
-        _ cursor: Cursor<Element>, _ cache: Cache, _ key: (Element) -> AnyCacheKey
+        _ cursor: Cursor<Element>, _ cache: any ShellStore, _ key: (Element) -> AnyCacheKey
     ) throws -> [Element] {
-        let tagged = try isSorted ? tag.map { Set(try Array(cache.keys(tag: $0))) } : nil
+        let tagged = try isSorted ? tag.map { Set(try Array(cache.keys(tag: $0, reversed: false))) } : nil
         let later = try isSorted ? nil : after.map { try keys(behind: $0, cache) }
         var found: [Element] = []
         while found.count < limit ?? .max, let element = try cursor.next() {
@@ -143,7 +150,7 @@ struct ShellQuery {
     }
 
     /// The keys that come behind one in insertion order. Throws `keyNotFound` if that isn't there: its place isn't known any more.
-    private func keys(behind key: AnyCacheKey, _ cache: Cache) throws -> Set<AnyCacheKey> {
+    private func keys(behind key: AnyCacheKey, _ cache: any ShellStore) throws -> Set<AnyCacheKey> {
         let cursor = try cache.keys(reversed: reversed)
         while let next = try cursor.next() {
             if next == key { return Set(try Array(cursor)) }

@@ -1,27 +1,59 @@
 import DiskCacheCore
 
-/// One run of the shell: an open cache, its clock, and the transactions and snapshots that are open.
+/// One run of the shell: an open cache, or what a deque or an index lies in, its clock, and the transactions and snapshots that are
+/// open.
 final class ShellSession: @unchecked Sendable {
-    let cache: Cache
+    /// What is open beside a cache.
+    enum Collection {
+        case none
+        case deque(Deque<AnyValue>)
+        case index(Index<AnyCacheKey, AnyValue>)
+    }
+
+    let kind: ShellKind
+    let cache: any ShellStore
+    private let collection: Collection
     let clock: ShellClock
+    /// Whether the last request was a write that was dropped.
+    private(set) var wasDropped = false
     /// How many transactions are open, one inside the other.
     private var depth = 0
-    /// The snapshots that are open, one inside the other: reads are of the last.
-    private var snapshots: [Cache.OpenSnapshot] = []
+    /// The snapshots that are open, one inside the other, each of all parts: reads are of the last.
+    private var snapshots: [[Cache.OpenSnapshot]] = []
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
-    init(cache: Cache, clock: ShellClock) {
+    init(_ kind: ShellKind, cache: any ShellStore, _ collection: Collection = .none, clock: ShellClock) {
+        self.kind = kind
         self.cache = cache
+        self.collection = collection
         self.clock = clock
+    }
+
+    var deque: Deque<AnyValue> {
+        get throws {
+            guard case .deque(let deque) = collection else { throw BadRequest("this isn't a deque") }
+            return deque
+        }
+    }
+
+    var index: Index<AnyCacheKey, AnyValue> {
+        get throws {
+            guard case .index(let index) = collection else { throw BadRequest("this isn't an index") }
+            return index
+        }
     }
 
     /// Does what a request says; throws a `ShellError`.
     func execute(_ name: String, _ arguments: [JSON.Member]) throws(ShellError) -> JSON {
+        wasDropped = false
         if let error = failure(name) { throw error }
         do {
-            let verb = try ShellVerb.named(name)
-            return try verb.run(self, try ShellRequest(arguments, for: verb))
+            let verb = try ShellVerb.named(name, kind)
+            let dropped = cache.droppedWrites
+            let result = try verb.run(self, try ShellRequest(arguments, for: verb))
+            wasDropped = cache.droppedWrites != dropped
+            return wasDropped ? .bool(false) : result
         } catch {
             throw ShellError(error)
         }
@@ -29,11 +61,10 @@ final class ShellSession: @unchecked Sendable {
 
     /// The end of input: what is open is undone.
     func finish() {
-        for snapshot in snapshots.reversed() { try? cache.end(snapshot) }
-        snapshots.removeAll()
+        while let last = snapshots.popLast() { try? end(last) }
         while depth > 0 {
             depth -= 1
-            try? cache.rollBackTransaction()
+            for part in cache.parts.reversed() { try? part.rollBackTransaction() }
         }
         do {
             try cache.close()
@@ -58,9 +89,14 @@ final class ShellSession: @unchecked Sendable {
     }
 
     func begin() throws -> JSON {
+        var begun: [Cache] = []
         do {
-            try cache.beginTransaction()
+            for part in cache.parts {
+                try part.beginTransaction()
+                begun.append(part)
+            }
         } catch {
+            for part in begun.reversed() { try part.rollBackTransaction() }
             failed = (ShellError(error), 1)
             throw error
         }
@@ -71,35 +107,60 @@ final class ShellSession: @unchecked Sendable {
     func commit() throws -> JSON {
         guard depth > 0 else { throw BadRequest("there is no transaction to commit") }
         depth -= 1
-        try cache.commitTransaction()
+        var open = cache.parts[...]
+        do {
+            while let part = open.popFirst() { try part.commitTransaction() }
+        } catch {
+            for part in open.reversed() { try part.rollBackTransaction() }
+            throw error
+        }
         return .bool(true)
     }
 
     func rollBack() throws -> JSON {
         guard depth > 0 else { throw BadRequest("there is no transaction to roll back") }
         depth -= 1
-        try cache.rollBackTransaction()
+        for part in cache.parts.reversed() { try part.rollBackTransaction() }
         return .bool(true)
     }
 
     // MARK: Snapshots
 
     func beginSnapshot() throws -> JSON {
-        snapshots.append(try cache.beginSnapshot())
+        var begun: [Cache.OpenSnapshot] = []
+        do {
+            for part in cache.parts { begun.append(try part.beginSnapshot()) }
+        } catch {
+            try? end(begun)
+            throw error
+        }
+        snapshots.append(begun)
         return .bool(true)
     }
 
     func endSnapshot() throws -> JSON {
         guard let last = snapshots.popLast() else { throw BadRequest("there is no snapshot to end") }
-        try cache.end(last)
+        try end(last)
         return .bool(true)
+    }
+
+    private func end(_ snapshot: [Cache.OpenSnapshot]) throws {
+        for (part, snapshot) in zip(cache.parts, snapshot) { try part.end(snapshot) }
     }
 
     /// Whether a snapshot is open.
     var isInSnapshot: Bool { !snapshots.isEmpty }
 
-    /// Reads from the open snapshot; nil: there is none.
-    func inSnapshot<R>(_ body: (borrowing Snapshot) throws -> R) throws -> R? {
-        try snapshots.last.map { try cache.read($0, body) }
+    /// Reads from the open snapshot of the part that has a key; nil: there is no snapshot.
+    func inSnapshot<R>(_ key: AnyCacheKey, _ body: (borrowing Snapshot) throws -> R) throws -> R? {
+        guard let last = snapshots.last else { return nil }
+        let part = try cache.part(for: key)
+        guard let place = cache.parts.firstIndex(where: { $0 === part }) else { return nil }
+        return try part.read(last[place], body)
+    }
+
+    /// Reads from the open snapshots of all parts; nil: there is no snapshot.
+    func inSnapshots<R>(_ body: (borrowing Snapshot) throws -> R) throws -> [R]? {
+        try snapshots.last.map { try zip(cache.parts, $0).map { try $0.read($1, body) } }
     }
 }

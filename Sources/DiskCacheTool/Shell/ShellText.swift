@@ -3,12 +3,13 @@
 /// An argument is JSON, or a word, which is text: `hello` is `"hello"`, but `5`, `true` and `null` are what they are in JSON.
 enum ShellText {
     /// Verb and arguments of a line; nil: it is empty, or a comment that begins with `#`.
-    static func parse(_ line: ArraySlice<UInt8>) throws -> (name: String, arguments: [JSON.Member])? {
+    static func parse(_ line: ArraySlice<UInt8>, _ kind: ShellKind) throws -> (name: String, arguments: [JSON.Member])?
+    {
         guard String(validating: line, as: UTF8.self) != nil else { throw BadRequest("this isn't UTF-8") }
         var rest = line
         skip(&rest)
         guard let first = rest.first, first != UInt8(ascii: "#") else { return nil }
-        let verb = try ShellVerb.named(word(&rest))
+        let verb = try ShellVerb.named(word(&rest), kind)
         var names = (verb.required + verb.optional)[...]
         var arguments: [JSON.Member] = []
         while true {

@@ -5,53 +5,64 @@ extension ShellVerb {
     static let items: [ShellVerb] = [
         ShellVerb("set", ["key", "value"], ["expire", "tag"]) { session, request in
             let (key, expire, tag) = (try request.key(), try request.expire(), try request.tag())
-            return .bool(try session.cache.set(key, try request.value(), expire: expire, tag: tag))
+            let value = try request.value()
+            return .bool(try session.write(key) { try $0.set(key, value, expire: expire, tag: tag) } ?? false)
         },
         ShellVerb("add", ["key", "value"], ["expire", "tag"]) { session, request in
             let (key, expire, tag) = (try request.key(), try request.expire(), try request.tag())
-            return .bool(try session.cache.add(key, try request.value(), expire: expire, tag: tag))
+            let value = try request.value()
+            return .bool(try session.write(key) { try $0.add(key, value, expire: expire, tag: tag) } ?? false)
         },
-        ShellVerb("delete", ["key"]) { session, request in .bool(try session.cache.delete(try request.key())) },
+        ShellVerb("delete", ["key"]) { session, request in
+            let key = try request.key()
+            return .bool(try session.write(key) { try $0.delete(key) } ?? false)
+        },
         ShellVerb("contains", ["key"]) { session, request in
             let key = try request.key()
-            return .bool(try session.inSnapshot { try $0.contains(key) } ?? session.cache.contains(key))
+            return .bool(
+                try session.inSnapshot(key) { try $0.contains(key) } ?? session.cache.part(for: key).contains(key))
         },
         ShellVerb("touch", ["key"], ["expire"]) { session, request in
-            .bool(try session.cache.touch(try request.key(), expire: try request.expire() ?? .never))
+            let (key, expire) = (try request.key(), try request.expire() ?? .never)
+            return .bool(try session.write(key) { try $0.touch(key, expire: expire) } ?? false)
         },
         ShellVerb("get", ["key"], ["entry"]) { session, request in
             let key = try request.key()
             if try request.bool("entry", default: false) {
-                let entry = try session.inSnapshot { try $0.entry(key, as: AnyValue.self) }
-                return try (entry ?? session.cache.entry(key)).map { try JSON(key, $0) } ?? .absent
+                let entry = try session.inSnapshot(key) { try $0.entry(key, as: AnyValue.self) }
+                return try (entry ?? session.cache.part(for: key).entry(key)).map { try JSON(key, $0) } ?? .absent
             }
             return try session.get(key).map { try JSON($0) } ?? .absent
         },
         ShellVerb("pop", ["key"], ["entry"]) { session, request in
             let key = try request.key()
             if try request.bool("entry", default: false) {
-                return try session.cache.popEntry(key, as: AnyValue.self).map { try JSON(key, $0) } ?? .absent
+                let entry = try session.write(key) { try $0.popEntry(key, as: AnyValue.self) } ?? nil
+                return try entry.map { try JSON(key, $0) } ?? .absent
             }
-            return try session.cache.pop(key, as: AnyValue.self).map { try JSON($0) } ?? .absent
+            let value = try session.write(key) { try $0.pop(key, as: AnyValue.self) } ?? nil
+            return try value.map { try JSON($0) } ?? .absent
         },
     ]
 
     static let counters: [ShellVerb] = [
         ShellVerb("incr", ["key"], ["by", "default"]) { session, request in
-            switch try CountArguments(request) {
-            case .integer(let by, let start):
-                return .integer(try session.cache.incr(try request.key(), by: by, default: start))
-            case .float(let by, let start):
-                return .float(try session.cache.incr(try request.key(), by: by, default: start))
-            }
+            let (key, arguments) = (try request.key(), try CountArguments(request))
+            return try session.write(key) { cache in
+                switch arguments {
+                case .integer(let by, let start): .integer(try cache.incr(key, by: by, default: start))
+                case .float(let by, let start): .float(try cache.incr(key, by: by, default: start))
+                }
+            } ?? .absent
         },
         ShellVerb("decr", ["key"], ["by", "default"]) { session, request in
-            switch try CountArguments(request) {
-            case .integer(let by, let start):
-                return .integer(try session.cache.decr(try request.key(), by: by, default: start))
-            case .float(let by, let start):
-                return .float(try session.cache.decr(try request.key(), by: by, default: start))
-            }
+            let (key, arguments) = (try request.key(), try CountArguments(request))
+            return try session.write(key) { cache in
+                switch arguments {
+                case .integer(let by, let start): .integer(try cache.decr(key, by: by, default: start))
+                case .float(let by, let start): .float(try cache.decr(key, by: by, default: start))
+                }
+            } ?? .absent
         },
     ]
 
@@ -63,16 +74,21 @@ extension ShellVerb {
                 }
                 return (try ShellValue.key(pair[0]), try ShellValue(pair[1]))
             }
-            try session.cache.setMany(items)
+            for items in try session.cache.grouped(items, by: \.0) {
+                try session.write(items[0].0) { try $0.setMany(items) }
+            }
             return .bool(true)
         },
         ShellVerb("getMany", ["keys"]) { session, request in
             let keys = try request.array("keys").map(ShellValue.key)
-            let values = session.isInSnapshot ? try keys.map(session.get) : try session.cache.getMany(keys)
-            return .array(try values.map { try $0.map { try JSON($0) } ?? .absent })
+            return .array(try keys.map { try session.get($0).map { try JSON($0) } ?? .absent })
         },
         ShellVerb("deleteMany", ["keys"]) { session, request in
-            .integer(Int64(try session.cache.deleteMany(try request.array("keys").map(ShellValue.key))))
+            let groups = try session.cache.grouped(try request.array("keys").map(ShellValue.key), by: \.self)
+            return .integer(
+                try groups.reduce(0) { count, keys in
+                    count + Int64(try session.write(keys[0]) { try $0.deleteMany(keys) } ?? 0)
+                })
         },
     ]
 }
@@ -108,7 +124,13 @@ private enum CountArguments {
 extension ShellSession {
     /// A value, of the open snapshot if there is one.
     fileprivate func get(_ key: AnyCacheKey) throws -> AnyValue? {
-        try inSnapshot { try $0.get(key, as: AnyValue.self) } ?? cache.get(key, as: AnyValue.self)
+        try inSnapshot(key) { try $0.get(key, as: AnyValue.self) } ?? cache.part(for: key).get(key, as: AnyValue.self)
+    }
+
+    /// Runs a write of a key in the part that has it; nil: it was dropped.
+    @discardableResult
+    fileprivate func write<R>(_ key: AnyCacheKey, _ body: (Cache) throws -> R) throws -> R? {
+        try cache.write(key, retry: false, body)
     }
 }
 

@@ -4,7 +4,7 @@ import DiskCacheCore
 extension ShellVerb {
     static let maintenance: [ShellVerb] = [
         ShellVerb("count") { session, _ in
-            .integer(Int64(try session.inSnapshot { $0.count } ?? session.cache.count))
+            .integer(Int64(try session.inSnapshots { $0.count }?.reduce(0, +) ?? session.cache.count))
         },
         ShellVerb("volume") { session, _ in .integer(Int64(try session.cache.volume)) },
         ShellVerb("clear") { session, _ in .integer(Int64(try session.cache.clear())) },
@@ -23,11 +23,11 @@ extension ShellVerb {
                     for member in members { try ShellSettings.set(member.name, member.value, on: &settings) }
                 }
                 if let timeout = request["set"]?["timeout"] {
-                    cache.timeout = try ShellSettings.duration(timeout, "timeout")
+                    cache.lockTimeout = try ShellSettings.duration(timeout, "timeout")
                 }
             default: throw BadRequest("set is an object of settings")
             }
-            return ShellSettings.json(try cache.settings, timeout: cache.timeout)
+            return ShellSettings.json(try cache.settings, timeout: cache.lockTimeout)
         },
         ShellVerb("stats", [], ["enable", "reset"]) { session, request in
             let cache = session.cache
@@ -44,7 +44,7 @@ extension ShellVerb {
         },
         ShellVerb("backup", ["to"], ["shares"]) { session, request in
             guard let path = try request.text("to") else { throw BadRequest("to is a path") }
-            return JSON(try session.cache.backup(to: path, shares: try request.bool("shares", default: true)))
+            return JSON(try session.single.backup(to: path, shares: try request.bool("shares", default: true)))
         },
         ShellVerb("merge", ["from"], ["policy"]) { session, request in
             guard let path = try request.text("from") else { throw BadRequest("from is a path") }
@@ -52,7 +52,7 @@ extension ShellVerb {
             guard let policy = MergePolicy(rawValue: name) else {
                 throw BadRequest("policy is \"newer\", \"keep\" or \"replace\"")
             }
-            return JSON(try session.cache.merge(from: path, policy: policy))
+            return JSON(try session.single.merge(from: path, policy: policy))
         },
         ShellVerb("close") { session, _ in
             if session.isInSnapshot {
@@ -77,6 +77,9 @@ extension ShellVerb {
         ShellVerb("begin") { session, _ in try session.begin() },
         ShellVerb("commit") { session, _ in try session.commit() },
         ShellVerb("rollback") { session, _ in try session.rollBack() },
+    ]
+
+    static let snapshots: [ShellVerb] = [
         ShellVerb("snapshot") { session, _ in try session.beginSnapshot() },
         ShellVerb("end") { session, _ in try session.endSnapshot() },
     ]
@@ -107,5 +110,17 @@ extension JSON {
             "expired": .integer(Int64(result.expired)), "queued": .integer(Int64(result.queued)),
             "tooLarge": .integer(Int64(result.tooLarge)), "unreadable": .integer(Int64(result.unreadable)),
         ])
+    }
+}
+
+extension ShellSession {
+    /// The cache that isn't spread over shards.
+    fileprivate var single: Cache {
+        get throws {
+            guard let cache = cache as? Cache else {
+                throw BadRequest("not for a fanout cache; each of its shards is a cache of its own")
+            }
+            return cache
+        }
     }
 }

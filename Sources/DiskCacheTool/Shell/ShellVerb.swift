@@ -20,14 +20,29 @@ struct ShellVerb: Sendable {
         self.run = run
     }
 
-    /// All of them.
-    static let all: [ShellVerb] = items + counters + many + queues + orders + maintenance + transactions
+    /// What a kind of store has.
+    static func all(_ kind: ShellKind) -> [ShellVerb] {
+        let common = maintenance + transactions
+        switch kind {
+        case .cache, .fanout: return items + counters + many + queues + orders + clearance + common + snapshots
+        case .deque: return deque + common
+        case .index: return index + common
+        }
+    }
 
-    private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    private static let tables = Dictionary(
+        uniqueKeysWithValues: ShellKind.allCases.map { kind in
+            (kind, Dictionary(uniqueKeysWithValues: all(kind).map { ($0.name, $0) }))
+        })
 
     /// The verb with a name; throws `BadRequest` if there is none.
-    static func named(_ name: String) throws -> ShellVerb {
-        guard let verb = byName[name] else { throw BadRequest("there is no verb \(quoted(name))") }
+    static func named(_ name: String, _ kind: ShellKind) throws -> ShellVerb {
+        guard let verb = tables[kind]?[name] else { throw BadRequest("there is no verb \(quoted(name))") }
         return verb
     }
+}
+
+/// What the shell may be told that a directory is.
+enum ShellKind: String, CaseIterable {
+    case cache, fanout, deque, index
 }

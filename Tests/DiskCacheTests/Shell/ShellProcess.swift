@@ -21,11 +21,11 @@ final class ShellProcess {
     private static let ignoresBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
 
     /// Starts one, and waits until it has opened the cache.
-    init(_ tool: ToolRunner) throws {
+    init(_ tool: ToolRunner, _ options: String...) throws {
         Self.ignoresBrokenPipes
         let (down, up) = (try Platform.makePipe(), try Platform.makePipe())
         child = try Platform.spawn(
-            Array(try ToolRunner.executable().utf8), ["diskcache", "shell", "--json", tool.cache],
+            Array(try ToolRunner.executable().utf8), ["diskcache", "shell", "--json"] + options + [tool.cache],
             input: down.reading, output: up.writing)
         input = down.writing
         lines = LineReader(up.reading)

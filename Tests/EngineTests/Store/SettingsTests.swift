@@ -150,7 +150,6 @@ import Testing
 
     @Test func senselessValuesAreRefused() throws {
         try Settings().validate()
-        try Self.changed.validate()
         let changes: [(String, (inout Settings) -> Void)] = [
             ("sizeLimit", { $0.sizeLimit = -1 }), ("cullLimit", { $0.cullLimit = -1 }),
             ("minFileSize", { $0.minFileSize = -1 }), ("minFileSize", { $0.minFileSize = 1 << 24 + 1 }),
@@ -161,6 +160,27 @@ import Testing
             var settings = Settings()
             change(&settings)
             #expect(throws: SettingsError.outOfRange(name)) { try settings.validate() }
+        }
+    }
+
+    /// A cache's rows may go by themselves, those of a deque or an index may not.
+    @Test func onlyACacheForgets() throws {
+        let changes: [(String, (inout Settings) -> Void)] = [
+            ("evictionPolicy", { $0.evictionPolicy = .leastFrequentlyUsed }), ("cullLimit", { $0.cullLimit = 1 }),
+            ("defaultExpire", { $0.defaultExpire = 24 }),
+        ]
+        for kind in StoreKind.allCases {
+            for (name, change) in changes {
+                var settings = Settings()
+                settings.become(kind)
+                try settings.validate()
+                change(&settings)
+                if kind == .cache {
+                    try settings.validate()
+                } else {
+                    #expect(throws: SettingsError.outOfRange(name)) { try settings.validate() }
+                }
+            }
         }
     }
 }

@@ -238,11 +238,12 @@ import Testing
     @Test func aLinkOutlivesTheFirstName() throws {
         let reference = try store(Self.bytes(100))
         var moved = reference
-        moved.name = try files.link(reference.name)
-        #expect(moved.name != reference.name)
+        moved.name = ValueFileName(random: SystemCalls.random)
+        try files.link(reference.name, to: moved.name)
         try files.unlink(reference.name)
         #expect(try load(moved) == Self.bytes(100))
-        #expect(throws: SystemError.self) { try files.link(reference.name) }
+        let another = ValueFileName(random: SystemCalls.random)
+        #expect(throws: SystemError.self) { try files.link(reference.name, to: another) }
         try files.unlink(moved.name)
         #expect(try scratch.tree() == ["files/", "files/tmp/"])
     }
@@ -375,7 +376,8 @@ import Testing
             try faulty.sync([reference.name])
             #expect(try load(reference, pieces: 90000, in: faulty) == bytes)
             #expect(try faulty.open(reference)?.map().withBytes { Array($0) } == bytes)
-            let second = try faulty.link(reference.name)
+            let second = ValueFileName(random: SystemCalls.random)
+            try faulty.link(reference.name, to: second)
             #expect(try Set(faulty.list()) == [reference.name, second])
             try faulty.sweepTemporary()
             try faulty.unlink(reference.name)

@@ -24,6 +24,11 @@ enum OrderEntry {
         withUnsafeBytes(of: (rowid &<< 24).bigEndian) { buffer.append($0.baseAddress!, rowidSize) }
     }
 
+    /// The key of a row in the rowid tree.
+    static func key(rowid: UInt64) -> [UInt8] {
+        withUnsafeBytes(of: (rowid &<< 24).bigEndian) { Array($0[..<rowidSize]) }
+    }
+
     /// The rowid in the last five bytes of a key.
     @inline(__always)
     static func rowid(endOf key: UnsafeRawBufferPointer) -> UInt64? {

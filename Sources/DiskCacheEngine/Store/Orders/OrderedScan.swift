@@ -35,6 +35,8 @@ public final class OrderedScan {
         case keys(from: (bytes: [UInt8], isIncluded: Bool)?, upTo: (bytes: [UInt8], isIncluded: Bool)?)
         /// Keys that begin with these bytes, a class first.
         case prefix([UInt8])
+        /// Rows by their rowids, in insertion order.
+        case rows(ClosedRange<UInt64>)
         /// Rows with a tag.
         case tag(form: UInt8, bytes: [UInt8])
     }
@@ -78,6 +80,9 @@ public final class OrderedScan {
             limits.lower = lower.map { .init(key: $0.bytes, isIncluded: $0.isIncluded) }
             limits.upper = upper.map { .init(key: $0.bytes, isIncluded: $0.isIncluded) }
         case .prefix(let prefix): limits = BTreeRange(prefix: prefix)
+        case .rows(let rowids):
+            limits.lower = .init(key: OrderEntry.key(rowid: rowids.lowerBound), isIncluded: true)
+            limits.upper = .init(key: OrderEntry.key(rowid: rowids.upperBound), isIncluded: true)
         case .tag(let form, let bytes):
             tag = (form, bytes)
             let prefix = ByteBuffer(capacity: bytes.count + 16)

@@ -1,0 +1,65 @@
+internal import DiskCacheEngine
+
+/// A cache that is made of one or of several: which of them has a key.
+package protocol PartedCache: AnyObject, Sendable {
+    /// All parts, in the order in which their locks are taken. Their writes wait for the lock `timeout` at most, and then throw.
+    var parts: [Cache] { get }
+    /// The part that has a key.
+    func part(for key: some CacheKey) throws -> Cache
+    /// Runs a write, or `count` of them, in the part that has a key; nil: dropped, since the lock couldn't be had in time.
+    func write<R>(_ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R) throws -> R?
+    /// Removes everything; how many items there were.
+    func clear() throws -> Int
+}
+
+extension PartedCache {
+    /// Runs a write in the part that has a key; nil: dropped, since the lock couldn't be had in time.
+    package func write<R>(_ key: some CacheKey, retry: Bool, _ body: (Cache) throws -> R) throws -> R? {
+        try write(key, count: 1, retry: retry, body)
+    }
+
+    /// Elements by the parts that have their keys, in the parts' order; in a part in their own. None of the groups is empty.
+    package func grouped<Element>(
+        _ elements: some Sequence<Element>, by key: (Element) -> some CacheKey
+    ) throws -> [[Element]] {
+        if parts.count == 1 {
+            let all = Array(elements)
+            return all.isEmpty ? [] : [all]
+        }
+        var groups: [ObjectIdentifier: [Element]] = [:]
+        for element in elements { groups[ObjectIdentifier(try part(for: key(element))), default: []].append(element) }
+        return parts.compactMap { groups[ObjectIdentifier($0)] }
+    }
+
+    /// Runs `body` as a transaction of several parts, in the order in which their locks are to be taken. They commit in that order as
+    /// well, except that `first` goes before the others. If a commit fails, those before it have happened, and the others haven't.
+    func inTransaction<R>(of parts: [Cache], committing first: Cache? = nil, _ body: () throws -> R) throws -> R {
+        var accesses: [(StoreHandle, StoreHandle.Access)] = []
+        defer { for (handle, access) in accesses.reversed() { handle.end(access) } }
+        var open: [Cache] = []
+        do {
+            for part in parts {
+                accesses.append((part.handle, try rethrowing { () throws(EngineError) in try part.handle.open() }))
+                try part.beginTransaction()
+                open.append(part)
+            }
+            let result = try body()
+            if let first, let place = open.firstIndex(where: { $0 === first }) { open.swapAt(0, place) }
+            while !open.isEmpty { try open.removeFirst().commitTransaction() }
+            return result
+        } catch {
+            for part in open.reversed() { try? part.rollBackTransaction() }
+            throw error
+        }
+    }
+}
+
+extension Cache: PartedCache {
+    package var parts: [Cache] { [self] }
+    package func part(for key: some CacheKey) throws -> Cache { self }
+    package func write<R>(
+        _ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R
+    ) throws -> R? {
+        try body(self)
+    }
+}
