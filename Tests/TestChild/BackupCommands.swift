@@ -20,7 +20,7 @@ enum ChurnCommand {
                     try cache.set(key, [UInt8](repeating: UInt8(truncatingIfNeeded: count), count: count))
                 }
             }
-            try engine.compact()
+            try engine.reclaim()
             compacted += 1
             if random.oneIn(3) {
                 try cache.clear()

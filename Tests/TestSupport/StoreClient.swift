@@ -81,7 +81,7 @@ package struct StoreClient: Sendable {
     }
 
     /// Gives back what isn't live any more until the store takes its limit at most, whatever the policy.
-    package func compact() throws(EngineError) {
+    package func reclaim() throws(EngineError) {
         try handle.withStore { (store) throws(EngineError) in try store.reclaimAll(timeout: Self.timeout) }
     }
 

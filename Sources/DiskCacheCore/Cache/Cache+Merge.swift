@@ -22,18 +22,29 @@ extension Cache {
     ///
     /// - Parameter policy: What is done about keys that both have.
     ///
-    /// Throws `inTransaction` inside a transaction of either, `serializerMismatch` if the two don't serialise values in the same way, `timeout`,
-    /// `diskFull`, `io`.
+    /// Throws `inTransaction` inside a transaction of either, `serializerMismatch` if the two don't serialise values in the same way,
+    /// `wrongKind` if one of them is a collection's, `timeout`, `diskFull`, `io`.
     @discardableResult
     public func merge(from other: Cache, policy: MergePolicy = .newer) throws -> MergeResult {
         let (own, others) = (handle, other.handle)
         if own.isInTransaction || others.isInTransaction {
             throw CacheError(.inTransaction, "caches can't be merged inside a transaction", path: directory)
         }
-        let (mine, theirs) = (try settings.serializer, try other.settings.serializer)
-        guard mine == theirs else {
+        let (mine, theirs) = try rethrowing { () throws(EngineError) in
+            func settings(_ handle: StoreHandle) throws(EngineError) -> DiskCacheEngine.Settings {
+                try handle.withStore { (store) throws(EngineError) in try store.currentSettings() }
+            }
+            return (try settings(own), try settings(others))
+        }
+        guard mine.kind == theirs.kind else {
             throw CacheError(
-                .serializerMismatch, "the other cache was made with the serialiser \(theirs), this one with \(mine)",
+                .wrongKind, "the other directory is a \(theirs.kind.rawValue), this one a \(mine.kind.rawValue)",
+                path: other.directory)
+        }
+        guard mine.serializer == theirs.serializer else {
+            throw CacheError(
+                .serializerMismatch,
+                "the other cache was made with the serialiser \(theirs.serializer), this one with \(mine.serializer)",
                 path: other.directory)
         }
         return try rethrowing { () throws(EngineError) in
