@@ -138,13 +138,24 @@ import Testing
         try Self.remove(cache)
     }
 
+    /// A directory of a test's own.
+    private final class Folder {
+        let path: String
+
+        init() throws {
+            let parent = Platform.environment("TMPDIR") ?? Array("/tmp".utf8)
+            path = String(
+                decoding: try Platform.makeTemporaryFolder(in: parent, prefix: "diskcache-readme-"), as: UTF8.self)
+        }
+
+        deinit { Platform.remove(Array(path.utf8)) }
+    }
+
     @Test func backups() throws {
         let cache = try Self.open("")
         try cache.set("page/1", "One")
-        let place = try Self.open("")
-        let folder = place.directory
-        try place.close()
-        func Cache(directory: String) throws -> DiskCache.Cache { try DiskCache.Cache(directory: directory) }
+        let place = try Folder()
+        let folder = place.path
         // sixth example
         let backup = try cache.backup(to: folder + "/monday")  // as of one instant; nobody waits
         print(backup.count, backup.sharedBytes, backup.copiedBytes)
@@ -153,12 +164,56 @@ import Testing
         try cache.merge(from: restored)  // or: take over what is newer there, or missing here
         // end
         #expect(try restored.get("page/1", as: String.self) == "One")
-        try Self.remove(restored)
+        try restored.close()
         try Self.remove(cache)
-        Platform.remove(Array(folder.utf8))
     }
 
-    private static let names = ["first", "second", "third", "fourth", "fifth", "sixth"]
+    @Test func shards() throws {
+        let place = try Folder()
+        let folder = place.path
+        var keys: [String] = []
+        func print(_ key: String) { keys.append(key) }
+        // seventh example
+        let sessions = try FanoutCache(directory: folder + "/sessions")
+        try sessions.set("user/7", "signed in", expire: .after(.seconds(3600)))  // false: dropped
+        try sessions.incr("logins", retry: true)  // waits for its turn
+        for key in try Array(sessions.keys(prefix: "user/")) { print(key) }  // sorted, merged over the shards
+        // end
+        #expect(keys == ["user/7"])
+        #expect(try sessions.get("logins", as: Int.self) == 1)
+        try sessions.close()
+    }
+
+    private struct Page: Codable, Equatable {
+        var title: String
+        var links: [String]
+    }
+
+    @Test func collections() throws {
+        let place = try Folder()
+        let folder = place.path
+        let home = Page(title: "Home", links: [])
+        var printed: [String] = []
+        func print(_ job: String) { printed.append(job) }
+        func print(_ key: Int, _ title: String) { printed.append("\(key) \(title)") }
+        // eighth example
+        let jobs = try Deque<String>(directory: folder + "/jobs")
+        try jobs.append(contentsOf: ["sweep", "report"])
+        while let job = try jobs.popFirst() { print(job) }  // each in exactly one process
+
+        let users = try Index<Int, Page>(directory: folder + "/users")
+        try users.set(1, Page(title: "Ada", links: []))
+        try users.update(1, default: home) { $0.links.append("/ada") }
+        for (key, page) in try Array(users.items()) { print(key, page.title) }  // as the keys came
+        // end
+        #expect(printed == ["sweep", "report", "1 Ada"])
+        try jobs.close()
+        try users.close()
+    }
+
+    private static let names = [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+    ]
 
     @Test func theReadmeShowsWhatIsTested() throws {
         let tests = try lines(#filePath)
@@ -177,11 +232,20 @@ import Testing
                 block?.append(line)
             }
         }
-        #expect(shown.count == Self.names.count)
-        for (number, name) in Self.names.enumerated() where number < shown.count {
-            let tested = example(name, in: tests)
-            #expect(!tested.isEmpty)
-            #expect(shown[number] == (number == 0 ? ["import DiskCache", ""] + tested : tested))
+        // Those of web frameworks stand beside what stands for the frameworks.
+        let adapters = try lines(
+            #filePath.dropLast("ReadmeExampleTests.swift".count) + "Frameworks/FrameworkAdapterTests.swift")
+        var tested = Self.names.map { example($0, in: tests) }
+        tested[0] = ["import DiskCache", ""] + tested[0]
+        tested += adapters.indices.filter { adapters[$0].hasPrefix("    // adapter for ") }.map { start in
+            adapters[(start + 1)...].prefix { $0 != "    // end of the adapter" }.map {
+                String($0.dropFirst(4)).replacing(": EventLoop", with: ": any EventLoop")
+            }
+        }
+        #expect(shown.count == tested.count)
+        for (number, block) in tested.enumerated() where number < shown.count {
+            #expect(!block.isEmpty)
+            #expect(shown[number] == block)
         }
     }
 
