@@ -9,7 +9,7 @@ import TestSupport
     import Darwin
 #endif
 
-@_silgen_name("fork") private func systemFork() -> Int32
+@_silgen_name("fork") func systemFork() -> Int32
 
 /// `descriptors`: works with ever fewer descriptors left, then with enough again.
 enum DescriptorCommand {

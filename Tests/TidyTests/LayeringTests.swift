@@ -7,10 +7,10 @@ import Testing
         ["Bytes"], ["Platform"], ["Log"], ["Views/HashIndex"], ["Views/BTree"], ["Store"],
     ]
     static let library: [[String]] = [
-        ["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"], ["Collections"],
+        ["Errors"], ["Coding"], ["Values"], ["Iteration"], ["Cache"], ["Collections"], ["Recipes"],
     ]
 
-    static let surface: [[String]] = [["Recipes"], ["Async"]]
+    static let surface: [[String]] = [["Async"], ["Recipes"]]
 
     @Test(arguments: [
         ("Sources/DiskCacheEngine", engine), ("Sources/DiskCacheCore", library), ("Sources/DiskCache", surface),

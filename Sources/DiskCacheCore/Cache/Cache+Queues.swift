@@ -197,7 +197,7 @@ extension Cache {
 
 extension Duration {
     /// Whole nanoseconds, clamped to what 64 bits hold, for a duration above zero.
-    fileprivate var nanoseconds: UInt64 {
+    package var nanoseconds: UInt64 {
         if self >= .seconds(9_000_000_000) { return .max / 2 }
         let (seconds, attoseconds) = components
         return UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)

@@ -1,4 +1,5 @@
 internal import DiskCacheEngine
+package import Synchronization
 
 /// A persistent cache in a directory: values of any `Codable` type under keys of any `CacheKey` type, shared by all threads and
 /// processes that open the same directory.
@@ -20,6 +21,8 @@ public final class Cache: Sendable {
     let handle: StoreHandle
     /// What makes bytes of values that aren't numbers, text or bytes.
     @usableFromInline let serializer: any Serializer
+    /// What the module `DiskCache` keeps beside a cache: threads for the tasks that use it.
+    package let companion = Mutex<(any AnyObject & Sendable)?>(nil)
 
     /// Opens the cache in a directory, or makes one there.
     ///

@@ -1,11 +1,9 @@
 internal import DiskCacheEngine
 
 /// A cache that is made of one or of several: which of them has a key.
-package protocol PartedCache: AnyObject, Sendable {
+package protocol PartedCache: CacheProtocol {
     /// All parts, in the order in which their locks are taken. Their writes wait for the lock `timeout` at most, and then throw.
     var parts: [Cache] { get }
-    /// The part that has a key.
-    func part(for key: some CacheKey) throws -> Cache
     /// Runs a write, or `count` of them, in the part that has a key; nil: dropped, since the lock couldn't be had in time.
     func write<R>(_ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R) throws -> R?
     /// Removes everything; how many items there were.
@@ -27,7 +25,7 @@ extension PartedCache {
             return all.isEmpty ? [] : [all]
         }
         var groups: [ObjectIdentifier: [Element]] = [:]
-        for element in elements { groups[ObjectIdentifier(try part(for: key(element))), default: []].append(element) }
+        for element in elements { groups[ObjectIdentifier(try shard(for: key(element))), default: []].append(element) }
         return parts.compactMap { groups[ObjectIdentifier($0)] }
     }
 
@@ -56,7 +54,6 @@ extension PartedCache {
 
 extension Cache: PartedCache {
     package var parts: [Cache] { [self] }
-    package func part(for key: some CacheKey) throws -> Cache { self }
     package func write<R>(
         _ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R
     ) throws -> R? {

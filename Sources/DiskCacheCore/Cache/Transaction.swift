@@ -22,7 +22,7 @@ public struct Transaction: ~Copyable {
     public subscript<V: Codable>(key: some CacheKey, as type: V.Type = V.self) -> V? {
         mutating get {
             do {
-                return try cache.part(for: key).get(key, as: V.self)
+                return try cache.shard(for: key).get(key, as: V.self)
             } catch {
                 fail(error)
                 return nil
@@ -31,9 +31,9 @@ public struct Transaction: ~Copyable {
         set {
             do {
                 if let newValue {
-                    try cache.part(for: key).set(key, newValue)
+                    try cache.shard(for: key).set(key, newValue)
                 } else {
-                    try cache.part(for: key).delete(key)
+                    try cache.shard(for: key).delete(key)
                 }
             } catch {
                 fail(error)
@@ -45,7 +45,7 @@ public struct Transaction: ~Copyable {
     public subscript<V: Codable>(key: some CacheKey, default start: @autoclosure () -> V) -> V {
         mutating get {
             do {
-                return try cache.part(for: key).get(key, as: V.self) ?? start()
+                return try cache.shard(for: key).get(key, as: V.self) ?? start()
             } catch {
                 fail(error)
                 return start()
@@ -53,7 +53,7 @@ public struct Transaction: ~Copyable {
         }
         set {
             do {
-                try cache.part(for: key).update(key, default: newValue) { $0 = newValue }
+                try cache.shard(for: key).update(key, default: newValue) { $0 = newValue }
             } catch {
                 fail(error)
             }
@@ -62,7 +62,7 @@ public struct Transaction: ~Copyable {
 
     /// The value of a key as the transaction sees it; nil if it is missing or expired. Throws as `Cache.get`.
     public func value<V: Decodable>(forKey key: some CacheKey, as type: V.Type = V.self) throws -> V? {
-        try cache.part(for: key).get(key, as: V.self)
+        try cache.shard(for: key).get(key, as: V.self)
     }
 
     private mutating func fail(_ error: any Error) {

@@ -25,6 +25,9 @@ public struct Expiration: Hashable, Sendable {
         Expiration(kind: .at(seconds))
     }
 
+    /// Whether what is stored now is expired at once; `now` in microseconds since 1970.
+    package func isOver(at now: Int64) -> Bool { microseconds(now: now).map { $0 <= now } ?? false }
+
     /// The time in microseconds since 1970, rounded up so that no item expires early; nil for never.
     ///
     /// Always positive: a time before 1970 has passed as well as 1970 itself, and files use 0 for something else.

@@ -43,3 +43,6 @@ public func readDescriptor(_ descriptor: Int32, atMost count: Int) throws(Engine
     if let failure { throw EngineError(failure) }
     return bytes
 }
+
+/// nanosleep(2) of the calling thread.
+package func sleepThread(nanoseconds: UInt64) { SystemCalls.sleep(nanoseconds: nanoseconds) }

@@ -4,10 +4,11 @@ import Synchronization
 ///
 /// Waiting may end early and for no reason; whoever waits looks at the word again, in a loop.
 /// Nothing here survives a fork but the value: those who waited are gone in the child.
-final class ParkingWord: @unchecked Sendable {
+package final class ParkingWord: @unchecked Sendable {
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
 
-    init(_ value: UInt32) {
+    /// A word of its own.
+    package init(_ value: UInt32) {
         word = .allocate(capacity: 1)
         word.initialize(to: Atomic(value))
     }
@@ -17,24 +18,28 @@ final class ParkingWord: @unchecked Sendable {
         word.deallocate()
     }
 
-    func load() -> UInt32 { word.pointee.load(ordering: .sequentiallyConsistent) }
+    /// The value.
+    package func load() -> UInt32 { word.pointee.load(ordering: .sequentiallyConsistent) }
 
-    func store(_ value: UInt32) { word.pointee.store(value, ordering: .sequentiallyConsistent) }
+    /// Stores a value.
+    package func store(_ value: UInt32) { word.pointee.store(value, ordering: .sequentiallyConsistent) }
 
-    func exchange(_ value: UInt32) -> UInt32 { word.pointee.exchange(value, ordering: .sequentiallyConsistent) }
+    /// Stores a value; the one before.
+    package func exchange(_ value: UInt32) -> UInt32 { word.pointee.exchange(value, ordering: .sequentiallyConsistent) }
 
-    func add(_ value: UInt32) { word.pointee.wrappingAdd(value, ordering: .sequentiallyConsistent) }
+    /// Adds, wrapping around.
+    package func add(_ value: UInt32) { word.pointee.wrappingAdd(value, ordering: .sequentiallyConsistent) }
 
     /// Stores `new` if the word holds `old`; whether it did.
-    func replace(_ old: UInt32, with new: UInt32) -> Bool {
+    package func replace(_ old: UInt32, with new: UInt32) -> Bool {
         word.pointee.compareExchange(expected: old, desired: new, ordering: .sequentiallyConsistent).exchanged
     }
 
     /// Sleeps while the word is `value`, at most so long.
-    func wait(while value: UInt32, nanoseconds: UInt64) {
+    package func wait(while value: UInt32, nanoseconds: UInt64) {
         SystemCalls.wait(on: UnsafeMutableRawPointer(word), while: value, nanoseconds: nanoseconds, shared: false)
     }
 
     /// Wakes everybody who waits.
-    func wake() { SystemCalls.wake(UnsafeMutableRawPointer(word), count: Int32.max, shared: false) }
+    package func wake() { SystemCalls.wake(UnsafeMutableRawPointer(word), count: Int32.max, shared: false) }
 }

@@ -154,3 +154,6 @@ extension SystemCalls {
         _ = pthread_atfork(prepare, inParent, inChild)
     }
 }
+
+/// log(3): the natural logarithm, for which the standard library has no function.
+package func logarithm(_ x: Double) -> Double { log(x) }

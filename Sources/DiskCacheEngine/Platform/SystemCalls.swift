@@ -19,9 +19,9 @@
 
     enum SyscallNumber {
         #if arch(x86_64)
-            static let fallocate = 285, fstatfs = 138, futex = 202, getrandom = 318, syncFileRange = 277
+            static let fallocate = 285, fstatfs = 138, futex = 202, getrandom = 318, syncFileRange = 277, mincore = 27
         #elseif arch(arm64)
-            static let fallocate = 47, fstatfs = 44, futex = 98, getrandom = 278, syncFileRange = 84
+            static let fallocate = 47, fstatfs = 44, futex = 98, getrandom = 278, syncFileRange = 84, mincore = 232
         #else
             #error("system call numbers of this architecture are not known")
         #endif
@@ -431,6 +431,23 @@ enum SystemCalls {
         #if canImport(Darwin)
             if msync(base, count, MS_SYNC) != 0 { throw lastError("msync", path) }
         #endif
+    }
+
+    /// Bytes of a page of memory.
+    static func pageSize() -> Int { max(4096, sysconf(Int32(_SC_PAGESIZE))) }
+
+    /// mincore(2): whether the page at an address is in memory. False where the system won't tell.
+    static func isInMemory(_ page: UnsafeMutableRawPointer, pageSize: Int) -> Bool {
+        #if os(Linux) || os(Android)
+            var state: UInt8 = 0
+            let result = withUnsafeMutablePointer(to: &state) {
+                rawSyscall(SyscallNumber.mincore, Int(bitPattern: page), pageSize, Int(bitPattern: $0), 0, 0, 0)
+            }
+        #else
+            var state: CChar = 0
+            let result = mincore(page, pageSize, &state)
+        #endif
+        return result == 0 && state & 1 != 0
     }
 }
 

@@ -66,7 +66,7 @@ extension Store {
     }
 
     /// Record without the commit flag, rename, commit record: power loss aside, no file in place lacks a record.
-    private func place(
+    func place(
         _ writer: ValueFileWriter, timeout: UInt64, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, form: UInt16,
         _ attributes: RecordAttributes, _ condition: PutCondition
     ) throws(EngineError) -> Bool {

@@ -35,7 +35,7 @@ extension Store {
     }
 
     /// Record without the commit flag, rename, the queue's record, which ends the transaction.
-    private func pushPlaced(
+    func pushPlaced(
         _ writer: ValueFileWriter, _ timeout: UInt64, _ name: QueueName, _ atFront: Bool, _ form: UInt16,
         _ attributes: RecordAttributes
     ) throws(EngineError) -> Int64 {

@@ -79,7 +79,8 @@ extension StoreHandle {
         }
     }
 
-    private func puller() throws(EngineError) -> Store.Puller {
+    /// Says that the caller is going to sleep until something is pushed; as `Store.puller`.
+    public func puller() throws(EngineError) -> Store.Puller {
         let access = try beginAccess()
         defer { end(access) }
         return access.store.takeUnretainedValue().puller()

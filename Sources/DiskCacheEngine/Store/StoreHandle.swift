@@ -82,6 +82,12 @@ public final class StoreHandle: Sendable {
         return address != 0 && Self.store(at: address)._withUnsafeGuaranteedRef { $0.isInTransaction }
     }
 
+    /// Whether the store is open, and this process's own: whether a call needs to open nothing.
+    var isOpen: Bool {
+        pointer.load(ordering: .acquiring) != 0
+            && forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed)
+    }
+
     /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync and for the write lock.
     public func close() {
         opening.withLock { _ in

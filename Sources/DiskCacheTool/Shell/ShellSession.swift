@@ -20,6 +20,8 @@ final class ShellSession: @unchecked Sendable {
     private var depth = 0
     /// The snapshots that are open, one inside the other, each of all parts: reads are of the last.
     private var snapshots: [[Cache.OpenSnapshot]] = []
+    /// The named locks that this shell holds.
+    private var locks: [String: Lock] = [:]
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
@@ -124,6 +126,32 @@ final class ShellSession: @unchecked Sendable {
         return .bool(true)
     }
 
+    // MARK: Named locks
+
+    /// Takes a lock; false: it isn't to be had in time, without one: now.
+    func lock(_ name: String, timeout: Duration?) throws -> Bool {
+        if locks[name] != nil { throw CacheError(.lockNotHeld, "this shell holds the lock \(quoted(name)) already") }
+        let lock = Lock(cache, name)
+        if let timeout {
+            do {
+                try lock.lock(timeout: timeout)
+            } catch CacheError.Code.timeout {
+                return false
+            }
+        } else if try !lock.tryLock() {
+            return false
+        }
+        locks[name] = lock
+        return true
+    }
+
+    func unlock(_ name: String) throws {
+        guard let lock = locks.removeValue(forKey: name) else {
+            throw CacheError(.lockNotHeld, "this shell doesn't hold the lock \(quoted(name))")
+        }
+        try lock.unlock()
+    }
+
     // MARK: Snapshots
 
     func beginSnapshot() throws -> JSON {
@@ -154,7 +182,7 @@ final class ShellSession: @unchecked Sendable {
     /// Reads from the open snapshot of the part that has a key; nil: there is no snapshot.
     func inSnapshot<R>(_ key: AnyCacheKey, _ body: (borrowing Snapshot) throws -> R) throws -> R? {
         guard let last = snapshots.last else { return nil }
-        let part = try cache.part(for: key)
+        let part = try cache.shard(for: key)
         guard let place = cache.parts.firstIndex(where: { $0 === part }) else { return nil }
         return try part.read(last[place], body)
     }

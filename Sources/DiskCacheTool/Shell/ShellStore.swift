@@ -47,7 +47,7 @@ protocol ShellStore: PartedCache {
 
 extension ShellStore {
     /// The part that has a queue.
-    func part(forQueue prefix: String?) throws -> Cache { try part(for: QueueKey(prefix: prefix, number: 0)) }
+    func shard(forQueue prefix: String?) throws -> Cache { try shard(for: QueueKey(prefix: prefix, number: 0)) }
 }
 
 extension Cache: ShellStore {

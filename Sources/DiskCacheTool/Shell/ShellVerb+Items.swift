@@ -20,7 +20,7 @@ extension ShellVerb {
         ShellVerb("contains", ["key"]) { session, request in
             let key = try request.key()
             return .bool(
-                try session.inSnapshot(key) { try $0.contains(key) } ?? session.cache.part(for: key).contains(key))
+                try session.inSnapshot(key) { try $0.contains(key) } ?? session.cache.shard(for: key).contains(key))
         },
         ShellVerb("touch", ["key"], ["expire"]) { session, request in
             let (key, expire) = (try request.key(), try request.expire() ?? .never)
@@ -30,7 +30,7 @@ extension ShellVerb {
             let key = try request.key()
             if try request.bool("entry", default: false) {
                 let entry = try session.inSnapshot(key) { try $0.entry(key, as: AnyValue.self) }
-                return try (entry ?? session.cache.part(for: key).entry(key)).map { try JSON(key, $0) } ?? .absent
+                return try (entry ?? session.cache.shard(for: key).entry(key)).map { try JSON(key, $0) } ?? .absent
             }
             return try session.get(key).map { try JSON($0) } ?? .absent
         },
@@ -124,7 +124,7 @@ private enum CountArguments {
 extension ShellSession {
     /// A value, of the open snapshot if there is one.
     fileprivate func get(_ key: AnyCacheKey) throws -> AnyValue? {
-        try inSnapshot(key) { try $0.get(key, as: AnyValue.self) } ?? cache.part(for: key).get(key, as: AnyValue.self)
+        try inSnapshot(key) { try $0.get(key, as: AnyValue.self) } ?? cache.shard(for: key).get(key, as: AnyValue.self)
     }
 
     /// Runs a write of a key in the part that has it; nil: it was dropped.

@@ -17,7 +17,7 @@ extension ShellVerb {
             while let item = try session.cache.peekItem(last: last, as: AnyValue.self) {
                 if !wantsEntry { return .array([try JSON(item.key), try JSON(item.value)]) }
                 // Gone since: the next one is at the end now.
-                guard let (form, found) = try session.cache.part(for: item.key).inspect(item.key) else { continue }
+                guard let (form, found) = try session.cache.shard(for: item.key).inspect(item.key) else { continue }
                 let value = AnyValue(form: form, bytes: try found.value.readAll())
                 return try JSON(
                     item.key,

@@ -6,7 +6,7 @@ extension ShellVerb {
         ShellVerb("push", ["value"], ["side", "prefix", "expire", "tag"]) { session, request in
             let (side, prefix) = (try request.side(default: .back), try request.text("prefix"))
             let (expire, tag) = (try request.expire(), try request.tag())
-            let cache = try session.cache.part(forQueue: prefix)
+            let cache = try session.cache.shard(forQueue: prefix)
             switch try request.value() {
             case .stored(let value):
                 return JSON(try cache.push(value, side: side, prefix: prefix, expire: expire, tag: tag))
@@ -28,11 +28,11 @@ extension ShellVerb {
             let (side, prefix) = (try request.side(default: .front), try request.text("prefix"))
             let timeout = try request.duration("timeout")
             if try request.bool("entry", default: false) {
-                let found = try session.cache.part(forQueue: prefix).pullEntry(
+                let found = try session.cache.shard(forQueue: prefix).pullEntry(
                     as: AnyValue.self, side: side, prefix: prefix, timeout: timeout)
                 return try found.map { try JSON(.queue($0.key), $0.entry) } ?? .absent
             }
-            let found = try session.cache.part(forQueue: prefix).pull(
+            let found = try session.cache.shard(forQueue: prefix).pull(
                 as: AnyValue.self, side: side, prefix: prefix, timeout: timeout)
             return try found.map { .array([JSON($0.key), try JSON($0.value)]) } ?? .absent
         },
@@ -56,10 +56,10 @@ extension ShellVerb {
 extension ShellSession {
     fileprivate func peek(_ side: Side, _ prefix: String?, entry: Bool) throws -> JSON? {
         if entry {
-            let found = try cache.part(forQueue: prefix).peekEntry(as: AnyValue.self, side: side, prefix: prefix)
+            let found = try cache.shard(forQueue: prefix).peekEntry(as: AnyValue.self, side: side, prefix: prefix)
             return try found.map { try JSON(.queue($0.key), $0.entry) }
         }
-        let found = try cache.part(forQueue: prefix).peek(as: AnyValue.self, side: side, prefix: prefix)
+        let found = try cache.shard(forQueue: prefix).peek(as: AnyValue.self, side: side, prefix: prefix)
         return try found.map { .array([JSON($0.key), try JSON($0.value)]) }
     }
 }

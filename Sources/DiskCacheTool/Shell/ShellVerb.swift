@@ -24,7 +24,7 @@ struct ShellVerb: Sendable {
     static func all(_ kind: ShellKind) -> [ShellVerb] {
         let common = maintenance + transactions
         switch kind {
-        case .cache, .fanout: return items + counters + many + queues + orders + clearance + common + snapshots
+        case .cache, .fanout: return items + counters + many + queues + orders + clearance + common + snapshots + locks
         case .deque: return deque + common
         case .index: return index + common
         }

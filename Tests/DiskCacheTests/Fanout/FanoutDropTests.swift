@@ -15,7 +15,7 @@ import Testing
 
     @Test func whatDoesntGetTheLockIsDropped() throws {
         try cache.set("key", 1, tag: "t")
-        let holder = try LockHolder(cache.part(for: "key"))
+        let holder = try LockHolder(cache.shard(for: "key"))
         defer { holder.release() }
         #expect(try !cache.set("key", 2))
         #expect(try !cache.set("key", reading: FanoutTests.Pieces(count: 1)))
@@ -49,7 +49,7 @@ import Testing
 
     /// With `retry` a write waits until the lock is free, however short `dropAfter` is.
     @Test func retryWaits() throws {
-        let holder = try LockHolder(cache.part(for: "key"))
+        let holder = try LockHolder(cache.shard(for: "key"))
         let waiters = ParkingWord(0)
         let started = ParkingWord(0)
         for number in 0..<4 {
@@ -82,7 +82,7 @@ import Testing
 
     @Test func retryEndsWithAnError() throws {
         let patient = try world.openFanout(dropAfter: .milliseconds(1), timeout: .milliseconds(20))
-        let holder = try LockHolder(cache.part(for: "key"))
+        let holder = try LockHolder(cache.shard(for: "key"))
         defer { holder.release() }
         expectError(.timeout) { try patient.set("key", 1, retry: true) }
         let shard = try cache.shard(of: "key")

@@ -64,7 +64,7 @@ import Testing
             try view.set(key, number)
             number += 1
         }
-        for key in keys { try cache.part(for: key).set(key, -1) }
+        for key in keys { try cache.shard(for: key).set(key, -1) }
         for (index, view) in views.enumerated() { #expect(try view.0.get(view.1, as: Int.self) == index) }
         #expect(try view(cache, "a").get(1.0, as: Int.self) == view(cache, "a").get(1, as: Int.self))
         #expect(try view(cache, "a", version: 0).removeAll(version: 11) == keys.count)

@@ -7,7 +7,7 @@ extension FanoutCache {
     public func push<V: Encodable>(
         _ value: V, side: Side = .back, prefix: String? = nil, expire: Expiration? = nil, tag: Tag? = nil
     ) throws -> QueueKey {
-        try part(forQueue: prefix).push(value, side: side, prefix: prefix, expire: expire, tag: tag)
+        try shard(forQueue: prefix).push(value, side: side, prefix: prefix, expire: expire, tag: tag)
     }
 
     /// Adds bytes that come in pieces at an end of a queue; their key.
@@ -16,34 +16,34 @@ extension FanoutCache {
         reading source: some ByteSource, side: Side = .back, prefix: String? = nil, expire: Expiration? = nil,
         tag: Tag? = nil
     ) throws -> QueueKey {
-        try part(forQueue: prefix).push(reading: source, side: side, prefix: prefix, expire: expire, tag: tag)
+        try shard(forQueue: prefix).push(reading: source, side: side, prefix: prefix, expire: expire, tag: tag)
     }
 
     /// Removes the item at an end of a queue and gives it; nil: there was none, and none came within `timeout`.
     public func pull<V: Decodable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil, timeout: Duration? = nil
     ) throws -> (key: QueueKey, value: V)? {
-        try part(forQueue: prefix).pull(as: V.self, side: side, prefix: prefix, timeout: timeout)
+        try shard(forQueue: prefix).pull(as: V.self, side: side, prefix: prefix, timeout: timeout)
     }
 
     /// The item at an end of a queue, which stays there; nil: there is none.
     public func peek<V: Decodable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil
     ) throws -> (key: QueueKey, value: V)? {
-        try part(forQueue: prefix).peek(as: V.self, side: side, prefix: prefix)
+        try shard(forQueue: prefix).peek(as: V.self, side: side, prefix: prefix)
     }
 
     /// As `pull`, with everything that was known of the item.
     public func pullEntry<V: Decodable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil, timeout: Duration? = nil
     ) throws -> (key: QueueKey, entry: Entry<V>)? {
-        try part(forQueue: prefix).pullEntry(as: V.self, side: side, prefix: prefix, timeout: timeout)
+        try shard(forQueue: prefix).pullEntry(as: V.self, side: side, prefix: prefix, timeout: timeout)
     }
 
     /// As `peek`, with everything that is known of the item.
     public func peekEntry<V: Decodable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil
     ) throws -> (key: QueueKey, entry: Entry<V>)? {
-        try part(forQueue: prefix).peekEntry(as: V.self, side: side, prefix: prefix)
+        try shard(forQueue: prefix).peekEntry(as: V.self, side: side, prefix: prefix)
     }
 }

@@ -42,11 +42,11 @@ extension FanoutCache {
 
     /// The value of a key with everything that is known of it; nil if it is missing or expired.
     public func entry<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self) throws -> Entry<V>? {
-        try part(for: key).entry(key, as: V.self)
+        try shard(for: key).entry(key, as: V.self)
     }
 
     /// The value of a key, to be read in pieces; nil if it is missing or expired. Its file stays readable though the key be removed.
-    public func open(_ key: some CacheKey) throws -> ValueReader? { try part(for: key).open(key) }
+    public func open(_ key: some CacheKey) throws -> ValueReader? { try shard(for: key).open(key) }
 
     /// The values of many keys, in the order asked; nil for each that is missing or expired. Each is read as of its own moment.
     public func getMany<K: CacheKey, V: Decodable>(_ keys: some Sequence<K>, as type: V.Type = V.self) throws -> [V?] {

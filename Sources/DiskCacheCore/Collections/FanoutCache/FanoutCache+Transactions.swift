@@ -35,13 +35,13 @@ extension FanoutCache {
     /// is dropped if its lock isn't free, and waits in the wrong order with `retry: true`.
     @discardableResult
     public func transact<R>(for key: some CacheKey, _ body: (inout Transaction) throws -> R) throws -> R {
-        try part(for: key).transact(body)
+        try shard(for: key).transact(body)
     }
 
     /// As above, for a body that calls the cache's verbs alone.
     @discardableResult
     public func transact<R>(for key: some CacheKey, _ body: () throws -> R) throws -> R {
-        try part(for: key).transact(body)
+        try shard(for: key).transact(body)
     }
 
     private func inTransaction<R>(_ body: () throws -> R) throws -> R {

@@ -163,10 +163,14 @@ extension FanoutCache: PartedCache {
         try withKeyBytes(key) { keyClass, bytes in FanoutDirectory.shard(of: keyClass, bytes, among: shardCount) }
     }
 
-    package func part(for key: some CacheKey) throws -> Cache { parts[try shard(of: key)] }
+    /// The shard that has a key, as a cache whose writes wait and are never dropped.
+    public func shard(for key: some CacheKey) throws -> Cache { parts[try shard(of: key)] }
+
+    /// The locks that lie in the directory of the first shard.
+    public var locks: NamedLocks { parts[0].locks }
 
     /// The shard of a queue.
-    func part(forQueue prefix: String?) throws -> Cache { try part(for: QueueKey(prefix: prefix, number: 0)) }
+    func shard(forQueue prefix: String?) throws -> Cache { try shard(for: QueueKey(prefix: prefix, number: 0)) }
 
     package func write<R>(
         _ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R

@@ -56,7 +56,7 @@ public struct NamespacedCache: Sendable {
     /// The value of a key; nil if it is missing or expired. As ``Cache/get(_:as:)``: no lock.
     public func get<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self, version: Int? = nil) throws -> V? {
         let key = try full(key, version)
-        return try base.part(for: key).get(key, as: V.self)
+        return try base.shard(for: key).get(key, as: V.self)
     }
 
     /// The value of a key, or `value` if it is missing or expired; the value isn't stored.
@@ -71,13 +71,13 @@ public struct NamespacedCache: Sendable {
         _ key: some CacheKey, as type: V.Type = V.self, version: Int? = nil
     ) throws -> Entry<V>? {
         let key = try full(key, version)
-        return try base.part(for: key).entry(key, as: V.self)
+        return try base.shard(for: key).entry(key, as: V.self)
     }
 
     /// Whether a key is there and not expired.
     public func contains(_ key: some CacheKey, version: Int? = nil) throws -> Bool {
         let key = try full(key, version)
-        return try base.part(for: key).contains(key)
+        return try base.shard(for: key).contains(key)
     }
 
     /// The values of many keys, those that are missing or expired left out.
@@ -119,7 +119,7 @@ public struct NamespacedCache: Sendable {
         version: Int? = nil, _ make: () throws -> V
     ) throws -> V {
         let key = try full(key, version)
-        let part = try base.part(for: key)
+        let part = try base.shard(for: key)
         if let value = try part.get(key, as: V.self) { return value }
         return try part.transact {
             // Somebody may have been quicker.
@@ -222,7 +222,7 @@ public struct NamespacedCache: Sendable {
         let (next, overflow) = (version ?? self.version).addingReportingOverflow(delta)
         if overflow { throw CacheError(.overflow, "no version is \(delta) above \(version ?? self.version)") }
         let (old, new) = (try full(key, version), try full(key, next))
-        let (source, target) = (try base.part(for: old), try base.part(for: new))
+        let (source, target) = (try base.shard(for: old), try base.shard(for: new))
         let parts = base.parts.filter { $0 === source || $0 === target }
         try base.inTransaction(of: parts, committing: target) {
             guard let entry = try source.entry(old, as: AnyValue.self) else {

@@ -1,0 +1,80 @@
+public import DiskCacheCore
+
+/// A function whose results are kept in a cache, made by `memoize` of the cache.
+///
+/// ```swift
+/// let area = cache.memoize("area", expire: .after(.seconds(3600))) { (width: Int, height: Int) in width * height }
+/// let size = try area(3, 4)
+/// ```
+public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Sendable>: Sendable {
+    let memo: Memo<Output>
+    let function: @Sendable (repeat each Argument) throws -> Output
+
+    /// The result of a call: the stored one, or a new one, which is stored.
+    ///
+    /// Throws what the function throws, and as `Cache.get` and `Cache.set`. Errors aren't stored; all who waited for the same
+    /// computation get the same one.
+    public func callAsFunction(_ arguments: repeat each Argument) throws -> Output {
+        let key = try key(for: repeat each arguments)
+        let (function, all) = (function, (repeat each arguments))
+        return try memo.value(key) { try function(repeat each all) }
+    }
+
+    /// The key under which the result of a call is stored. Throws `unencodable`, and `invalidSetting` if labels or ignored arguments aren't
+    /// the function's.
+    public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
+        var list: [any Encodable] = []
+        for argument in repeat each arguments { list.append(argument) }
+        return try memo.keys.key(list)
+    }
+
+    /// Removes the result of a call; whether there was one. One that is being computed in this process won't be stored.
+    @discardableResult
+    public func invalidate(_ arguments: repeat each Argument) throws -> Bool {
+        try memo.invalidate(key(for: repeat each arguments))
+    }
+
+    /// Computes the result of a call now, whatever is stored, and stores it. One that is being computed in this process won't be stored.
+    @discardableResult
+    public func refresh(_ arguments: repeat each Argument) throws -> Output {
+        let key = try key(for: repeat each arguments)
+        return try memo.refresh(key) { try function(repeat each arguments) }
+    }
+}
+
+extension CacheProtocol {
+    /// A function that keeps its results in this cache.
+    ///
+    /// ```swift
+    /// let thumbnail = cache.memoize("thumbnail", labels: ["path", "size", "trace"], ignoring: ["trace"]) {
+    ///     (path: String, size: Int, trace: Bool) in try makeThumbnail(path, size)
+    /// }
+    /// let image = try thumbnail("cat.jpg", 64, false)
+    /// ```
+    ///
+    /// A stored result is as good as a computed one, nil too. If the type of the result has changed, so that what is stored can't be
+    /// read, it is computed again.
+    ///
+    /// - Parameters:
+    ///   - name: Names the function: the same name, the same results, in every process.
+    ///   - labels: The arguments' labels, in order. An argument with one is known in keys by that instead of its place; an empty one is none.
+    ///   - ignoring: Arguments, by place or label, that don't matter for the result and stand in no key.
+    ///   - expire: nil: as the cache's default has it. Zero or less: results are looked up, but not stored.
+    ///   - tag: for `evict(tag:)`.
+    ///   - recompute: when a result is computed again though there is one.
+    ///   - singleFlight: among whom a missing result is computed only once at a time.
+    ///   - onRefreshError: told what goes wrong when a result is computed again in the background, on any thread.
+    ///   - body: The function. The same arguments are to give the same result.
+    public func memoize<each Argument: Encodable & Sendable, Output: Codable & Sendable>(
+        _ name: String, labels: [String] = [], ignoring: [MemoizedArgument] = [], expire: Expiration? = nil,
+        tag: Tag? = nil, recompute: Recomputation = .whenMissing, singleFlight: SingleFlight = .process,
+        onRefreshError: (@Sendable (any Error) -> Void)? = nil,
+        _ body: @escaping @Sendable (repeat each Argument) throws -> Output
+    ) -> Memoized<repeat each Argument, Output> {
+        let results = ResultStore<Output>(cache: self, expire: expire, tag: tag, recomputation: recompute)
+        let memo = Memo(
+            keys: CallKeys(name, labels: labels, ignoring: ignoring), results: results, singleFlight: singleFlight,
+            onRefreshError: onRefreshError)
+        return Memoized(memo: memo, function: body)
+    }
+}
