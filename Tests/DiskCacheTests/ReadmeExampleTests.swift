@@ -211,8 +211,23 @@ import Testing
         try users.close()
     }
 
+    @Test func recipes() throws {
+        let cache = try Self.open("")
+        // ninth example
+        let area = cache.memoize("area", expire: .after(.seconds(3600))) { (width: Int, height: Int) in width * height }
+        let twelve = try area(3, 4)  // computed once, for all processes, until it expires
+
+        try Lock(cache, "nightly report").withLock { print("one process at a time") }
+
+        let throttle = try Throttle(cache, "api", count: 10, per: .seconds(1))
+        try throttle.wait()  // ten a second, over all processes
+        // end
+        #expect(twelve == 12)
+        try Self.remove(cache)
+    }
+
     private static let names = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
     ]
 
     @Test func theReadmeShowsWhatIsTested() throws {
