@@ -11,6 +11,13 @@ let common: [SwiftSetting] = [
 /// Fault points and step points exist in debug builds alone: a release build holds no trace of them.
 let engineSettings: [SwiftSetting] = common + [.define("FAILPOINTS", .when(configuration: .debug))]
 
+/// Functions of the same code are one, and there are no tables for C++ exceptions: see NoUnwinding.ld.
+let smallBinary: LinkerSetting = .unsafeFlags(
+    [
+        "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "--no-eh-frame-hdr", "-Xlinker", "-T", "-Xlinker",
+        Context.packageDirectory + "/Sources/DiskCacheTool/NoUnwinding.ld",
+    ], .when(platforms: [.linux], configuration: .release))
+
 let package = Package(
     name: "DiskCache",
     platforms: [.macOS(.v15)],
@@ -24,9 +31,8 @@ let package = Package(
         .target(name: "DiskCache", dependencies: ["DiskCacheCore", "DiskCacheEngine"], swiftSettings: engineSettings),
         // Without `DiskCache`: the tool needs no concurrency runtime, half a megabyte of a static binary.
         .executableTarget(
-            name: "DiskCacheTool", dependencies: ["DiskCacheCore", "DiskCacheEngine"], swiftSettings: common,
-            // Folds functions of the same code.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--icf=all"], .when(platforms: [.linux]))]),
+            name: "DiskCacheTool", dependencies: ["DiskCacheCore", "DiskCacheEngine"], exclude: ["NoUnwinding.ld"],
+            swiftSettings: common, linkerSettings: [smallBinary]),
         .target(
             name: "TestSupport", dependencies: ["DiskCacheEngine"], path: "Tests/TestSupport",
             swiftSettings: engineSettings),

@@ -13,7 +13,6 @@ Prints its seed. When the sides differ it looks for the shortest list of operati
 import argparse
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ import containers  # noqa: E402
 import fanout  # noqa: E402
 import orders  # noqa: E402,F401  (registers operations)
 from differences import TABLE, differ  # noqa: E402
-from operations import OPERATIONS, Difference, World  # noqa: E402
+from operations import OPERATIONS, Difference, Pair, World  # noqa: E402
 from sides import Clock, Ours, Refused, Theirs  # noqa: E402
 
 PROFILES = {
@@ -62,7 +61,7 @@ def brief(thing, limit=2000):
 KINDS = {"cache": Theirs, "fanout": fanout.TheirFanout}
 
 
-class Run:
+class Run(Pair):
     """Two fresh stores."""
 
     kind = "cache"
@@ -80,21 +79,6 @@ class Run:
         except BaseException:
             self.close()
             raise
-
-    def close(self):
-        if hasattr(self, "theirs"):
-            self.theirs.close()
-        status = self.ours.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        return status
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        status = self.close()
-        if kind is None and status != 0:
-            raise Difference(f"the shell ended with status {status}")
 
 
 def do(world, name, arguments):

@@ -3,7 +3,6 @@
 import copy
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -11,7 +10,7 @@ import time
 import diskcache
 
 from differences import TABLE, differ
-from operations import (BYTES, FLOATS, INTEGERS, TEXTS, Begin, Check, Close, Difference, End, World, make_key)
+from operations import (BYTES, FLOATS, INTEGERS, TEXTS, Begin, Check, Close, Difference, End, Pair, World, make_key)
 from sides import ABSENT, Clock, Ours, QueueKey, Refused, Theirs, decode, encode
 
 KINDS = ("deque", "index")
@@ -21,7 +20,7 @@ VALUES = [-5, 7, 2**53 + 1, -(2**63), 2.5, -0.75, float("inf"), "", "a", "é", "
           None, True, [2, "two"], [], {"b": [None], "a": 9}, list(range(20, 60))]
 
 
-class Run:
+class Run(Pair):
     """Two fresh collections."""
 
     def __init__(self, tool, kind):
@@ -43,21 +42,6 @@ class Run:
         world = World(self.ours, self.theirs, self.clock, {"unnamed_queue": True}, {"push"})
         world.lengths = []
         return world
-
-    def close(self):
-        if hasattr(self, "theirs"):
-            self.theirs.close()
-        status = self.ours.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        return status
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        status = self.close()
-        if kind is None and status != 0:
-            raise Difference(f"the shell ended with status {status}")
 
 
 def absent(call):

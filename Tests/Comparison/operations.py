@@ -2,6 +2,7 @@
 that a list of them can be done again without the random numbers that it came from."""
 
 import copy
+import shutil
 
 from differences import differ, same
 from sides import ABSENT, Entry, QueueKey, Refused, Stream, encode
@@ -20,6 +21,25 @@ CLASSES = {int: 1, float: 1, str: 2, bytes: 3, QueueKey: 5}
 
 class Difference(Exception):
     """The sides don't agree."""
+
+
+class Pair:
+    """Both sides, `ours` and `theirs`, in a `directory` that goes with them."""
+
+    def close(self):
+        if hasattr(self, "theirs"):
+            self.theirs.close()
+        status = self.ours.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        status = self.close()
+        if kind is None and status != 0:
+            raise Difference(f"the shell ended with status {status}")
 
 
 def is_refusal(result):

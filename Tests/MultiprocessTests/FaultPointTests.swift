@@ -33,7 +33,7 @@ import Testing
             switch point {
             // Eviction has its own.
             case .stampsCreated, .stampsWritten, .stampsCarried, .cullBegun, .victimRemoved, .copied, .headMoved,
-                .slotsVacated:
+                .floorRaised, .slotsVacated:
                 return []
             case .splitFilled, .splitIntentStored, .splitEntryStored, .splitEntriesStored, .splitSpareStored,
                 .splitDone,
@@ -42,7 +42,7 @@ import Testing
             case .metaWritten, .metaRenamed: return [.creation]
             case .indexCreated, .indexFilled, .indexPublished: return [.creation, .rebuild, .reboot]
             case .rebuildScanned, .rebuildSegmentWritten: return [.rebuild, .reboot]
-            case .segmentsUnlinked, .deadFileUnlinked: return [.maintenance]
+            case .segmentUnlinked, .segmentsUnlinked, .deadFileUnlinked: return [.maintenance]
             case .segmentHeaderWritten: return [.growth, .work]
             case .syncBegun, .syncDone: return [.work, .maintenance]
             // Two processes' ends of a settling, which `secondKills` gets to.

@@ -159,7 +159,7 @@ import Testing
         let client = try StoreClient(asItIs: path)
         func waitUntilAsleep() throws {
             let limit = monotonicSeconds() + 60
-            while try client.handle.withStore({ $0.block.pullers.acquire() }) != 1 {
+            while try client.handle.withStore({ $0.block.pulls.sleepers.acquire() }) != 1 {
                 guard monotonicSeconds() < limit else { throw NeverAsleep() }
                 pass(microseconds: 100)
             }

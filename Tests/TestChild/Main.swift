@@ -39,6 +39,8 @@ enum TestChild {
             case "produce": try QueueCommands.produce(arguments)
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)
+            case "change": try ChangeCommands.change(arguments)
+            case "follow": try ChangeCommands.follow(arguments)
             case "deque": try CollectionCommands.deque(arguments)
             case "index": try CollectionCommands.index(arguments)
             case "take": try CollectionCommands.take(arguments)
@@ -54,6 +56,9 @@ enum TestChild {
             case "evict": try EvictCommand.run(arguments)
             case "fanout": try FanoutCommand.write(arguments)
             case "fanoutfill": try FanoutCommand.fill(arguments)
+            case "churn": try CompactionCommands.churn(arguments)
+            case "compactor": try CompactionCommands.compact(arguments)
+            case "soak": try SoakCommand.run(arguments)
             default:
                 say("unknown verb \(arguments.verb)")
                 exit(64)

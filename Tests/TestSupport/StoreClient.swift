@@ -76,6 +76,21 @@ package struct StoreClient: Sendable {
         _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: Self.timeout) }
     }
 
+    /// Changes the settings.
+    package func configure(_ change: (inout Settings) -> Void) throws(EngineError) {
+        try handle.withStore { (store) throws(EngineError) in
+            try store.configure(timeout: Self.timeout) { (settings) throws(EngineError) in change(&settings) }
+        }
+    }
+
+    package func compact() throws(EngineError) {
+        try handle.withStore { (store) throws(EngineError) in try store.compact(timeout: Self.timeout) }
+    }
+
+    package func metrics() throws(EngineError) -> Metrics {
+        try handle.withStore { (store) throws(EngineError) in store.metrics }
+    }
+
     package func sync() throws(EngineError) {
         try handle.withStore { (store) throws(EngineError) in try store.sync() }
     }

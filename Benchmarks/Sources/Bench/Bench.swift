@@ -54,6 +54,14 @@ enum Bench {
             print(try Fanout.run(operations: operations, rounds: options.rounds, directory: directory), terminator: "")
             return
         }
+        if options.growth {
+            print(try Growth.run(keys: options.keys, directory: directory), terminator: "")
+            return
+        }
+        if options.compaction {
+            print(try Compaction.run(keys: options.keys, directory: directory), terminator: "")
+            return
+        }
         if options.scans {
             print(try Scans.run(keys: options.keys, rounds: options.rounds, directory: directory), terminator: "")
             return

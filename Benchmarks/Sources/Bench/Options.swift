@@ -13,11 +13,13 @@ struct Options {
     var scans = false
     var fanout = false
     var collections = false
+    var growth = false
+    var compaction = false
     var help = false
 
     static let usage = """
         usage: bench [--keys N] [--rounds N] [--only ENGINE,...] [--reference ENGINE] [--directory DIR] [--json FILE]
-                     [--collections | --fanout | --recovery | --scans | --verbs] [--smoke]
+                     [--collections | --compaction | --fanout | --growth | --recovery | --scans | --verbs] [--smoke]
 
           --keys N            keys in a store (1000000; at least 1000)
           --rounds N          turns of each engine (4)
@@ -30,6 +32,8 @@ struct Options {
           --recovery          instead: how long opening takes after a close, a kill, and when the index is made again
           --scans             instead: how fast keys and items are listed in their orders, and how fast orders are made
           --verbs             instead: queues, scans, tags and full caches, beside Python's DiskCache
+          --growth            instead: the longest pauses while a store grows to --keys (10000000 is what DiskCache promises)
+          --compaction        instead: what overwriting costs in bytes, and what writers notice of compaction
           --smoke             20000 keys, 2 rounds: shows that everything runs; the figures mean little
 
         engines: \(contestants.map(\.name).joined(separator: ", "))
@@ -51,6 +55,8 @@ struct Options {
             case "--verbs": verbs = true
             case "--scans": scans = true
             case "--fanout": fanout = true
+            case "--growth": growth = true
+            case "--compaction": compaction = true
             case "--smoke": (keys, rounds) = (20_000, 2)
             case "--help", "-h": help = true
             default: throw UsageError("unknown argument \(argument)")

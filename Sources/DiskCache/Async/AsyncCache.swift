@@ -52,9 +52,15 @@ public struct AsyncCache<Base: Sendable>: Sendable {
 /// What a cache needs for tasks, made when it is first used by one, and anew in a child of a fork.
 final class AsyncResources: Sendable {
     let executor = BlockingExecutor()
+    /// Those that wait for items of queues.
     let pulls: WaitingTasks
+    /// Those that wait for commits.
+    let follows: WaitingTasks
 
-    init() { pulls = WaitingTasks(executor) }
+    init() {
+        pulls = WaitingTasks(executor)
+        follows = WaitingTasks(executor)
+    }
 
     /// What is kept in a cache's slot for it.
     static func kept(in slot: borrowing Mutex<(any AnyObject & Sendable)?>) -> AsyncResources {

@@ -1,9 +1,9 @@
 internal import DiskCacheEngine
 import Synchronization
 
-/// Tasks that wait for something that another thread or process makes, and that is signalled then: items of queues.
+/// Tasks that wait for something that another thread or process makes, and that is signalled then: an item of a queue, a commit.
 ///
-/// They are suspended, and take no thread. One thread, the watcher, sleeps for all of them as `Store.Puller` does for one. When it is woken, the
+/// They are suspended, and take no thread. One thread, the watcher, sleeps for all of them as `Store.Sleeper` does for one. When it is woken, the
 /// first task of each line **tries** once more, on a thread of the executor, and when it got what it wants the next one of its line, so
 /// that a line is served first come first served and one item doesn't wake a thousand. A task that comes to wait tries as well.
 ///

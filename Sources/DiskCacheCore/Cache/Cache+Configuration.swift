@@ -11,6 +11,21 @@ public enum Durability: String, Sendable, Hashable, CaseIterable {
 }
 
 extension Cache {
+    /// When a cache gives back by itself what is dead in it: what was overwritten, deleted, evicted.
+    ///
+    /// It begins by bytes, not by time, in the background, while everybody goes on; `compact()` does it now.
+    public struct Compaction: Sendable, Hashable {
+        /// Of how many percent of what the cache takes on disk, dead, it begins; 0: never.
+        public let percent: Int
+
+        /// From 40 percent on: the directory stays below twice the bytes of the items, plus three segments of its log.
+        public static let automatic = Compaction(percent: DiskCacheEngine.Settings.defaultCompaction)
+        /// Never, unless `compact()` or a size limit asks for it.
+        public static let off = Compaction(percent: 0)
+        /// From that many percent on, 1 to 90. Fewer take less space and copy more; beyond 45 the bound of `automatic` doesn't hold.
+        public static func whenDead(percent: Int) -> Compaction { Compaction(percent: percent) }
+    }
+
     /// How to open a cache. What is nil stays as it is stored; in a new cache it is the default that is named with it.
     public struct Configuration: Sendable {
         /// Bytes that the cache may take on disk, about. Default 1 GiB.
@@ -31,6 +46,8 @@ extension Cache {
         public var tagIndex: Bool?
         /// When items expire that are stored with `expire: nil`. Default: never.
         public var defaultExpire: Duration?
+        /// When what is dead is given back. Default `automatic`.
+        public var compaction: Compaction?
         /// What makes bytes of values that aren't numbers, text or bytes. A cache is bound to the serialiser that it was made with, by name.
         public var serializer: any Serializer = CBORSerializer()
         /// How long a write may wait for the write lock. This process's own: it isn't stored. Default 60 seconds.
@@ -71,6 +88,8 @@ extension Cache {
         public var tagIndex: Bool
         /// When items expire that are stored with `expire: nil`; nil: never.
         public var defaultExpire: Duration?
+        /// When what is dead is given back.
+        public var compaction: Compaction
         /// The name of the serialiser that the cache was made with.
         public internal(set) var serializer: String
     }
@@ -147,6 +166,7 @@ extension Cache.Configuration {
         if let statistics { settings.statistics = statistics }
         if let tagIndex { settings.tagIndex = tagIndex }
         if let defaultExpire { settings.defaultExpire = defaultExpire.roundedUpMicroseconds }
+        if let compaction { settings.compaction = compaction.percent }
     }
 }
 
@@ -161,6 +181,7 @@ extension Cache.Settings {
         statistics = stored.statistics
         tagIndex = stored.tagIndex
         defaultExpire = stored.defaultExpire.map { .microseconds($0) }
+        compaction = Cache.Compaction(percent: stored.compaction)
         serializer = stored.serializer
     }
 
@@ -174,6 +195,7 @@ extension Cache.Settings {
         stored.statistics = statistics
         stored.tagIndex = tagIndex
         stored.defaultExpire = defaultExpire?.roundedUpMicroseconds
+        stored.compaction = compaction.percent
     }
 }
 

@@ -24,6 +24,20 @@ extension Cache {
         }
     }
 
+    /// Gives back now everything that is dead: what was overwritten, deleted, evicted or has expired, in log, index, orders and value files.
+    /// Returns when it is off the disk.
+    ///
+    /// The log from its beginning to the last garbage in it is read, and what is alive there copied: at most as much as the cache
+    /// holds. Reads and writes go on meanwhile; what a snapshot still reads stays until that is over. By itself the same happens in the
+    /// background whenever enough is dead (`Configuration.compaction`), so hardly anybody needs this.
+    ///
+    /// Takes the write lock for moments, and waits for the disk. Throws `inTransaction` inside a transaction, `timeout`, `diskFull`.
+    public func compact() throws {
+        try rethrowing { () throws(EngineError) in
+            try handle.withStore { (store) throws(EngineError) in try store.compact(timeout: handle.timeout) }
+        }
+    }
+
     /// Something that isn't as it should be.
     public struct Finding: Sendable, Hashable, CustomStringConvertible {
         /// What kind of thing it is.

@@ -42,6 +42,7 @@ extension CacheError {
         case .snapshotExpired: code = .snapshotExpired
         case .queueFull: code = .queueFull
         case .targetExists: code = .targetExists
+        case .positionGone: code = .positionGone
         case .shardCountMismatch: code = .shardCountMismatch
         }
         self.init(code, error.message, path: error.path, errno: error.errno, removed: error.removed)

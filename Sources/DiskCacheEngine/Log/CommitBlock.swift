@@ -21,6 +21,7 @@
 ///  136  beyond 8          no segment that is made from now on begins below this
 ///  144  wanted trees 8    bit n: tree n was read since the last batch that drops what nobody reads
 ///  152  dead bytes 8      bytes of value files that were replaced and may not be unlinked yet
+///  160  spare 8          first position of the segment that was made of the spare, while there is no other; 0: none
 ///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
@@ -51,10 +52,14 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var syncing: SharedWord { SharedWord(base, 72) }
     @inline(__always) var knocks: SharedWord { SharedWord(base, 80) }
     @inline(__always) var owner: SharedWord { SharedWord(base, 88) }
-    /// Grows when something was pushed while `pullers` was 1.
-    @inline(__always) var pushSignal: SharedHalf { SharedHalf(base, 96) }
-    /// 1: somebody sleeps until something is pushed.
-    @inline(__always) var pullers: SharedHalf { SharedHalf(base, 100) }
+    /// Where threads wait for items of queues.
+    @inline(__always) var pulls: SleepingPlace {
+        SleepingPlace(signal: SharedHalf(base, 96), sleepers: SharedHalf(base, 100))
+    }
+    /// Where threads wait for commits.
+    @inline(__always) var follows: SleepingPlace {
+        SleepingPlace(signal: SharedHalf(base, 104), sleepers: SharedHalf(base, 108))
+    }
     @inline(__always) var active: SharedWord { SharedWord(base, 112) }
     /// Value files may be waiting to be unlinked if this is beyond `synced`: the tail of the last transaction that replaced one.
     @inline(__always) var deadFiles: SharedWord { SharedWord(base, 120) }
@@ -62,6 +67,8 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
     /// Bytes of replaced value files that wait for a sync; a hint.
     @inline(__always) var deadFileBytes: SharedWord { SharedWord(base, 152) }
+    /// See `Log+Spare`.
+    @inline(__always) var spareSegment: SharedWord { SharedWord(base, 160) }
     @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     static let identityOffset = 512
     static let sealOffset = 640
@@ -72,6 +79,7 @@ struct CommitBlock: @unchecked Sendable {
     func forgetHints(synced position: Position) {
         let hints = [
             poison, floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees, deadFileBytes,
+            spareSegment,
         ]
         for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }
         synced.store(position)

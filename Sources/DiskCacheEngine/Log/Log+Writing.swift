@@ -77,21 +77,35 @@ extension Log {
         let room = count + RecordLayout.voidSize + RecordLayout.commitSize
         if let active {
             if tail < active.firstRecord { tail = active.firstRecord }
-            if tail + UInt64(room) > active.limit {
+            // What the spare gave isn't for more: that goes into a segment of its own, if there is room again.
+            if tail + UInt64(room) > active.limit || (isOnSpare && !mayUseSpare) {
                 try roll(room, head: head, settings: settings)
             }
         } else {
             try roll(room, head: head, settings: settings)
         }
-        try allocate(upTo: tail + UInt64(room))
+        do throws(EngineError) {
+            try allocate(upTo: tail + UInt64(room))
+        } catch {
+            guard error.errno == ErrorNumber.noSpace, mayUseSpare, !isOnSpare else { throw error }
+            try roll(room, head: head, settings: settings, ofSpare: true)
+        }
     }
+
+    /// Blocks are allocated so far ahead at most.
+    private static let largestStep: UInt64 = 256 << 10
+    var step: UInt64 { min(max((tail &- window.start) / 8, 16 << 10), Self.largestStep) }
 
     /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
     private func allocate(upTo position: Position) throws(EngineError) {
         guard let active else { return }
         guard position > allocatedEnd else { return }
-        let volume = Int(clamping: tail - window.start)
-        let step = UInt64(min(max(volume / 8, 16 << 10), 256 << 10))
+        if isOnSpare {
+            // It has its blocks. By no more than is needed, so that each record is asked whether it may.
+            allocatedEnd = position
+            return
+        }
+        let step = self.step
         let from = max(allocatedEnd, active.first) / 4096 * 4096
         var end = (position + step - 1) / step * step
         end = min(max(end, position), active.limit)
@@ -115,12 +129,10 @@ extension Log {
 
     /// Begins a new segment behind everything that has a name.
     private func roll(
-        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0
+        _ room: Int, head: Position, settings: Position, beyond taken: Position = 0, ofSpare: Bool = false
     ) throws(EngineError) {
         let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
-        let granule = SegmentHeader.granule
-        let wanted = max(room + SegmentHeader.size + 64, min(max(volume / 32, granule), SegmentHeader.maximumLength))
-        let length = (wanted + granule - 1) / granule * granule
+        let length = Self.length(volume, atLeast: room + SegmentHeader.size + 64)
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
@@ -128,23 +140,37 @@ extension Log {
         // No further than that a wrong bit in `meta` could make positions jump.
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
-        if taken >= first { first = taken + UInt64(granule) }
+        if taken >= first { first = taken + UInt64(SegmentHeader.granule) }
         do throws(SystemError) {
             while true {
                 first = Self.fitting(first, length)
                 do throws(SystemError) {
+                    guard !ofSpare else { throw SystemError(errno: ErrorNumber.noSpace, call: "", path: "") }
                     try create(first, length, head: head, settings: settings)
                     return
                 } catch {
+                    if error.errno == ErrorNumber.noSpace, mayUseSpare,
+                        let spare = try takeSpare(atLeast: room + SegmentHeader.size + 64)
+                    {
+                        first = Self.fitting(first, spare.length)
+                        return try create(first, spare.length, head: head, settings: settings, ofSpare: spare.file)
+                    }
                     guard error.errno == ErrorNumber.exists else { throw error }
                 }
                 // A killed process left that name behind: go beyond every name.
                 let greatest = try files.list(directory).compactMap { SegmentHeader.position(ofName: $0) }.max() ?? 0
-                first = max(first, greatest) + UInt64(granule)
+                first = max(first, greatest) + UInt64(SegmentHeader.granule)
             }
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// How long a new segment of a log of `volume` bytes is.
+    static func length(_ volume: Int, atLeast least: Int = 0) -> Int {
+        let granule = SegmentHeader.granule
+        let wanted = max(least, min(max(volume / 32, granule), SegmentHeader.maximumLength))
+        return (wanted + granule - 1) / granule * granule
     }
 
     /// The least position from `first` on at which a segment of `length` straddles no multiple of the greatest length, and
@@ -155,21 +181,37 @@ extension Log {
         return first
     }
 
-    private func create(_ first: Position, _ length: Int, head: Position, settings: Position) throws(SystemError) {
+    private func create(
+        _ first: Position, _ length: Int, head: Position, settings: Position, ofSpare spare: FileDescriptor? = nil
+    ) throws(SystemError) {
         block.making.release(first)
-        let file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
+        let file: FileDescriptor
+        if let spare {
+            guard try files.status(of: SegmentHeader.name(first), in: directory) == nil else {
+                throw SystemError(errno: ErrorNumber.exists, call: "rename", path: directory.path)
+            }
+            file = spare
+        } else {
+            file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
+        }
         FaultPoint.reach(.segmentCreated)
         do throws(SystemError) {
             let header = SegmentHeader(
                 salt: salt, storeID: storeID, first: first, length: UInt64(length), predecessor: active?.first ?? 0,
                 predecessorEnd: active == nil ? 0 : tail, head: head, settings: settings, epoch: epoch)
             files.disableCopyOnWrite(file)
-            try files.truncate(file, to: length)
             // As one piece, so that its pages lie side by side in memory.
             let start = min(length, MappedAllocation.piece)
-            try files.allocate(file, offset: 0, count: start)
             let encoded = header.encoded()
-            try files.write(file, encoded + [UInt8](repeating: 0, count: start - encoded.count), at: 0)
+            if spare == nil {
+                try files.truncate(file, to: length)
+                try files.allocate(file, offset: 0, count: start)
+                try files.write(file, encoded + [UInt8](repeating: 0, count: start - encoded.count), at: 0)
+            } else {
+                try files.write(file, encoded, at: 0)
+                block.spareSegment.release(first)
+                try files.rename(Self.spareName, to: SegmentHeader.name(first), in: directory)
+            }
             FaultPoint.reach(.segmentHeaderWritten)
             let segment = Segment(header: header, file: file, status: try files.status(file))
             let result = mutex.withLock { segments -> Result<Void, SystemError> in
@@ -189,7 +231,7 @@ extension Log {
                 tail = before
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
-            allocatedEnd = first + UInt64(start)
+            allocatedEnd = spare == nil ? first + UInt64(start) : tail
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: start) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)

@@ -32,6 +32,10 @@ final class Log: @unchecked Sendable {
     /// Blocks of the active segment are allocated up to here.
     var allocatedEnd: Position = 0
     var scratch: UnsafeMutableRawBufferPointer
+    /// Whether the transaction that is open may write where the spare was: it takes away, or moves.
+    var mayUseSpare = false
+    /// How long the spare is, as far as this process knows.
+    let spareLength = Atomic<UInt64>(0)
     /// Position of the last record appended; 0: none.
     var lastRecord: Position = 0
 

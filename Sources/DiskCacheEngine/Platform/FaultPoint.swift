@@ -9,11 +9,11 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished
     case rebuildScanned, rebuildSegmentWritten, sealWritten, sealCleared
-    case segmentsUnlinked
+    case segmentUnlinked, segmentsUnlinked
     case queueItemsWritten, pushersSignalled
     case valueFileWritten, valueFileRenamed, deadFileUnlinked, syncBegun, syncDone
     case stampsCreated, stampsWritten, stampsCarried
-    case cullBegun, victimRemoved, copied, headMoved, slotsVacated
+    case cullBegun, victimRemoved, copied, headMoved, floorRaised, slotsVacated
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced

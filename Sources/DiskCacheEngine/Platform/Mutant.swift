@@ -47,6 +47,20 @@ package enum Mutant: CaseIterable, Sendable {
     case noSettle
     /// A segment that a killed writer made and never named isn't looked for.
     case keepUnused
+    /// Compaction copies what its slot doesn't name any more.
+    case copiesReplaced
+    /// Compaction copies what was cleared after it had looked.
+    case copiesCleared
+    /// A copy names no version before it.
+    case copyWithoutPrevious
+    /// The head passes a segment of which something wasn't copied.
+    case headBeforeCopies
+    /// Slots are vacated before *floor* says so.
+    case vacatesBeforeFloor
+    /// Slots of tombstones above the head are vacated.
+    case dropsTombstones
+    /// Segments are unlinked before the head record behind them is durable.
+    case unlinksBeforeSync
 
     #if FAILPOINTS
         /// The one that is planted.

@@ -100,10 +100,21 @@ enum SharedMemory {
     @inline(__always) static func acquireFence() { atomicMemoryFence(ordering: .acquiring) }
     /// Loads and stores before the fence are seen before stores after it.
     @inline(__always) static func releaseFence() { atomicMemoryFence(ordering: .releasing) }
+    /// No load behind it is done before the stores in front of it are seen.
+    @inline(__always) static func fullFence() { atomicMemoryFence(ordering: .sequentiallyConsistent) }
 }
 
 /// Where a step machine takes hold of the engine: before each access to shared memory. Nothing in release builds.
 package enum StepPoint {
+    /// Whether a step machine decides how long something lasts, not the clock.
+    @inline(__always) static var isTimeless: Bool {
+        #if FAILPOINTS
+            isScheduled()
+        #else
+            false
+        #endif
+    }
+
     package enum Access: Sendable {
         case load, store
         /// A further line of a copy.

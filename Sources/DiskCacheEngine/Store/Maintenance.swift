@@ -34,6 +34,7 @@ extension Store {
             // Without waiting for another process's sync: this thread serves every store.
             if durability != .none { try sync(timeout: 0) }
             try dropDead()
+            try keepSpare()
             unlinkSpared(evenIfNeeded: false)
             try maintainTrees()
             try sweep()
@@ -253,18 +254,20 @@ extension Store {
     func dropDead(evenIfNeeded: Bool = false) throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
-        if below.isEmpty {
-            log.dropBelow(head)
-            if block.floor.acquire() < head { _ = try raiseFloor(to: head, evenIfNeeded: evenIfNeeded) }
-            return
-        }
+        if below.isEmpty && block.floor.acquire() >= head { return log.dropBelow(head) }
         // Before the sync: what is replaced after it may be wanted again after a power loss.
         let names = try filesGone(in: below)
-        try sync()
-        guard try raiseFloor(to: head, evenIfNeeded: evenIfNeeded) else {
-            awaitsSnapshots.store(true, ordering: .relaxed)
-            return
+        if block.floor.acquire() < head {
+            guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+                noteSnapshot()
+                awaitsSnapshots.store(true, ordering: .relaxed)
+                return
+            }
+            try raiseFloor(to: head)
+            try vacateSlots(timeout: 10_000_000_000)
         }
+        if below.isEmpty { return log.dropBelow(head) }
+        if !Mutant.isPlanted(.unlinksBeforeSync) { try sync() }
         log.dropBelow(head)
         // From here on nobody can want them: no lock is needed, and that another process does the same does no harm.
         for name in names { unlink(name) }
@@ -272,6 +275,7 @@ extension Store {
             for first in below {
                 let size = try files.status(of: SegmentHeader.name(first), in: log.directory)?.size ?? 0
                 try files.unlinkIfPresent(SegmentHeader.name(first), in: log.directory)
+                FaultPoint.reach(.segmentUnlinked)
                 block.note(.compactedBytes, UInt64(size))
             }
         } catch {
@@ -288,13 +292,8 @@ extension Store {
         return firsts.filter { $0 < holding }
     }
 
-    private func raiseFloor(to head: Position, evenIfNeeded: Bool) throws(EngineError) -> Bool {
-        guard snapshotLock.earlierAreOver() || evenIfNeeded else { return false }
-        try raiseFloor(to: head)
-        return true
-    }
-
-    private func raiseFloor(to head: Position) throws(EngineError) {
+    /// What lies below `head` can't be had any more: known before a slot that names it is vacated and before its file goes.
+    func raiseFloor(to head: Position) throws(EngineError) {
         try lock.acquire(timeout: 10_000_000_000)
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
@@ -424,7 +423,7 @@ extension Store {
 
     /// A file in place has a record in the log before it has its name: so whatever is listed first, and then not met up to a tail
     /// that is looked up under the lock afterwards, belongs to nobody.
-    private func sweepUnnamed() throws(EngineError) {
+    func sweepUnnamed() throws(EngineError) {
         var names: Set<ValueFileName>
         do throws(SystemError) {
             names = Set(try valueFiles.list())

@@ -31,6 +31,7 @@ extension Store {
         wantsSweep.store(true, ordering: .relaxed)
         try loadSettings()
         announceModes()
+        eviction.deadCheckpoint = 0
         FaultPoint.reach(.settleFinished)
     }
 
@@ -106,6 +107,8 @@ extension Store {
         index.cover(end)
         block.publish(tail: end, head: head, counters)
         if hasPushed { wakePullers() }
+        SharedMemory.fullFence()
+        wakeFollowers()
     }
 
     /// Points the key's slot at a record, unless it names that or a later one already.
@@ -152,6 +155,8 @@ extension Store {
         }
         FaultPoint.reach(.undoSlots)
         if Mutant.isPlanted(.undoLate) { return }
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         try log.reserve(RecordLayout.voidSize, head: head, settings: counters.settings)
         guard appendVoid(from: first) else {
             throw EngineError(

@@ -28,6 +28,9 @@ struct RowEnds {
 
     /// How many last rows are kept at most.
     static let mostLast = 1024
+    /// How many rows are read at once, and from how many bytes of keys on no more are.
+    static let batchRows = 512
+    static let batchBytes = 1 << 18
 
     mutating func forget() { self = RowEnds() }
 }
@@ -36,7 +39,7 @@ extension Store {
     /// Shows the first, or the last, row in insertion order to `visit`, and removes it, as one transaction. False: there is none.
     ///
     /// `visit` says false if the row's file is gone: then it is removed, and the next one is shown. If it throws, nothing has happened. O(1),
-    /// and O(log n) every 64th time. `skipsQueues`: items of queues are passed over.
+    /// and O(log n) every 512th time. `skipsQueues`: items of queues are passed over.
     public func takeRow(
         timeout: UInt64, first: Bool, skipsQueues: Bool, _ visit: (Store, Record) throws -> Bool
     ) throws -> Bool {
@@ -114,12 +117,15 @@ extension Store {
         let scan = OrderedScan(.insertion, .rows(range), reversed: reversed, in: self)
         var rows: [RowEnds.Row] = []
         var last = range.lowerBound
-        while rows.isEmpty && !scan.isAtEnd {
+        var bytes = 0
+        while rows.count < RowEnds.batchRows && !scan.isAtEnd {
             try scan.next(in: self)
             for row in scan.rows {
                 last = row.rowid
                 if rowEnds.skipsQueues && row.keyClass == KeyClass.queue { continue }
                 rows.append(RowEnds.Row(keyClass: row.keyClass, key: Array(row.key), rowid: row.rowid))
+                bytes += row.key.count
+                if bytes >= RowEnds.batchBytes { return (rows, false, last) }
             }
         }
         return (rows, scan.isAtEnd, last)

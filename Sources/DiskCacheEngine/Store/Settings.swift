@@ -61,6 +61,8 @@ public struct Settings: Sendable, Equatable {
     public var serializer = "cbor"
     /// After how many microseconds entries expire that don't say so themselves; nil: never.
     public var defaultExpire: Int64?
+    /// Of how many percent of what the store takes, dead, compaction begins by itself; 0: never.
+    public var compaction = Self.defaultCompaction
     /// What the directory is used as.
     public var kind = StoreKind.cache
 
@@ -69,6 +71,8 @@ public struct Settings: Sendable, Equatable {
 
     /// The largest `minFileSize`.
     public static let largestMinFileSize = 1 << 24
+    /// Less would copy much for little, more would break the bound of twice the live bytes.
+    public static let defaultCompaction = 40
 
     /// The settings of a store that was made without any.
     public init() {}
@@ -78,6 +82,7 @@ public struct Settings: Sendable, Equatable {
         if sizeLimit < 0 { throw .outOfRange("sizeLimit") }
         if cullLimit < 0 { throw .outOfRange("cullLimit") }
         if minFileSize < 0 || minFileSize > Self.largestMinFileSize { throw .outOfRange("minFileSize") }
+        if compaction < 0 || compaction > 90 { throw .outOfRange("compaction") }
         if syncInterval <= 0 { throw .outOfRange("syncInterval") }
         if serializer.isEmpty { throw .outOfRange("serializer") }
         if let defaultExpire, defaultExpire < 0 { throw .outOfRange("defaultExpire") }

@@ -18,6 +18,7 @@ extension Settings {
         static let syncInterval = "sync-interval"
         static let serializer = "serializer"
         static let defaultExpire = "default-expire"
+        static let compaction = "compaction"
         static let kind = "kind"
     }
 
@@ -35,6 +36,9 @@ extension Settings {
         add(Name.syncInterval, SettingsWriter.integer(Int64(syncInterval)))
         add(Name.serializer, SettingsWriter.text(serializer))
         add(Name.defaultExpire, defaultExpire.map { SettingsWriter.integer($0) } ?? SettingsWriter.null)
+        if compaction != Self.defaultCompaction {
+            add(Name.compaction, SettingsWriter.integer(Int64(compaction)))
+        }
         add(Name.kind, SettingsWriter.text(kind.rawValue))
         for (name, value) in unknown { add(name, value) }
         pairs.sort { $0.key.lexicographicallyPrecedes($1.key) }
@@ -74,6 +78,7 @@ extension Settings {
         case Name.syncInterval: syncInterval = Int(try value.integer(name))
         case Name.serializer: serializer = try value.text(name)
         case Name.defaultExpire: defaultExpire = value.isNull ? nil : try value.integer(name)
+        case Name.compaction: compaction = Int(try value.integer(name))
         case Name.kind: kind = try Self.named(value, name) { $0.rawValue }
         default: unknown[name] = value.bytes
         }

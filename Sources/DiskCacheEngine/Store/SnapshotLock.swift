@@ -25,7 +25,7 @@ final class SnapshotLock: Sendable {
         let begun = SystemCalls.monotonicClock()
         while true {
             if (try? files.lock(file, .shared)) == true { return file }
-            if SystemCalls.monotonicClock() - begun >= 2_000_000 {
+            if StepPoint.isTimeless || SystemCalls.monotonicClock() - begun >= 2_000_000 {
                 ForkGuard.unregister(file)
                 return nil
             }
@@ -42,22 +42,41 @@ final class SnapshotLock: Sendable {
     /// Whether every snapshot that began before this call is over, or was hoped to be for longer than `limit`. One that begins
     /// later has a newer T, so the lock isn't kept: what was replaced before the call may go after it.
     func earlierAreOver() -> Bool {
-        guard let file = open() else { return false }
-        defer { ForkGuard.unregister(file) }
+        let excluded = exclude()
+        defer { excluded.end() }
+        return excluded.isAllowed
+    }
+
+    /// What came of asking that no snapshot begins.
+    struct Exclusion {
+        fileprivate var held: (lock: SnapshotLock, file: FileDescriptor)?
+        /// Whether the lock was had, or was hoped for longer than `limit`: then it is gone ahead without.
+        fileprivate(set) var isAllowed = false
+
+        /// Lets go of the lock, if it was had.
+        func end() {
+            if let held { held.lock.end(held.file) }
+        }
+    }
+
+    /// Takes the exclusive lock, for a moment: snapshots that want to begin poll for 2 ms.
+    func exclude() -> Exclusion {
+        guard let file = open() else { return Exclusion() }
         let begun = SystemCalls.monotonicClock()
         while true {
             if (try? files.lock(file, .exclusive)) == true {
-                _ = try? files.lock(file, .unlock)
                 refusedSince.store(0, ordering: .relaxed)
-                return true
+                return Exclusion(held: (self, file), isAllowed: true)
             }
             // Another may be asking the same question at this moment.
-            if SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
+            if StepPoint.isTimeless || SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
             SystemCalls.sleep(nanoseconds: 50_000)
         }
+        ForkGuard.unregister(file)
         let since = refusedSince.load(ordering: .relaxed)
         if since == 0 { refusedSince.store(begun, ordering: .relaxed) }
-        return since != 0 && begun - since >= Self.limit
+        // Another thread, which began later, may have been refused meanwhile.
+        return Exclusion(isAllowed: since != 0 && begun > since && begun - since >= Self.limit)
     }
 
     /// An open file a call: two threads exclude each other as two processes do.

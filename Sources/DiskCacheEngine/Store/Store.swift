@@ -58,6 +58,8 @@ public final class Store: @unchecked Sendable {
     /// Whether something waits for snapshots to end.
     let awaitsSnapshots = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
+    /// Whether the store is being closed: what takes long stops.
+    var isClosing: Bool { isShutDown.load(ordering: .relaxed) }
 
     init(
         environment: Environment, path: String, directory: FileDescriptor, status: FileStatus, identity: StoreIdentity,

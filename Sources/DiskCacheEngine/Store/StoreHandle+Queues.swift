@@ -80,7 +80,7 @@ extension StoreHandle {
     }
 
     /// Says that the caller is going to sleep until something is pushed; as `Store.puller`.
-    public func puller() throws(EngineError) -> Store.Puller {
+    public func puller() throws(EngineError) -> Store.Sleeper {
         let access = try beginAccess()
         defer { end(access) }
         return access.store.takeUnretainedValue().puller()

@@ -4,6 +4,8 @@ extension Store {
     /// again. O(1).
     func clear() throws(EngineError) {
         let bounded = try withUnsafeBytes(of: 0 as UInt8) { (prefix) throws(EngineError) in try queue(prefix) }
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         let encoded = settings.encoded()
         var room = 40 + RecordLayout.aligned(RecordLayout.headerSize + 8 + encoded.count + 8)
         if queues.list[bounded].ends.maximum != 0 { room += RecordLayout.headerSize + 40 }
@@ -19,6 +21,7 @@ extension Store {
         transaction.operations &+= 1
         head = position
         counters.dead = UInt64(draft.size)
+        eviction.deadCheckpoint = 0
         counters.live = 0
         counters.count = 0
         counters.fileBytes = 0

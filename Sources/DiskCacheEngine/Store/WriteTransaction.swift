@@ -60,13 +60,14 @@ extension Store {
         let mustSync = settings.durability == .full
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
-        let wantsRoom = eviction.wantsRoom
-        if wantsRoom { eviction.wantsRoom = false }
+        let toll = eviction.toll
+        if toll != 0 { eviction.toll = 0 }
         lock.release()
         if hasPushed { wakePullers() }
+        wakeFollowers()
         // Visible when appended, acknowledged when durable; the lock is let go, so that others append meanwhile.
         if mustSync { try sync() }
-        if wantsRoom { makeRoom() }
+        if toll != 0 { pay(toll) }
     }
 
     /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.
@@ -105,6 +106,8 @@ extension Store {
             block.deadFileBytes.add(transaction.replacedBytes)
             transaction.replacedFiles = 0
             transaction.replacedBytes = 0
+            // Its file is dead too.
+            eviction.deadCheckpoint = 0
         }
         index.cover(tail)
         block.publish(tail: tail, head: head, counters)
@@ -113,6 +116,7 @@ extension Store {
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.settle()
+        noteGarbage()
         markDirty()
     }
 
@@ -274,6 +278,9 @@ extension Store {
             hash = self.hash(identity, record.key)
             found = try place(identity, record.key, hash)
         }
+        // On a full disk too.
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
         var draft = RecordDraft(kind: .tombstone)
         draft.form = cause.rawValue
         draft.keyClass = record.keyClass

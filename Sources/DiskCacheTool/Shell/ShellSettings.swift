@@ -6,7 +6,7 @@ enum ShellSettings {
     static let help = """
         sizeLimit, minFileSize (bytes), cullLimit (items), evictionPolicy (least-recently-stored, least-recently-used,
         least-frequently-used, none), statistics, tagIndex (true, false), durability (none, normal, full),
-        syncInterval, defaultExpire, timeout (seconds; timeout is this process's own, the others are stored)
+        compaction (percent of the store that is dead; 0: off), syncInterval, defaultExpire, timeout (seconds; timeout is this process's own, the others are stored)
         """
 
     /// Sets one on a configuration to open a cache with.
@@ -21,6 +21,7 @@ enum ShellSettings {
         case "tagIndex": configuration.tagIndex = try bool(value, name)
         case "syncInterval": configuration.syncInterval = try duration(value, name)
         case "defaultExpire": configuration.defaultExpire = value == .null ? nil : try duration(value, name)
+        case "compaction": configuration.compaction = .whenDead(percent: try integer(value, name))
         case "timeout": configuration.timeout = try duration(value, name)
         default: throw BadRequest("there is no setting \(name)")
         }
@@ -38,6 +39,7 @@ enum ShellSettings {
         case "tagIndex": settings.tagIndex = try bool(value, name)
         case "syncInterval": settings.syncInterval = try duration(value, name)
         case "defaultExpire": settings.defaultExpire = value == .null ? nil : try duration(value, name)
+        case "compaction": settings.compaction = .whenDead(percent: try integer(value, name))
         case "timeout": _ = try duration(value, name)
         default: throw BadRequest("there is no setting \(name) that can be changed")
         }
@@ -51,6 +53,7 @@ enum ShellSettings {
             "statistics": .bool(settings.statistics), "tagIndex": .bool(settings.tagIndex),
             "durability": .text(settings.durability.rawValue), "syncInterval": .float(settings.syncInterval.seconds),
             "defaultExpire": settings.defaultExpire.map { .float($0.seconds) } ?? .null,
+            "compaction": .integer(Int64(settings.compaction.percent)),
             "serializer": .text(settings.serializer), "timeout": .float(timeout.seconds),
         ])
     }

@@ -8,6 +8,10 @@ extension ShellVerb {
         },
         ShellVerb("volume") { session, _ in .integer(Int64(try session.cache.volume)) },
         ShellVerb("clear") { session, _ in .integer(Int64(try session.cache.clear())) },
+        ShellVerb("compact") { session, _ in
+            try session.cache.compact()
+            return .bool(true)
+        },
         ShellVerb("check", [], ["fix"]) { session, request in
             .array(
                 try session.cache.check(fix: try request.bool("fix", default: false)).map {

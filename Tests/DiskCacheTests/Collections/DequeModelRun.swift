@@ -3,10 +3,6 @@ import Testing
 
 @testable import DiskCacheCore
 
-struct CollectionMismatch: Error, CustomStringConvertible {
-    let description: String
-}
-
 /// A run of random operations on a deque and on an array.
 final class DequeModelRun {
     struct Configuration: Sendable, CustomTestStringConvertible {
@@ -24,17 +20,15 @@ final class DequeModelRun {
 
     let configuration: Configuration
     let world: ModelWorld
-    private var random: SeededGenerator
+    private(set) var log: CollectionRun
     private var deques: [Deque<String>] = []
     private var model: [String] = []
     private var limit: Int?
-    private(set) var done = 0
-    private(set) var history: [String] = []
 
     init(_ configuration: Configuration, seed: UInt64) throws {
         self.configuration = configuration
         world = try ModelWorld()
-        random = SeededGenerator(seed: seed)
+        log = CollectionRun(seed: seed)
         try open(nil, [])
     }
 
@@ -46,29 +40,20 @@ final class DequeModelRun {
     }
 
     private var deque: Deque<String> { deques[pick(2)] }
-    private func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
-    private func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &random) }
+    private func oneIn(_ count: Int) -> Bool { log.oneIn(count) }
+    private func pick(_ count: Int) -> Int { log.pick(count) }
+    private func note(_ text: String) { log.note(text) }
 
     func run() throws {
-        while done < configuration.operations {
+        while log.done < configuration.operations {
             if oneIn(40) { try transaction() } else { try one(nested: false) }
-            try expect(try deque.count, model.count, "count")
+            try expectSame(try deque.count, model.count, "count")
             if oneIn(300) { try restart() }
             if oneIn(100) { try compareAll() }
         }
         try compareAll()
         try restart()
         try compareAll()
-    }
-
-    private func note(_ text: String) {
-        history.append(text)
-        if history.count > 25 { history.removeFirst() }
-        done += 1
-    }
-
-    private func expect<T: Equatable>(_ found: T, _ expected: T, _ what: String) throws {
-        if found != expected { throw CollectionMismatch(description: "\(what): \(found), expected \(expected)") }
     }
 
     /// Few enough that many are equal.
@@ -81,7 +66,7 @@ final class DequeModelRun {
     private func elements() -> [String] { (0..<pick(6)).map { _ in element() } }
 
     /// Most of them there, some beyond.
-    private func index() -> Int { Int.random(in: -(model.count + 1)...(model.count + 1), using: &random) }
+    private func index() -> Int { Int.random(in: -(model.count + 1)...(model.count + 1), using: &log.random) }
 
     private func place(_ index: Int) -> Int? {
         let place = index < 0 ? index + model.count : index
@@ -140,26 +125,26 @@ final class DequeModelRun {
     private func take() throws {
         if oneIn(2) {
             note("popFirst")
-            try expect(try deque.popFirst(), model.isEmpty ? nil : model.removeFirst(), "popFirst")
+            try expectSame(try deque.popFirst(), model.isEmpty ? nil : model.removeFirst(), "popFirst")
         } else {
             note("popLast")
-            try expect(try deque.popLast(), model.popLast(), "popLast")
+            try expectSame(try deque.popLast(), model.popLast(), "popLast")
         }
     }
 
     private func ends() throws {
         note("ends")
-        try expect(try deque.first, model.first, "first")
-        try expect(try deque.last, model.last, "last")
-        try expect(try deque.isEmpty, model.isEmpty, "isEmpty")
-        try expect(try deque.maxLength, limit, "maxLength")
+        try expectSame(try deque.first, model.first, "first")
+        try expectSame(try deque.last, model.last, "last")
+        try expectSame(try deque.isEmpty, model.isEmpty, "isEmpty")
+        try expectSame(try deque.maxLength, limit, "maxLength")
     }
 
     private func get() throws {
         let index = index()
         note("get \(index)")
         guard let place = place(index) else { return expectError(.keyNotFound) { try deque[index] } }
-        try expect(try deque[index], model[place], "element \(index)")
+        try expectSame(try deque[index], model[place], "element \(index)")
     }
 
     private func set() throws {
@@ -176,19 +161,19 @@ final class DequeModelRun {
         let index = index()
         note("remove at \(index)")
         guard let place = place(index) else { return expectError(.keyNotFound) { try deque.remove(at: index) } }
-        try expect(try deque.remove(at: index), model.remove(at: place), "removed \(index)")
+        try expectSame(try deque.remove(at: index), model.remove(at: place), "removed \(index)")
     }
 
     private func removeEqual() throws {
         let element = element()
         note("remove \(element.prefix(12))")
         let place = model.firstIndex(of: element)
-        try expect(try deque.removeFirst(equalTo: element), place != nil, "removeFirst(equalTo:)")
+        try expectSame(try deque.removeFirst(equalTo: element), place != nil, "removeFirst(equalTo:)")
         if let place { model.remove(at: place) }
     }
 
     private func rotate() throws {
-        let count = oneIn(4) ? Int.random(in: -10_000...10_000, using: &random) : pick(7) - 3
+        let count = oneIn(4) ? Int.random(in: -10_000...10_000, using: &log.random) : pick(7) - 3
         note("rotate \(count)")
         try deque.rotate(by: count)
         guard !model.isEmpty else { return }
@@ -231,15 +216,15 @@ final class DequeModelRun {
     private func search() throws {
         let element = element()
         note("search \(element.prefix(12))")
-        try expect(try deque.count(of: element), model.count { $0 == element }, "count(of:)")
-        try expect(try deque.firstIndex(of: element), model.firstIndex(of: element), "firstIndex(of:)")
-        try expect(try deque.contains(element), model.contains(element), "contains")
+        try expectSame(try deque.count(of: element), model.count { $0 == element }, "count(of:)")
+        try expectSame(try deque.firstIndex(of: element), model.firstIndex(of: element), "firstIndex(of:)")
+        try expectSame(try deque.contains(element), model.contains(element), "contains")
         var other = model
         if oneIn(2), !other.isEmpty { other[pick(other.count)] = element }
         if oneIn(4) { other.append(element) }
         if oneIn(4) { other = other.dropLast() }
-        try expect(try deque.elementsEqual(other), model == other, "elementsEqual")
-        try expect(
+        try expectSame(try deque.elementsEqual(other), model == other, "elementsEqual")
+        try expectSame(
             try deque.lexicographicallyPrecedes(other), model.lexicographicallyPrecedes(other),
             "lexicographicallyPrecedes")
     }
@@ -253,9 +238,9 @@ final class DequeModelRun {
 
     private func clear() throws {
         note("clear")
-        try expect(try deque.clear(), model.count, "cleared")
+        try expectSame(try deque.clear(), model.count, "cleared")
         model = []
-        try expect(try deque.maxLength, limit, "maxLength after clear")
+        try expectSame(try deque.maxLength, limit, "maxLength after clear")
     }
 
     /// What was there when a cursor began and is still there is met once, in its order; what came since isn't.
@@ -265,12 +250,12 @@ final class DequeModelRun {
         let before = model
         var taken = 0
         for _ in 0..<pick(4) where !model.isEmpty {
-            try expect(try deque.popFirst(), model.removeFirst(), "popFirst")
+            try expectSame(try deque.popFirst(), model.removeFirst(), "popFirst")
             taken += 1
         }
         for _ in 0..<pick(4) { try add() }
         guard limit == nil else { return }
-        try expect(try Array(cursor), Array(before.dropFirst(taken)), "elements meanwhile")
+        try expectSame(try Array(cursor), Array(before.dropFirst(taken)), "elements meanwhile")
     }
 
     private func transaction() throws {
@@ -280,7 +265,7 @@ final class DequeModelRun {
             try deque.transact {
                 for _ in 0..<(1 + pick(8)) {
                     try one(nested: true)
-                    try expect(try deque.count, model.count, "count")
+                    try expectSame(try deque.count, model.count, "count")
                     if oneIn(6) { try level() }
                     if oneIn(4) { try compareAll() }
                 }
@@ -327,13 +312,13 @@ final class DequeModelRun {
     }
 
     private func compareAll() throws {
-        try expect(try Array(deque.elements()), model, "elements")
-        try expect(try Array(deque.elements(reversed: true)), model.reversed(), "reversed")
+        try expectSame(try Array(deque.elements()), model, "elements")
+        try expectSame(try Array(deque.elements(reversed: true)), model.reversed(), "reversed")
         for (place, element) in model.enumerated() {
-            try expect(try deque[place], element, "element \(place)")
-            try expect(try deque[place - model.count], element, "element \(place - model.count)")
+            try expectSame(try deque[place], element, "element \(place)")
+            try expectSame(try deque[place - model.count], element, "element \(place - model.count)")
         }
         guard oneIn(4), !deques[0].store.cache.handle.isInTransaction else { return }
-        try expect(try deque.check().map(\.description), [], "check")
+        try expectSame(try deque.check().map(\.description), [], "check")
     }
 }

@@ -37,17 +37,15 @@ final class IndexModelRun<Key: CacheKey & Codable> {
 
     let configuration: Configuration
     let world: ModelWorld
-    private var random: SeededGenerator
+    private(set) var log: CollectionRun
     private var indexes: [Index<Key, String>] = []
     private var model = Model()
     private var values = 0
-    private(set) var done = 0
-    private(set) var history: [String] = []
 
     init(_ configuration: Configuration, seed: UInt64) throws {
         self.configuration = configuration
         world = try ModelWorld()
-        random = SeededGenerator(seed: seed)
+        log = CollectionRun(seed: seed)
         try open()
     }
 
@@ -58,11 +56,12 @@ final class IndexModelRun<Key: CacheKey & Codable> {
     }
 
     private var index: Index<Key, String> { indexes[pick(2)] }
-    private func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &random) == 0 }
-    private func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &random) }
+    private func oneIn(_ count: Int) -> Bool { log.oneIn(count) }
+    private func pick(_ count: Int) -> Int { log.pick(count) }
+    private func note(_ text: String) { log.note(text) }
 
     func run() throws {
-        while done < configuration.operations {
+        while log.done < configuration.operations {
             if oneIn(40) { try transaction() } else { try one() }
             try expectCount()
             if oneIn(300) { try restart() }
@@ -75,24 +74,14 @@ final class IndexModelRun<Key: CacheKey & Codable> {
 
     private func expectCount() throws {
         let hidden = model.queue.count { configuration.queueKey($0.key) == nil }
-        try expect(try index.count, model.items.count + hidden, "count")
+        try expectSame(try index.count, model.items.count + hidden, "count")
     }
 
-    private func note(_ text: String) {
-        history.append(text)
-        if history.count > 25 { history.removeFirst() }
-        done += 1
-    }
-
-    private func expect<T: Equatable>(_ found: T, _ expected: T, _ what: String) throws {
-        if found != expected { throw CollectionMismatch(description: "\(what): \(found), expected \(expected)") }
-    }
-
-    private func expect(_ found: (key: Key, value: String)?, _ expected: (key: Key, value: String)?, _ what: String)
+    private func expectItem(_ found: (key: Key, value: String)?, _ expected: (key: Key, value: String)?, _ what: String)
         throws
     {
-        try expect(found?.key, expected?.key, what + ", key")
-        try expect(found?.value, expected?.value, what + ", value")
+        try expectSame(found?.key, expected?.key, what + ", key")
+        try expectSame(found?.value, expected?.value, what + ", value")
     }
 
     private func key() -> Key { configuration.key(pick(configuration.keys)) }
@@ -127,7 +116,7 @@ final class IndexModelRun<Key: CacheKey & Codable> {
         let (key, value) = (key(), value())
         note("set \(key)")
         if oneIn(3) {
-            try expect(try index.updateValue(value, forKey: key), model[key], "updateValue")
+            try expectSame(try index.updateValue(value, forKey: key), model[key], "updateValue")
         } else {
             try index.set(key, value)
         }
@@ -137,21 +126,21 @@ final class IndexModelRun<Key: CacheKey & Codable> {
     private func remove() throws {
         let key = key()
         note("remove \(key)")
-        try expect(try index.removeValue(forKey: key), model.remove(key), "removeValue")
+        try expectSame(try index.removeValue(forKey: key), model.remove(key), "removeValue")
     }
 
     private func get() throws {
         let key = key()
         note("get \(key)")
-        try expect(try index[key], model[key], "value")
-        try expect(try index[key, default: "none"], model[key] ?? "none", "value or default")
-        try expect(try index.contains(key), model[key] != nil, "contains")
+        try expectSame(try index[key], model[key], "value")
+        try expectSame(try index[key, default: "none"], model[key] ?? "none", "value or default")
+        try expectSame(try index.contains(key), model[key] != nil, "contains")
     }
 
     private func setDefault() throws {
         let (key, value) = (key(), value())
         note("setDefault \(key)")
-        try expect(try index.setDefault(value, forKey: key), model[key] ?? value, "setDefault")
+        try expectSame(try index.setDefault(value, forKey: key), model[key] ?? value, "setDefault")
         if model[key] == nil { model.set(key, value) }
     }
 
@@ -165,7 +154,7 @@ final class IndexModelRun<Key: CacheKey & Codable> {
             } catch is Abandon {}
             return
         }
-        try expect(
+        try expectSame(
             try index.update(key, default: "start") {
                 $0 += "+"
                 return $0
@@ -188,11 +177,11 @@ final class IndexModelRun<Key: CacheKey & Codable> {
         for _ in 0..<(1 + pick(4)) {
             if oneIn(2) {
                 note("popFirst")
-                try expect(try index.popFirst(), model.items.first, "popFirst")
+                try expectItem(try index.popFirst(), model.items.first, "popFirst")
                 if !model.items.isEmpty { taken(model.items.removeFirst().key) }
             } else {
                 note("popLast")
-                try expect(try index.popLast(), model.items.last, "popLast")
+                try expectItem(try index.popLast(), model.items.last, "popLast")
                 if let last = model.items.popLast() { taken(last.key) }
             }
         }
@@ -203,8 +192,8 @@ final class IndexModelRun<Key: CacheKey & Codable> {
 
     private func peek() throws {
         note("peek")
-        try expect(try index.first, model.items.first, "first")
-        try expect(try index.last, model.items.last, "last")
+        try expectItem(try index.first, model.items.first, "first")
+        try expectItem(try index.last, model.items.last, "last")
     }
 
     private func queue() throws {
@@ -219,8 +208,8 @@ final class IndexModelRun<Key: CacheKey & Codable> {
             note("pull \(side)")
             let expected = side == .front ? model.queue.first : model.queue.last
             let found = try index.pull(side: side)
-            try expect(found?.key, expected?.key, "pulled key")
-            try expect(found?.value, expected?.value, "pulled value")
+            try expectSame(found?.key, expected?.key, "pulled key")
+            try expectSame(found?.value, expected?.value, "pulled value")
             guard let expected else { return }
             model.queue.removeAll { $0.key == expected.key }
             if let key = configuration.queueKey(expected.key) { model.remove(key) }
@@ -238,10 +227,10 @@ final class IndexModelRun<Key: CacheKey & Codable> {
         let first = oneIn(2)
         for _ in 0..<pick(count + 1) where !model.items.isEmpty {
             if first {
-                try expect(try index.popFirst(), model.items.first, "popFirst")
+                try expectItem(try index.popFirst(), model.items.first, "popFirst")
                 taken(model.items.removeFirst().key)
             } else {
-                try expect(try index.popLast(), model.items.last, "popLast")
+                try expectItem(try index.popLast(), model.items.last, "popLast")
                 taken(model.items.removeLast().key)
             }
         }
@@ -260,11 +249,11 @@ final class IndexModelRun<Key: CacheKey & Codable> {
         if oneIn(4), !other.isEmpty { other[pick(other.count)].value += "?" }
         if oneIn(4) { other = other.dropLast() }
         let isSame = other.count == model.items.count && zip(other, model.items).allSatisfy { $0 == $1 }
-        try expect(try index.elementsEqual(other), isSame, "elementsEqual")
+        try expectSame(try index.elementsEqual(other), isSame, "elementsEqual")
         let dictionary = Dictionary(uniqueKeysWithValues: other.map { ($0.key, $0.value) })
         let own = Dictionary(uniqueKeysWithValues: model.items.map { ($0.key, $0.value) })
-        try expect(try index.equals(dictionary), dictionary == own, "equals")
-        try expect(try indexes[0].elementsEqual(indexes[1]) && indexes[1].equals(indexes[0]), true, "both")
+        try expectSame(try index.equals(dictionary), dictionary == own, "equals")
+        try expectSame(try indexes[0].elementsEqual(indexes[1]) && indexes[1].equals(indexes[0]), true, "both")
     }
 
     private func iterateMeanwhile() throws {
@@ -278,31 +267,32 @@ final class IndexModelRun<Key: CacheKey & Codable> {
             guard let place = left.firstIndex(of: key) else { continue }
             left = left[(place + 1)...]
         }
-        try expect(Set(try Array(index.keys())).count, model.items.count, "keys once")
+        try expectSame(Set(try Array(index.keys())).count, model.items.count, "keys once")
     }
 
     private func compareOrder() throws {
         let reversed = oneIn(2)
         note("order, reversed \(reversed)")
         let items = reversed ? model.items.reversed() : model.items
-        try expect(try Array(index.keys(reversed: reversed)), items.map(\.key), "keys")
-        try expect(try Array(index.values(reversed: reversed)), items.map(\.value), "values")
-        try expect(try Array(index.items(reversed: reversed)).map(\.value), items.map(\.value), "items")
+        try expectSame(try Array(index.keys(reversed: reversed)), items.map(\.key), "keys")
+        try expectSame(try Array(index.values(reversed: reversed)), items.map(\.value), "values")
+        try expectSame(try Array(index.items(reversed: reversed)).map(\.value), items.map(\.value), "items")
         func place(_ key: Key) throws -> [UInt8] {
             try withKeyBytes(key) { [KeyClass.identity(of: $0)] + Array($1) }
         }
         var sorted = try items.sorted { try place($0.key).lexicographicallyPrecedes(place($1.key)) }
         if reversed { sorted.reverse() }
-        try expect(try Array(index.sortedKeys(reversed: reversed)), sorted.map(\.key), "sorted keys")
-        try expect(try Array(index.sortedItems(reversed: reversed)).map(\.value), sorted.map(\.value), "sorted items")
+        try expectSame(try Array(index.sortedKeys(reversed: reversed)), sorted.map(\.key), "sorted keys")
+        try expectSame(
+            try Array(index.sortedItems(reversed: reversed)).map(\.value), sorted.map(\.value), "sorted items")
         let range = KeyRange(from: key(), upTo: key())
         let (lower, upper) = (try place(range.lower!), try place(range.upper!))
         let inside = try sorted.filter {
             let own = try place($0.key)
             return !own.lexicographicallyPrecedes(lower) && own.lexicographicallyPrecedes(upper)
         }
-        try expect(try Array(index.keys(in: range, reversed: reversed)), inside.map(\.key), "keys in a range")
-        try expect(
+        try expectSame(try Array(index.keys(in: range, reversed: reversed)), inside.map(\.key), "keys in a range")
+        try expectSame(
             try Array(index.items(in: range, reversed: reversed)).map(\.value), inside.map(\.value), "items in a range")
     }
 
@@ -349,8 +339,8 @@ final class IndexModelRun<Key: CacheKey & Codable> {
     private func compareAll() throws {
         try compareOrder()
         try peek()
-        for (key, value) in model.items { try expect(try index[key], value, "value of \(key)") }
+        for (key, value) in model.items { try expectSame(try index[key], value, "value of \(key)") }
         guard oneIn(3) else { return }
-        try expect(try index.check().map(\.description), [], "check")
+        try expectSame(try index.check().map(\.description), [], "check")
     }
 }

@@ -37,7 +37,8 @@ import Testing
             try run.run()
         } catch {
             Issue.record(
-                "MODEL_SEED=\(Self.seed), operation \(run.done): \(error)\n\(run.history.joined(separator: "\n"))")
+                "MODEL_SEED=\(Self.seed), operation \(run.log.done): \(error)\n\(run.log.history.joined(separator: "\n"))"
+            )
         }
     }
 }

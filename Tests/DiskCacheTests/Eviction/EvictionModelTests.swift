@@ -18,6 +18,9 @@ import Testing
         /// Whether the policy changes on the way.
         var changes = false
         var compareEvery = 10
+        /// Whether rows expire. Where they do nothing is compacted but for the size limit, and where that is so none expires: the
+        /// maintenance thread removes what has expired when it comes to it, and no model knows when that is.
+        var expires = true
         var testDescription: String { name }
     }
 
@@ -46,7 +49,11 @@ import Testing
             setups.append(
                 Setup(
                     name: "\(policy.rawValue), with compaction", policy: policy, operations: 2500, keys: 900,
-                    sizeLimit: 4 << 20, longest: 16_000, compareEvery: 50))
+                    sizeLimit: 4 << 20, longest: 16_000, compareEvery: 50, expires: false))
+            setups.append(
+                Setup(
+                    name: "\(policy.rawValue), compacted all the time", policy: policy, operations: 4000, keys: 400,
+                    sizeLimit: 400_000, longest: 2000, minFileSize: 1900, compareEvery: 50, expires: false))
         }
         return setups
     }
@@ -95,6 +102,7 @@ final class EvictionRun {
         configuration.sizeLimit = setup.sizeLimit
         configuration.evictionPolicy = setup.policy
         configuration.minFileSize = setup.minFileSize
+        if setup.expires { configuration.compaction = .off }
         configuration.durability = DiskCacheCore.Durability.none
         cache = try world.open(configuration) { $0.smallestPool = 64 }
         model.policy = setup.policy
@@ -126,7 +134,7 @@ final class EvictionRun {
     }
 
     private func expiry() -> (Expiration, Int64?) {
-        if pick(4) != 0 { return (.never, nil) }
+        if pick(4) != 0 || !setup.expires { return (.never, nil) }
         let microseconds = Int64(1 + pick(40_000))
         return (.after(.microseconds(microseconds)), world.now + microseconds)
     }

@@ -154,7 +154,7 @@ import Testing
         }
         let handle = cache.handle
         func isAsleep() throws -> Bool {
-            try handle.withStore { $0.block.pullers.acquire() } == 1
+            try handle.withStore { $0.block.pulls.sleepers.acquire() } == 1
         }
         while try !isAsleep() { SystemCalls.yieldThread() }
         let value: [UInt8] = [1, 2, 3]

@@ -159,7 +159,8 @@ import Testing
         #expect(
             first[0]["ok"]?.line == """
                 {"sizeLimit": 1000000, "evictionPolicy": "none", "cullLimit": 4, "minFileSize": 32768, "statistics": true, \
-                "tagIndex": false, "durability": "none", "syncInterval": 1.0, "defaultExpire": null, "serializer": "cbor", \
+                "tagIndex": false, "durability": "none", "syncInterval": 1.0, "defaultExpire": null, "compaction": 40, \
+                "serializer": "cbor", \
                 "timeout": 0.25}
                 """)
         #expect(first[1]["ok"]?["timeout"] == .float(3))

@@ -53,6 +53,23 @@ import Testing
         #expect(try tool.run("check", tool.cache).status == 0)
     }
 
+    @Test func whatIsDeadIsGivenBack() throws {
+        let tool = try ToolRunner()
+        var configuration = Cache.Configuration()
+        configuration.compaction = .off
+        let cache = try Cache(directory: tool.cache, configuration: configuration)
+        for round in 0..<100 { for key in 0..<10 { try cache.set(key, [UInt8](repeating: UInt8(round), count: 1000)) } }
+        try cache.close()
+        let compacted = try tool.run("compact", tool.cache)
+        let figures = compacted.text.split(separator: " ").compactMap { Int($0) }
+        #expect(compacted.status == 0 && figures.count == 2, "\(compacted.text)")
+        #expect(figures[0] > 1_000_000 && figures[1] < 200_000, "\(compacted.text)")
+        for key in 0..<10 { #expect(try cache.get(key) == [UInt8](repeating: 99, count: 1000)) }
+        #expect(try cache.settings.compaction == .off)
+        #expect(try tool.run("check", tool.cache).status == 0)
+        #expect(try tool.run("compact", tool.folder + "/nowhere").status == 2)
+    }
+
     @Test func numbersAreCounted() throws {
         let tool = try ToolRunner()
         try tool.run("set", "--int", tool.cache, "n", "40").requireSuccess()

@@ -134,6 +134,8 @@
             }
             try change("lock", file.path)
             if world.locks.lock(file, operation, actor: actor) { return true }
+            // Asked for without waiting.
+            if file.path.hasSuffix("/snapshot") { return false }
             if Mutant.planted == .shared { return false }
             machine.block()
             return false
@@ -156,6 +158,7 @@
 
         func unlink(_ path: String, in directory: FileDescriptor?, isDirectory: Bool) throws(SystemError) {
             try change("unlink", path)
+            if path.hasSuffix(".seg"), let machine { world.unlinksSegment(machine) }
             try real.unlink(path, in: directory, isDirectory: isDirectory)
         }
 

@@ -40,6 +40,11 @@
         var dead: UInt64 = 0
         var nextRowid: UInt64 = 1
         var head: Position = 0
+        /// Where the last record ends that moved the head.
+        var headRecordEnd: Position = 0
+
+        /// A copy of what wasn't the newest version.
+        var wrongCopy: Position?
 
         private mutating func forget(_ key: UInt64) {
             guard let old = newest[key], old.id != StepValue.absent else { return }
@@ -53,6 +58,9 @@
             switch record.kind {
             case RecordKind.put.rawValue:
                 let key = StepValue.key(record)
+                if record.bits.has(RecordBits.copy), newest[key]?.position != record.previous {
+                    wrongCopy = record.position
+                }
                 forget(key)
                 count += 1
                 live += UInt64(record.size + 24)
@@ -67,6 +75,11 @@
                     position: record.position, size: record.size, id: StepValue.absent, rowid: record.rowid)
             case RecordKind.void.rawValue:
                 dead += record.end - record.valueWord
+            case RecordKind.head.rawValue where record.valueWord != record.position:
+                head = record.valueWord
+                headRecordEnd = record.end
+                // Tombstones hide nothing any more.
+                newest = newest.filter { $0.value.position >= head || $0.value.id != StepValue.absent }
             case RecordKind.head.rawValue:
                 newest.removeAll()
                 count = 0
@@ -77,6 +90,9 @@
                 dead += UInt64(record.size)
             }
         }
+
+        /// A row that lies below the head.
+        var lost: UInt64? { newest.first { $0.value.position < head }?.key }
 
         /// Everything committed in `from ..< to`; what is wrong with it, or nil.
         mutating func follow(_ log: Log, from: Position, to: Position) -> String? {
@@ -111,6 +127,8 @@
         private(set) var tail: Position
         /// How many rows there were as of each T.
         private(set) var counts: [(tail: Position, count: UInt64)]
+        /// The version that each key had as of each T.
+        private(set) var states: [Position: [Int64]]
 
         init(keys: [UInt64], replay: StepReplay, tail: Position) {
             self.keys = keys
@@ -118,6 +136,7 @@
             self.tail = tail
             versions = keys.map { [replay.newest[$0]?.id ?? StepValue.absent] }
             counts = [(tail, replay.count)]
+            states = [tail: keys.map { replay.newest[$0]?.id ?? StepValue.absent }]
         }
 
         /// T has moved: what came with it.
@@ -125,6 +144,9 @@
             if tail < self.tail { return "T went back from \(self.tail) to \(tail)" }
             if let wrong = replay.follow(log, from: self.tail, to: tail) { return wrong }
             self.tail = tail
+            if let copy = replay.wrongCopy { return "the copy at \(copy) isn't of its key's newest version" }
+            if let lost = replay.lost { return "the head has passed the newest version of key \(lost)" }
+            states[tail] = keys.map { replay.newest[$0]?.id ?? StepValue.absent }
             for (index, key) in keys.enumerated() {
                 let id = replay.newest[key]?.id ?? StepValue.absent
                 if versions[index].last != id { versions[index].append(id) }

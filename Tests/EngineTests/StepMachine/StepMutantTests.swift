@@ -16,7 +16,10 @@
             (.noRecheck, .twoSplits),
             (.noRoot, .doubling), (.noDepth, .twoSplits), (.early, .twoSplits), (.zeroEarly, .splitUnderReader),
             (.fillAfter, .splitUnderReader), (.recopy, .splitKilled), (.noIntent, .splitKilled),
-            (.keepUnused, .rollKilled),
+            (.keepUnused, .rollKilled), (.copiesReplaced, .compactionOfOne), (.copyWithoutPrevious, .compaction),
+            (.headBeforeCopies, .compaction), (.unlinksBeforeSync, .compaction),
+            (.copiesCleared, .compactionAfterClear), (.vacatesBeforeFloor, .compactionBehindSnapshot),
+            (.dropsTombstones, .compactionUnsparing),
         ]
 
         @Test(arguments: hunts.indices) func finds(_ index: Int) throws {

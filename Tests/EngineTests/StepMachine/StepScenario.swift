@@ -26,12 +26,20 @@
         case block
         /// Puts a fresh index with the same slots in place of the old one.
         case replaceIndex
+        /// Reads keys as of one commit.
+        case snapshot([UInt64])
+        /// Reads keys as of the end of the setup.
+        case snapshotOfSetup([UInt64])
+        /// Compacts everything below the newest segment; whether snapshots are spared.
+        case compact(sparing: Bool)
+        /// Nothing is compacted by itself.
+        case compactionOff
         /// A value that fills so many bytes of the log.
         case fill(UInt64, Int)
 
         var isWrite: Bool {
             switch self {
-            case .get, .block: false
+            case .get, .block, .snapshot, .snapshotOfSetup: false
             default: true
             }
         }
@@ -51,6 +59,8 @@
         var makesFiles = false
         /// Whether pages move, so that the whole index is looked at after each run.
         var movesPages = false
+        /// Whether segments go, so that the log can't be read again at the end.
+        var compacts = false
     }
 
     /// A scenario with a machine: runs schedules and checks them.
@@ -123,6 +133,7 @@
             if now == word { return }
             word = now
             if let wrong = history.advance(to: CommitBlock.tail(now), world.owner.log) { machine.fail(wrong) }
+            world.durableHead = history.replay.headRecordEnd
         }
 
         private func act(_ actor: Int) {
@@ -158,6 +169,16 @@
                     if !allowed.contains(found) {
                         machine.fail("key \(key) reads as \(Self.text(found)); it was \(allowed.map(Self.text))")
                     }
+                case .snapshot(let keys):
+                    let snapshot = store.beginSnapshot()
+                    defer { store.end(snapshot) }
+                    try read(keys, in: snapshot, store)
+                case .snapshotOfSetup(let keys):
+                    try read(
+                        keys,
+                        in: StoreSnapshot(
+                            tail: base.tail, head: 0, count: 0, nextRowid: 0, now: 0, isWriter: false, lock: nil), store
+                    )
                 default:
                     let floor = history.tail
                     let state = store.block.read()
@@ -171,6 +192,30 @@
                 }
             } catch {
                 if !machine.isDead(actor) { machine.fail("actor \(actor): \(action): \(error)") }
+            }
+        }
+
+        private func read(_ keys: [UInt64], in snapshot: StoreSnapshot, _ store: Store) throws(EngineError) {
+            looking { lookAtTail() }
+            guard let state = history.states[snapshot.tail] else {
+                return machine.fail("there was no commit at \(snapshot.tail)")
+            }
+            for key in keys {
+                var number = key
+                do throws(EngineError) {
+                    let found = try withUnsafeBytes(of: &number) { (bytes) throws(EngineError) -> Int64 in
+                        try store.find(KeyClass.bytes, bytes, in: snapshot).map { StepValue.read($0) }
+                            ?? StepValue.absent
+                    }
+                    let expected = state[history.index(key)]
+                    if found != expected {
+                        machine.fail(
+                            "as of \(snapshot.tail) key \(key) reads as \(Self.text(found)); it was \(Self.text(expected))"
+                        )
+                    }
+                } catch {
+                    if error.code != .snapshotExpired { throw error }
+                }
             }
         }
 
@@ -323,7 +368,16 @@
                 }
             case .replaceIndex:
                 try store.transact(timeout: timeout) { try replaceIndex(store) }
-            case .get, .block: break
+            case .compactionOff:
+                try store.configure(timeout: timeout) { (settings) throws(EngineError) in settings.compaction = 0 }
+            case .compact(let spares):
+                try store.withCompactionLock(waits: true, timeout) { () throws(EngineError) in
+                    try store.dropDead(evenIfNeeded: !spares)
+                    _ = try store.compactHead(
+                        freeing: .max, copying: .max, below: .max, evenIfNeeded: !spares, timeout: timeout)
+                    try store.dropDead(evenIfNeeded: !spares)
+                }
+            case .get, .block, .snapshot, .snapshotOfSetup: break
             }
             return true
         }
@@ -383,13 +437,15 @@
 
         /// Slots, counters and invariants against the log, and against what was seen of it.
         private func compare(_ store: Store, _ isThorough: Bool) throws {
-            var scanned = base.replay
-            if let wrong = scanned.follow(store.log, from: base.tail, to: history.tail) { return machine.fail(wrong) }
+            var scanned = scenario.compacts ? history.replay : base.replay
+            let start = scenario.compacts ? history.tail : base.tail
+            if let wrong = scanned.follow(store.log, from: start, to: history.tail) { return machine.fail(wrong) }
             if scanned != history.replay { return machine.fail("the log doesn't hold what was committed") }
             let state = store.block.read()
             if !state.isIntact { machine.fail("the commit block's check doesn't fit") }
             let counters = state.counters
-            if counters.count != scanned.count || counters.live != scanned.live || counters.dead != scanned.dead
+            if counters.count != scanned.count || counters.live != scanned.live
+                || (counters.dead != scanned.dead && !scenario.compacts)
                 // Rowids of what was taken back aren't given again.
                 || counters.nextRowid < scanned.nextRowid
             {

@@ -8,7 +8,8 @@
             twoSplits,
             doubling, splitRolledBack, splitByRecords, fullPage, clearAfterSet, clearKilled, blockReading, rollOver,
             renewal,
-            replacement,
+            replacement, compaction, compactionUnderSnapshot, compactionUnsparing, compactionAfterClear, compactors,
+            compactionOfOne, compactionBehindSnapshot,
         ]
 
         /// A reader sees the version before or the version after.
@@ -114,7 +115,7 @@
             actors: [[.set(2), .delete(2), .nothing, .nothing], [.block, .block], [.set(3)]], kills: 1)
 
         static let rollOver = StepScenario(
-            name: "roll over", keys: [1, 2, 3], setup: [.set(1), .fill(2, 30_000)],
+            name: "roll over", keys: [1, 2, 3], setup: [.compactionOff, .set(1), .fill(2, 30_000)],
             actors: [[.fill(1, 40_000)], [.set(3), .fill(1, 50_000)], [.get(1), .get(3)]], kills: 2, makesFiles: true)
 
         static let renewal = StepScenario(
@@ -126,6 +127,53 @@
             name: "replacement", keys: [1, 2], setup: [.set(1), .set(2)],
             actors: [[.replaceIndex, .set(1)], [.set(2)], [.get(1), .get(1)]], kills: 1, makesFiles: true,
             movesPages: true)
+
+        /// Two segments; the first holds rows, versions that were replaced, and a tombstone.
+        private static let compactable: [StepAction] = [
+            .compactionOff, .set(1), .set(2), .set(3), .delete(3), .fill(2, 30_000), .fill(4, 40_000),
+        ]
+
+        /// A writer replaces what is being copied, a reader finds it all the while.
+        static let compaction = StepScenario(
+            name: "compaction", keys: [1, 2, 3, 4], setup: compactable,
+            actors: [[.compact(sparing: true)], [.set(1), .set(3)], [.get(1), .get(2), .get(3)]], kills: 2,
+            makesFiles: true, movesPages: true, compacts: true)
+
+        static let compactionUnderSnapshot = StepScenario(
+            name: "compaction under a snapshot", keys: [1, 2, 3, 4], setup: compactable,
+            actors: [[.compact(sparing: true)], [.snapshot([1, 2, 3, 1])], [.delete(2)]], kills: 1, makesFiles: true,
+            movesPages: true, compacts: true)
+
+        /// A snapshot that is in the way says that it has expired; it reads nothing wrong.
+        static let compactionUnsparing = StepScenario(
+            name: "compaction that spares no snapshot", keys: [1, 2, 3, 4],
+            setup: [.compactionOff, .set(1), .set(2), .set(3), .fill(2, 30_000), .fill(4, 40_000)],
+            actors: [[.delete(3), .compact(sparing: false)], [.snapshot([3, 1, 3])]], kills: 1, makesFiles: true,
+            movesPages: true, compacts: true)
+
+        /// Nothing comes back that was cleared after the compactor had looked at it.
+        static let compactionAfterClear = StepScenario(
+            name: "compaction and clear", keys: [1, 2, 3, 4], setup: compactable,
+            actors: [[.compact(sparing: true)], [.clearOnly, .set(2)], [.get(1), .get(2)]], kills: 1, makesFiles: true,
+            movesPages: true, compacts: true)
+
+        /// The row is replaced between the compactor's look and its copy.
+        static let compactionOfOne = StepScenario(
+            name: "compaction of one row", keys: [1, 4],
+            setup: [.compactionOff, .set(1), .fill(4, 50_000), .fill(4, 20_000)],
+            actors: [[.compact(sparing: true)], [.set(1)]], makesFiles: true, movesPages: true, compacts: true)
+
+        /// What a tombstone hides from all others.
+        static let compactionBehindSnapshot = StepScenario(
+            name: "compaction behind a snapshot", keys: [3, 4], setup: [.compactionOff, .set(3), .fill(4, 50_000)],
+            actors: [[.delete(3), .fill(4, 20_000), .compact(sparing: false)], [.snapshotOfSetup([3])]],
+            makesFiles: true, movesPages: true, compacts: true)
+
+        /// One of two is killed, the other goes on.
+        static let compactors = StepScenario(
+            name: "two compactors", keys: [1, 2, 3, 4], setup: compactable,
+            actors: [[.compact(sparing: true)], [.compact(sparing: true)], [.get(1), .get(3)]], kills: 2,
+            makesFiles: true, movesPages: true, compacts: true)
 
         /// One writer, and one that settles what it left.
         static let killings: [StepScenario] = [
@@ -141,7 +189,7 @@
 
         /// A kill in the making of a segment, and another writer that goes on in the old one.
         static let rollKilled = StepScenario(
-            name: "kills in a roll", keys: [1, 2, 3], setup: [.set(1), .fill(2, 30_000)],
+            name: "kills in a roll", keys: [1, 2, 3], setup: [.compactionOff, .set(1), .fill(2, 30_000)],
             actors: [[.fill(1, 40_000)], [.set(3)]], kills: 1, makesFiles: true)
 
         private static func killing(_ name: String, _ actions: [StepAction]) -> StepScenario {

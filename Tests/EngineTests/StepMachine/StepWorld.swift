@@ -137,6 +137,16 @@
             machine_.map(StepMachine.Range(low: low, high: low + UInt(count), place: shadow.place), by: actor)
         }
 
+        /// A segment goes: what says so must be durable by then.
+        func unlinksSegment(_ machine: StepMachine) {
+            machine.isLooking = true
+            defer { machine.isLooking = false }
+            let synced = owner.block.synced.relaxed()
+            if synced < durableHead { machine.fail("a segment goes, and the log is durable up to \(synced) only") }
+        }
+        /// Where the record ends that moved the head last.
+        var durableHead: Position = 0
+
         // MARK: Taking back
 
         /// As after the setup. Nothing that actors keep to themselves counts: each settles when it takes the lock.

@@ -13,7 +13,7 @@ extension Index {
     }
 
     /// Removes the item whose key came first and gives it; nil: there is none. Of several callers at the same time one gets it. O(1), and
-    /// O(log n) every 64th time. Takes the write lock.
+    /// O(log n) every 512th time. Takes the write lock.
     ///
     /// If it can't be read nothing is removed. An item whose file is missing is removed, and the next one is given.
     public func popFirst() throws -> (key: Key, value: Value)? { try pop(first: true) }

@@ -19,10 +19,14 @@ final class EvictionState: @unchecked Sendable {
 
     /// When the log reaches this, it is time to look at what the store takes on disk.
     var checkpoint: Position = 0
+    /// When so many bytes are dead, it is time to look whether the log is to be compacted.
+    var deadCheckpoint: UInt64 = 0
     /// Bytes of value files written since the last look.
     var fileBytes: UInt64 = 0
-    /// Whether the present owner of the lock has found that the store takes too much: it makes room when it has let go.
-    var wantsRoom = false
+    /// What the present owner of the lock does when it has let go, since the store takes too much: nanoseconds that it waits for
+    /// compaction; `makesRoom`: it compacts itself.
+    var toll: UInt64 = 0
+    static let makesRoom = UInt64.max
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
     let prepared = Mutex<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
@@ -36,6 +40,8 @@ final class EvictionState: @unchecked Sendable {
     let reclaiming = ThreadQueue()
     /// *Any thread.* Whether the worker shall make room.
     let wantsReclaiming = Atomic<Bool>(false)
+    /// *Any thread.* Until when writers don't wait for compaction, since a snapshot holds it up: nanoseconds of the monotonic clock.
+    let heldUpUntil = Atomic<UInt64>(0)
     /// *Any thread.* The capacity as last known: what can't fit is refused before its file is written.
     let largestRow = Atomic<UInt64>(.max)
 

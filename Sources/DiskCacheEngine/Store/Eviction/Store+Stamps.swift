@@ -11,6 +11,7 @@ extension Store {
         eviction.policy = policy
         eviction.keepsStamps = Modes(settings).keepsStamps
         eviction.checkpoint = 0
+        eviction.deadCheckpoint = 0
         announceModes()
     }
 

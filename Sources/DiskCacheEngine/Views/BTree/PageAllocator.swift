@@ -36,6 +36,9 @@ struct PageAllocator {
         pagesBefore = pages
     }
 
+    /// Pages that the last root doesn't need.
+    var unused: Int { free.count + freedLast.count + pinned.count }
+
     /// A page for the batch that is being written. It may lie behind the file's end.
     mutating func take() -> Int {
         if let page = recycled.popLast() { return Int(page) }

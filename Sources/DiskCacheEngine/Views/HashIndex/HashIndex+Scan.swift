@@ -55,9 +55,45 @@ extension HashIndex {
     /// Where a slot stands in the file.
     @inline(__always) func offset(of slot: SharedWord) -> Int { UnsafeMutableRawPointer(slot.address) - base }
 
+    /// Whether a slot may name a position below `head`, in so many pages of directory entries from `start` on, and where to go on; nil:
+    /// all was seen. Without a lock: where something moved meanwhile the answer is yes. The caller is counted in `ReaderPins`.
+    func mayName(
+        below head: Position, anchor: Position, from start: Int, pages count: Int
+    ) throws(EngineError) -> (isFound: Bool, next: Int?) {
+        let root = self.root.acquire()
+        var isFound = false
+        let next = try forEachPage(from: start, pages: count) { entry, number in
+            if isFound { return }
+            forEachSlot(entry.page) { slot, _, _ in
+                if PackedPosition.complete(slot.low, around: anchor) < head { isFound = true }
+            }
+            SharedMemory.acquireFence()
+            // A page that was retired meanwhile may hold another one's slots by now.
+            if self.root.relaxed() != root || entryWord(root, number).relaxed() != entry.raw { isFound = true }
+        }
+        return (isFound, next)
+    }
+
     /// Empties the slots that name positions below `head`, in the pages of directory entries from `start` on, `count` of them at most.
     /// Where to go on; nil: all was seen. Writer only. No slot passes over a bucket any more: its empty places end a probe again.
     func vacate(below head: Position, anchor: Position, from start: Int, pages count: Int) throws(EngineError) -> Int? {
+        try forEachPage(from: start, pages: count) { entry, _ in vacate(entry.page, below: head, anchor: anchor) }
+    }
+
+    /// Calls `visit` with the slots in use, and where they stand in the file, of so many pages. As `vacate` otherwise.
+    func forEachSlot(
+        from start: Int, pages count: Int, _ visit: (Slot, _ offset: Int) -> Void
+    ) throws(EngineError) -> Int? {
+        try forEachPage(from: start, pages: count) { entry, _ in
+            forEachSlot(entry.page) { slot, bucket, index in
+                visit(slot, offset(of: slotWord(entry.page, bucket, index)))
+            }
+        }
+    }
+
+    private func forEachPage(
+        from start: Int, pages count: Int, _ visit: (DirectoryEntry, Int) -> Void
+    ) throws(EngineError) -> Int? {
         let root = self.root.relaxed()
         guard isValid(root: root) else { throw damaged() }
         var left = count
@@ -68,7 +104,7 @@ extension HashIndex {
             if number >> entry.depth != 0 { continue }
             if left == 0 { return number }
             left -= 1
-            vacate(entry.page, below: head, anchor: anchor)
+            visit(entry, number)
         }
         return nil
     }

@@ -1,0 +1,297 @@
+import Synchronization
+
+/// Compaction: what is live at the head of the log goes to its end, and the log begins behind where it was (DESIGN 9).
+///
+/// The order, at every durability level: 1 copies, each as old as its original, in batches that hold the write lock for a moment; E is
+/// where they end. 2 The trees are brought past E. 3 No snapshot is being read. 4 Head record: head, counters and T by one store.
+/// 5 *floor*. 6 Slots that still name what lies below are vacated. 7 A sync past the head record. 8 Mappings and files go.
+/// Killed anywhere, the next one begins again: copies count like any record, and what lies below a head goes by `dropDead`.
+///
+/// Each batch is right whoever does what meanwhile; that one process at a time compacts (`compactionLock`) only saves work.
+extension Store {
+    /// Copies what is live in the lowest segments that begin below `last`, and moves the head behind them: until so many bytes are gained,
+    /// or, since copies take room too before anything goes, so many are copied. False: nothing to gain, or a snapshot is in the way.
+    func compactHead(
+        freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, timeout: UInt64,
+        grace: Int64 = Store.expiredGrace
+    ) throws(EngineError) -> Bool {
+        let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
+        let segments = log.segments.filter { $0.limit > bounds.head && $0.first < min(bounds.active, last) }
+        // What is copied in vain is garbage too.
+        if segments.isEmpty { return false }
+        guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+            noteSnapshot()
+            return false
+        }
+        var gained = 0
+        var copies = 0
+        var newHead: Position?
+        for segment in segments {
+            guard let next = log.segments.last(where: { $0.header.predecessor == segment.first }) else { break }
+            let copied: Int
+            do throws(EngineError) {
+                guard
+                    let bytes = try copyLive(
+                        of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout, grace)
+                else { break }
+                copied = bytes
+            } catch {
+                // What was copied whole makes room for the rest.
+                if error.code == .diskFull, newHead != nil { break }
+                throw error
+            }
+            gained += Int(segment.header.length) - copied
+            copies += copied
+            newHead = next.first
+            if gained >= wanted || copies >= most || log.isOnSpare { break }
+        }
+        guard let newHead else { return false }
+        // Value files that were replaced are looked for through `previous`, so before the segments go that it leads to.
+        if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
+        bringTreesForward()
+        let snapshots = snapshotLock.exclude()
+        do throws(EngineError) {
+            guard snapshots.isAllowed || evenIfNeeded else {
+                noteSnapshot()
+                snapshots.end()
+                return false
+            }
+            try moveHead(to: newHead, timeout: timeout)
+            FaultPoint.reach(.headMoved)
+            if Mutant.isPlanted(.vacatesBeforeFloor) { try vacateSlots(timeout: timeout) }
+            try raiseFloor(to: newHead)
+        } catch {
+            snapshots.end()
+            throw error
+        }
+        // Who begins a snapshot from here on has the new head.
+        snapshots.end()
+        FaultPoint.reach(.floorRaised)
+        try vacateSlots(timeout: timeout)
+        return true
+    }
+
+    /// A snapshot is in the way: for a moment nobody waits for what can't be done.
+    func noteSnapshot() {
+        eviction.heldUpUntil.store(SystemCalls.monotonicClock() &+ 100_000_000, ordering: .relaxed)
+    }
+
+    // MARK: Copies
+
+    /// How long ago, in microseconds, a row must have expired that compaction removes by itself. Writes remove what has just expired, some
+    /// at a time; when the others go is nobody's surprise then.
+    static var expiredGrace: Int64 { 60_000_000 }
+
+    /// What is looked up at once.
+    private static var batchRecords: Int { 64 }
+    private static var batchBytes: Int { 64 << 10 }
+    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
+    private static var shortestHold: UInt64 { 6_000 }
+    private static var longestHold: UInt64 { 200_000 }
+
+    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
+    /// must stay known.
+    ///
+    /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
+    /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
+    private func copyLive(
+        of segment: Segment, end: Position, from head: Position, _ timeout: UInt64, _ grace: Int64
+    ) throws(EngineError) -> Int? {
+        var position = max(segment.firstRecord, head)
+        var copied = 0
+        while position < end {
+            var live: [Position] = []
+            var bytes = 0
+            while position < end, live.count < Self.batchRecords, bytes < Self.batchBytes {
+                guard case .record(let record) = try log.record(at: position) else { return nil }
+                if counts(record), !(Mutant.isPlanted(.headBeforeCopies) && copied == 0 && live.isEmpty) {
+                    live.append(position)
+                    bytes += record.size
+                }
+                position = record.end
+            }
+            if isClosing { return nil }
+            if live.isEmpty { continue }
+            var isWhole = true
+            var next = 0
+            while isWhole, next < live.count {
+                let isOwner = block.owner.relaxed() == lock.identity
+                let asked = SystemCalls.monotonicClock()
+                try write(timeout: timeout) { () throws(EngineError) in
+                    let begun = SystemCalls.monotonicClock()
+                    let cost = isOwner ? 0 : min(begun &- asked, Self.longestHold)
+                    let until = begun &+ max(cost, Self.shortestHold)
+                    repeat {
+                        let position = live[next]
+                        // Damaged since, or the log was cleared meanwhile: slots still name what lies below the head, and a copy of
+                        // it would count.
+                        guard position >= self.head || Mutant.isPlanted(.copiesCleared),
+                            case .record(let record) = try log.record(at: position)
+                        else {
+                            isWhole = false
+                            return
+                        }
+                        copied += try copyIfNamed(record, grace)
+                        next += 1
+                    } while next < live.count && !StepPoint.isTimeless && SystemCalls.monotonicClock() < until
+                }
+            }
+            if !isWhole { return nil }
+        }
+        return copied
+    }
+
+    /// Whether a record is its key's newest version as far as a reader can tell.
+    func counts(_ record: Record) -> Bool {
+        guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue else { return false }
+        do throws(EngineError) {
+            return try find(record.keyClass, record.key)?.position == record.position
+        } catch {
+            // Whoever has the lock sees better.
+            return true
+        }
+    }
+
+    /// A copy is a transaction of its own; it is as old as its original. How many bytes it takes. A row that has expired isn't copied, it
+    /// is removed like any other, unless nothing is to be removed automatically.
+    private func copyIfNamed(_ record: Record, _ grace: Int64) throws(EngineError) -> Int {
+        guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue,
+            let kind = RecordKind(rawValue: record.kind)
+        else { return 0 }
+        let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
+        var named = try index.slot(naming: record.position, hash: hash)
+        if Mutant.isPlanted(.copiesReplaced), named == nil,
+            case .present(let place, _) = try self.place(KeyClass.identity(record.keyClass), record.key, hash)
+        {
+            named = place
+        }
+        guard let place = named else { return 0 }
+        if let expiry = record.expiry, expiry <= now &- grace, settings.cullLimit > 0 {
+            try remove(record, cause: .expired, isLast: true)
+            try publishAndGoOn()
+            return 0
+        }
+        var draft = RecordDraft(kind: kind)
+        draft.form = record.form
+        draft.keyClass = record.keyClass
+        draft.flags = RecordBits.copy | RecordBits.commit
+        if record.bits.has(RecordBits.kept) { draft.flags |= RecordBits.kept }
+        draft.key = record.key
+        draft.value = record.value
+        draft.expiry = record.expiry
+        draft.tag = record.tag
+        draft.previous = Mutant.isPlanted(.copyWithoutPrevious) ? 0 : record.position
+        draft.rowid = record.rowid
+        draft.storedTime = record.storedTime
+        log.mayUseSpare = true
+        defer { log.mayUseSpare = false }
+        try log.reserve(
+            draft.size + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
+        transaction.first = log.tail
+        transaction.countersBefore = counters
+        let position = try log.append(draft)
+        transaction.changes.append(.init(record: position, hash: hash, before: place.value.raw))
+        transaction.operations = 1
+        transaction.isClosed = true
+        place.slot.release(place.value.pointing(to: position).raw)
+        FaultPoint.reach(.copied)
+        counters.dead &+= UInt64(draft.size)
+        try publishAndGoOn()
+        return draft.size
+    }
+
+    // MARK: Behind the copies
+
+    /// How long a process that is stopped while it merges may keep a segment from going.
+    private static var treesPatience: UInt64 { 1_000_000_000 }
+
+    /// Brings the trees past what was copied: else they would be built again from what is left. If that can't be done, for a stopped
+    /// process has their lock or the disk is full, an empty file takes their place.
+    private func bringTreesForward() {
+        let until = SystemCalls.monotonicClock() &+ Self.treesPatience
+        while true {
+            let generation = block.treesGeneration.acquire()
+            if generation == 0 { return }
+            do throws(EngineError) {
+                if try catchUp(building: []) { return }
+            } catch {
+                _ = abandonTrees(generation)
+                return
+            }
+            if SystemCalls.monotonicClock() >= until {
+                _ = abandonTrees(generation)
+                return
+            }
+            SystemCalls.sleep(nanoseconds: 1_000_000)
+        }
+    }
+
+    /// The log begins at `position` from here on.
+    private func moveHead(to position: Position, timeout: UInt64) throws(EngineError) {
+        try write(timeout: timeout) { () throws(EngineError) in
+            guard position > head else { return }
+            log.mayUseSpare = true
+            defer { log.mayUseSpare = false }
+            let encoded = settings.encoded()
+            if counters.settings != 0, counters.settings < position { try appendSettings(encoded) }
+            let room = 40 + RecordLayout.voidSize + RecordLayout.commitSize
+            try log.reserve(room, head: head, settings: counters.settings)
+            if transaction.operations == 0 { transaction.first = log.tail }
+            var draft = RecordDraft(kind: .head)
+            draft.storedTime = storedTime()
+            var body = (position.littleEndian, counters.nextRowid.littleEndian)
+            _ = try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
+                draft.value = bytes
+                return try log.append(draft)
+            }
+            transaction.operations &+= 1
+            counters.dead -= min(counters.dead, position &- head)
+            eviction.deadCheckpoint = 0
+            head = position
+        }
+    }
+
+    /// What is vacated under one hold of the lock.
+    private static var vacatedPages: Int { 8 }
+
+    /// Empties the slots that name what lies below head and floor: tombstones, and what a `clear` left.
+    func vacateSlots(timeout: UInt64) throws(EngineError) {
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
+        var next: Int? = 0
+        while let start = next {
+            // Most pages have no such slot, which can be seen without the lock.
+            let look = try currentIndex().mayName(
+                below: min(block.read().head, block.floor.relaxed()), anchor: CommitBlock.tail(block.word.acquire()),
+                from: start, pages: Self.vacatedPages)
+            if !look.isFound && !Mutant.isPlanted(.vacatesBeforeFloor) {
+                next = look.next
+                continue
+            }
+            next = try write(timeout: timeout) { () throws(EngineError) in
+                Seal.clear(metaBase)
+                return try index.vacate(
+                    below: Mutant.isPlanted(.vacatesBeforeFloor) ? head : min(head, block.floor.relaxed()),
+                    anchor: log.tail, from: start, pages: Self.vacatedPages)
+            }
+        }
+        if Mutant.isPlanted(.dropsTombstones) { try vacateTombstones() }
+        FaultPoint.reach(.slotsVacated)
+    }
+
+    #if FAILPOINTS
+        private func vacateTombstones() throws(EngineError) {
+            try write(timeout: .max) { () throws(EngineError) in
+                for position in index.positions(anchor: log.tail) {
+                    guard case .record(let record) = try log.record(at: position),
+                        record.kind == RecordKind.tombstone.rawValue
+                    else { continue }
+                    let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
+                    try index.slot(naming: position, hash: hash)?.slot.release(Slot.vacant)
+                }
+            }
+        }
+    #else
+        private func vacateTombstones() throws(EngineError) {}
+    #endif
+}

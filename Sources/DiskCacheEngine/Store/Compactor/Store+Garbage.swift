@@ -1,0 +1,111 @@
+import Synchronization
+
+/// When compaction begins by itself (DESIGN 9): by bytes, not by time.
+///
+/// A store with a size limit that binds stays within that. Every store stays below twice its live bytes plus three segments: the
+/// maintenance thread begins when a share of what the store takes is dead (a setting), and a writer that comes near the bound all the
+/// same compacts itself before it returns, so that no writer outruns it.
+///
+/// ```
+///   live            live / (1 - share) + 1.25 S         2 live + 1 S       2 live + 3 S
+///    |                       |                                 |               |
+///    |     nothing to do     |   the maintenance thread does   |  writers too  |
+///    |                       |            writers pause a little               |
+/// ```
+extension Store {
+    /// What a store may take before something is done about it. Bytes.
+    struct SpaceLimits {
+        /// From here on the maintenance thread gives back what is dead.
+        var background: Int
+        /// From here on a writer does it.
+        var urgent: Int
+        /// How far down the maintenance thread goes, and how far a writer.
+        var backgroundGoal: Int
+        var urgentGoal: Int
+        /// Whether it is the size limit that binds: to keep that, snapshots lose.
+        var isSizeLimit = false
+    }
+
+    /// *Writer.* The limits as of now; nil: it may grow as it likes.
+    func spaceLimits() -> SpaceLimits? {
+        var limits: SpaceLimits?
+        if settings.compaction > 0 {
+            let live = Int(clamping: counters.live)
+            let segment = segmentLength
+            let share = live / (100 - settings.compaction) * 100
+            // Before the bound is left what copies take until their segment goes, and what several writers may add at once.
+            let ends = max(live * 2, share + live / 4) + segment * 2 - min(segment, live / 2)
+            let begins = min(share + segment * 5 / 4, ends - segment * 3 / 4)
+            limits = SpaceLimits(
+                background: begins, urgent: ends,
+                backgroundGoal: begins - max(segment, (begins - live) / 6), urgentGoal: ends - segment)
+        }
+        guard Self.isBound(settings) else { return limits }
+        let bound = Self.bound(settings)
+        if let limits, limits.background <= bound - bound / 8 { return limits }
+        return SpaceLimits(
+            background: bound - bound / 8, urgent: bound - bound / 16, backgroundGoal: bound - bound / 8 - bound / 32,
+            urgentGoal: bound - bound / 16 - bound / 32, isSizeLimit: true)
+    }
+
+    /// *Writer.* Bytes of the newest segment.
+    var segmentLength: Int { log.active.map { Int($0.header.length) } ?? SegmentHeader.granule }
+
+    /// *Writer.* Bytes between head and tail that no row needs.
+    var logGarbage: Int {
+        let rows = counters.live &- counters.count &* CommitBlock.Counters.accounted(0) &- counters.fileBytes
+        return Int(clamping: log.tail &- min(log.tail, max(head, log.window.start))) - Int(clamping: rows)
+    }
+
+    /// *Writer.* Whether compacting the log would give back anything worth the copying.
+    var hasGarbage: Bool { logGarbage > segmentLength / 2 }
+
+    /// *Writer, at a commit.* Something has died: looks whether it is too much.
+    @inline(__always)
+    func noteGarbage() {
+        if counters.dead >= eviction.deadCheckpoint { watchGarbage() }
+    }
+
+    @inline(never)
+    func watchGarbage() {
+        // Copies are garbage in the making, and who makes them knows.
+        if eviction.reclaiming.isHeldByThisThread { return }
+        guard let limits = spaceLimits(), !limits.isSizeLimit else {
+            // The log is looked at as it grows (`watchVolume`); here again when half as much has died.
+            eviction.deadCheckpoint = counters.dead &+ max(counters.live / 2, UInt64(segmentLength))
+            return
+        }
+        let files = block.deadFileBytes.relaxed()
+        // The newest segment can't go.
+        guard (hasGarbage && log.window.start < log.activeFirst) || files > UInt64(segmentLength) else {
+            eviction.deadCheckpoint = counters.dead &+ UInt64(segmentLength / 8)
+            return
+        }
+        let volume = estimatedVolume()
+        // Several processes may come as far beyond the last look at once.
+        let step = max(min((limits.background - volume) / 4, 4 << 20), min(segmentLength / 16, 1 << 20))
+        eviction.deadCheckpoint = counters.dead &+ UInt64(step)
+        if volume <= limits.background || isHeldUp { return }
+        if volume > limits.urgent {
+            eviction.toll = EvictionState.makesRoom
+            return
+        }
+        if !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) { signalEviction() }
+        eviction.toll = pause(volume, limits, step)
+    }
+
+    /// Whether a snapshot was in the way a moment ago.
+    private var isHeldUp: Bool {
+        let until = eviction.heldUpUntil.load(ordering: .relaxed)
+        return until != 0 && SystemCalls.monotonicClock() < until
+    }
+
+    /// How long a writer waits that is this far beyond the first limit, for each `step` bytes of garbage: nothing in the first third of
+    /// the way to the second, then more and more, so that it meets compaction halfway, not a wall.
+    private func pause(_ volume: Int, _ limits: SpaceLimits, _ step: Int) -> UInt64 {
+        let way = Double(limits.urgent - limits.background)
+        let part = (Double(volume - limits.background) / way - 1 / 3) * 3 / 2
+        // At the end of the way writers come to 16 MiB a second.
+        return part <= 0 ? 0 : UInt64(part * part * Double(step) / Double(16 << 20) * 1e9)
+    }
+}

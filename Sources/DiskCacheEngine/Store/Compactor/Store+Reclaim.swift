@@ -1,0 +1,185 @@
+import Synchronization
+
+/// Keeping what the store takes on disk within its bound (DESIGN 6.3, 9).
+///
+/// The rows are within three quarters of the limit by culling; the rest is for what isn't live any more, and goes here: from the head
+/// of the log, a segment at a time. What its slots still name is copied to the end, then a head record says where the log begins,
+/// and, when that is durable, the files go (`dropDead`). The worker begins when an eighth of the bound is left; a writer that finds a
+/// sixteenth left does it itself before it returns, so that no writer outruns it.
+extension Store {
+    /// Bytes that a store with these settings may take.
+    static func bound(_ settings: Settings) -> Int { Int(clamping: max(settings.sizeLimit, 4 << 20)) }
+
+    /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory.
+    func estimatedVolume() -> Int {
+        let lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
+        // The newest segment is allocated in steps, by other processes too.
+        var end = max(log.active?.limit ?? lowest, lowest)
+        end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step))
+        let log = Int(clamping: end - lowest)
+        // Another process may have made it longer than this one knows.
+        let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
+        return log + self.log.spareBytes + index * (eviction.keepsStamps ? 2 : 1) + CommitBlock.fileSize + treeBytes()
+            + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
+    }
+
+    /// *Writer.* Looks at what the store takes; asks for room if that comes near the bound.
+    @inline(never)
+    func watchVolume() {
+        guard Self.isBound(settings) else {
+            eviction.checkpoint = .max
+            return
+        }
+        let bound = Self.bound(settings)
+        // Several processes may come as far beyond the last look at once.
+        eviction.checkpoint = log.tail &+ UInt64(max(bound / 256, 16 << 10))
+        let volume = estimatedVolume()
+        if volume > bound - bound / 16 {
+            eviction.toll = EvictionState.makesRoom
+        } else if volume > bound - bound / 8, !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) {
+            signalEviction()
+        }
+    }
+
+    /// *Writer, with a value file.* As `cullAfterWrite` does where the log grows: files grow without it.
+    func watchFiles(adding bytes: UInt64) {
+        eviction.fileBytes &+= bytes
+        guard eviction.capacity != .max, eviction.fileBytes > UInt64(Self.bound(settings) / 256) else { return }
+        eviction.fileBytes = 0
+        watchVolume()
+    }
+
+    /// Waits a little, so that compaction keeps up, or makes room, in the thread of the writer that found that there is little; the lock
+    /// is let go.
+    @inline(never)
+    func pay(_ toll: UInt64) {
+        // Not in a transaction of its own work.
+        if eviction.reclaiming.isHeldByThisThread { return }
+        if toll != EvictionState.makesRoom { return SystemCalls.sleep(nanoseconds: toll) }
+        // What goes wrong here isn't the writer's fault: the next one meets it where it matters.
+        try? reclaim(isUrgent: true)
+    }
+
+    /// Gives back garbage as far as the limits say, or, urgently, just enough to go on.
+    func reclaim(isUrgent: Bool, timeout: UInt64 = 10_000_000_000) throws(EngineError) {
+        let space = try measure(timeout)
+        guard let limits = space.limits else { return }
+        let goal = isUrgent ? limits.urgentGoal : limits.backgroundGoal
+        if space.volume > goal {
+            try reclaim(downTo: goal, isUrgent: isUrgent, sparesSnapshots: !limits.isSizeLimit, timeout: timeout)
+        }
+    }
+
+    /// Gives back garbage until the store takes its limit at most.
+    func reclaimAll(timeout: UInt64) throws(EngineError) {
+        let bound = try write(timeout: timeout) { () throws(EngineError) in Self.bound(settings) }
+        try reclaim(downTo: bound - bound / 16, isUrgent: true, sparesSnapshots: false, timeout: timeout)
+    }
+
+    private struct Space {
+        var volume: Int
+        var limits: SpaceLimits?
+        var segment: Int
+        var tail: Position
+    }
+
+    private func measure(_ timeout: UInt64) throws(EngineError) -> Space {
+        try write(timeout: timeout) { () throws(EngineError) in
+            Space(
+                volume: estimatedVolume(), limits: spaceLimits(), segment: segmentLength, tail: log.tail)
+        }
+    }
+
+    private func reclaim(
+        downTo goal: Int, isUrgent: Bool, sparesSnapshots: Bool, timeout: UInt64
+    ) throws(EngineError) {
+        try withCompactionLock(waits: isUrgent, timeout) { () throws(EngineError) in
+            var space = try measure(timeout)
+            if space.volume <= goal { return }
+            let evenIfNeeded = isUrgent && !sparesSnapshots
+            try dropDead(evenIfNeeded: evenIfNeeded)
+            if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
+            unlinkSpared(evenIfNeeded: evenIfNeeded)
+            space = try measure(timeout)
+            let last = space.tail
+            // While a snapshot keeps what lies below the head, to move that on would gain nothing.
+            while space.volume > goal, !isClosing, block.floor.acquire() >= block.read().head {
+                let room = max(space.segment, ((space.limits?.urgent ?? 0) - space.volume) / 2)
+                guard
+                    try compactHead(
+                        freeing: space.volume - goal, copying: room, below: last, evenIfNeeded: evenIfNeeded,
+                        timeout: timeout)
+                else { break }
+                try dropDead(evenIfNeeded: evenIfNeeded)
+                space = try measure(timeout)
+            }
+            if isUrgent || isClosing { return }
+            try compactViews(timeout: timeout)
+        }
+    }
+
+    /// Runs `body` while no other thread or process compacts. Doesn't run it if another process does and `waits` is false.
+    func withCompactionLock(
+        waits: Bool, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
+    ) throws(EngineError) {
+        // One thread of the process; what another has freed is seen by measuring again.
+        guard eviction.reclaiming.tryAcquire() || eviction.reclaiming.acquire(deadline: deadline(timeout)) else {
+            throw EngineError(.timeout, "another thread is making room", path: path)
+        }
+        defer { eviction.reclaiming.release() }
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
+        // One process too: else each would copy what the others have begun with, and more.
+        guard let file = try compactionLock(waits: waits, timeout) else { return }
+        defer {
+            _ = try? files.lock(file, .unlock)
+            ForkGuard.unregister(file)
+        }
+        try body()
+        if log.isSpareTooMuch { try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() } }
+        if log.wantsSpare { try makeSpare(timeout) }
+    }
+
+    /// The caller has the compaction lock.
+    private func makeSpare(_ timeout: UInt64) throws(EngineError) {
+        _ = try log.makeSpare { (install) throws(EngineError) in
+            try write(timeout: timeout) { () throws(EngineError) in
+                do throws(SystemError) {
+                    try install()
+                } catch {
+                    throw EngineError(error)
+                }
+            }
+        }
+    }
+
+    /// *Maintenance thread.* Keeps a spare for the time when the disk is full.
+    func keepSpare() throws(EngineError) {
+        if log.wantsSpare { try withCompactionLock(waits: false, 1_000_000_000) { () throws(EngineError) in } }
+    }
+
+    /// The flock on the log's directory, on a descriptor of its own; nil: another process has it.
+    private func compactionLock(waits: Bool, _ timeout: UInt64) throws(EngineError) -> FileDescriptor? {
+        let file: FileDescriptor
+        do throws(SystemError) {
+            file = try files.open("log", in: directory, [.directory])
+        } catch {
+            throw EngineError(error)
+        }
+        ForkGuard.register(file)
+        let until = deadline(timeout)
+        while true {
+            if try files.lockOrThrow(file, .exclusive) { return file }
+            guard waits, SystemCalls.monotonicClock() < until else {
+                ForkGuard.unregister(file)
+                return nil
+            }
+            SystemCalls.sleep(nanoseconds: 100_000)
+        }
+    }
+
+    private func deadline(_ timeout: UInt64) -> UInt64 {
+        let sum = SystemCalls.monotonicClock().addingReportingOverflow(timeout)
+        return sum.overflow ? .max : sum.partialValue
+    }
+}

@@ -1,0 +1,243 @@
+import TestSupport
+import Testing
+
+@testable import DiskCacheEngine
+
+#if FAILPOINTS
+    import Synchronization
+
+    /// A wall clock that stands until it is told to go on.
+    private final class TestClock: Sendable {
+        private let time = Atomic<Int64>(1_750_000_000_000_000)
+        var now: Int64 { time.load(ordering: .relaxed) }
+        func pass(microseconds: Int64) { time.wrappingAdd(microseconds, ordering: .relaxed) }
+    }
+
+    /// What compaction gives back, and what it keeps.
+    @Suite struct CompactionTests {
+        private let scratch: TestDirectory
+        private let path: String
+        private let client: StoreClient
+        private let seed = ReplayableRandom.seed(for: "compaction")
+
+        init() throws {
+            scratch = try TestDirectory("compaction")
+            path = scratch.path + "/store"
+            client = try StoreClient(path)
+            try client.configure {
+                $0.evictionPolicy = .none
+                $0.minFileSize = 20_000
+            }
+        }
+
+        private func value(_ key: Int, _ version: Int, _ size: Int) -> [UInt8] {
+            var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: key ^ version), count: max(size, 16))
+            withUnsafeBytes(of: (key, version)) { head in bytes.replaceSubrange(0..<16, with: head) }
+            return bytes
+        }
+
+        // MARK: The bound
+
+        /// One way to make garbage.
+        enum Pattern: String, CaseIterable {
+            case overwrites, hotKeys, deletes, growing, files
+        }
+
+        /// Twice the live bytes plus three segments, looked at again and again while a store is overwritten, emptied, filled.
+        @Test(arguments: Pattern.allCases) func directoryStaysWithinItsBound(_ pattern: Pattern) throws {
+            var random = ReplayableRandom(seed: seed)
+            let count = pattern == .files ? 40 : 3000
+            func size() -> Int {
+                pattern == .files
+                    ? Int.random(in: 15_000...40_000, using: &random) : Int.random(in: 16...400, using: &random)
+            }
+            for key in 0..<count { try client.set("\(key)", value(key, 0, size())) }
+            var live = Set(0..<count)
+            var worst = 0.0
+            for round in 1...(pattern == .files ? 600 : 30_000) {
+                let key: Int
+                switch pattern {
+                case .overwrites, .files: key = Int.random(in: 0..<count, using: &random)
+                case .hotKeys: key = Int.random(in: 0..<20, using: &random)
+                case .deletes: key = round % count
+                case .growing: key = Int.random(in: 0..<(count + round / 10), using: &random)
+                }
+                if pattern == .deletes && round / count % 2 == 0 {
+                    try client.delete("\(key)")
+                    live.remove(key)
+                } else {
+                    try client.set("\(key)", value(key, round, size()))
+                    live.insert(key)
+                }
+                if round % 16 == 0 {
+                    let excess = try SpaceBound.excess(client, path)
+                    worst = max(worst, excess)
+                    if excess > 1 {
+                        let figures = try SpaceBound.description(client, path)
+                        Issue.record("seed \(seed), \(pattern), round \(round): \(figures)")
+                        return
+                    }
+
+                }
+            }
+            print(
+                "space of \(pattern): at most \(worst) of the bound, \(try client.metrics().compactedBytes) bytes compacted"
+            )
+            #expect(try client.metrics().compactedBytes > 0)
+            #expect(try client.count() == live.count)
+            for key in live { #expect(try client.get("\(key)") != nil) }
+            #expect(try client.findings() == [])
+        }
+
+        // MARK: What goes
+
+        private func slots() throws -> (used: Int, pages: Int) {
+            try client.handle.withStoreThrowing { store in
+                var used = 0
+                try store.index.forEachSlotNow { _, _ in used += 1 }
+                return (used, store.index.validPages)
+            }
+        }
+
+        @Test func tombstonesGoWithTheLogThatTheyHide() throws {
+            try client.configure { $0.compaction = 0 }
+            for key in 0..<5000 { try client.set("\(key)", value(key, 1, 40)) }
+            for key in 0..<5000 where key % 10 != 0 { try client.delete("\(key)") }
+            let before = try slots()
+            try client.compact()
+            let after = try slots()
+            #expect(after.used <= 505)
+            #expect(after.pages * 3 < before.pages, "\(before) \(after)")
+            for key in 0..<5000 { #expect(try (client.get("\(key)") != nil) == (key % 10 == 0)) }
+            #expect(try client.findings() == [])
+            #expect(try StoreCheck.problems(client.handle).isEmpty)
+            // From the log alone it comes to the same.
+            client.handle.close()
+            for name in TestDirectory.filesBelow(path) where name.hasPrefix("index.") {
+                TestDirectory.remove(path + "/" + name)
+            }
+            #expect(try client.count() == 500)
+            #expect(try client.findings() == [])
+        }
+
+        @Test func aSmallerIndexKeepsStamps() throws {
+            try client.configure { $0.compaction = 0 }
+            try client.configure { $0.evictionPolicy = .leastFrequentlyUsed }
+            for key in 0..<5000 { try client.set("\(key)", value(key, 1, 40)) }
+            for _ in 0..<3 { #expect(try client.stamp("7", reads: true) != nil) }
+            for key in 100..<5000 { try client.delete("\(key)") }
+            let generation = try client.handle.withStoreThrowing { $0.index.generation }
+            try client.compact()
+            #expect(try client.handle.withStoreThrowing { $0.index.generation } > generation)
+            #expect(try client.stamp("7", reads: false).map { $0 >> 40 } == 3)
+        }
+
+        @Test func treesOfWhatIsGoneGoToo() throws {
+            try client.configure { $0.compaction = 0 }
+            for key in 0..<24_000 { try client.set("\(key)", value(key, 1, 20)) }
+            #expect(try client.keys(.key).count == 24_000)
+            let full = try client.handle.withStoreThrowing { $0.treeBytes() }
+            for key in 0..<24_000 where key % 100 != 0 { try client.delete("\(key)") }
+            // Twice: the pages that a batch replaces are free after the next one.
+            for round in 0..<3 {
+                try client.handle.withStoreThrowing { store in
+                    let pin = ReaderPins.enter(ReaderPins.base)
+                    defer { ReaderPins.leave(pin) }
+                    _ = try store.catchUp(building: TreeSet(.key))
+                }
+                try client.set("0", value(0, round, 20))
+            }
+            try client.compact()
+            let small = try client.handle.withStoreThrowing { $0.treeBytes() }
+            #expect(small * 4 < full, "\(full) bytes before, \(small) after")
+            #expect(try client.keys(.key) == (0..<240).map { "\($0 * 100)" }.sorted())
+            #expect(try client.findings() == [])
+        }
+
+        /// Rows that have expired go when compaction comes to them, unless nothing is to be removed automatically.
+        @Test(arguments: [10, 0]) func expiredRowsGo(cullLimit: Int) throws {
+            let clock = TestClock()
+            var environment = Environment.system
+            environment.wallClockOverride = { clock.now }
+            let path = scratch.path + "/clocked"
+            let client = try StoreClient(path, environment: environment)
+            try client.configure {
+                $0.evictionPolicy = .none
+                $0.cullLimit = cullLimit
+                $0.compaction = 0
+            }
+            for key in 0..<400 {
+                try client.handle.withStore { (store) throws(EngineError) in
+                    try StoreClient.withBytes(Array("\(key)".utf8)) { (k) throws(EngineError) in
+                        try StoreClient.withBytes(value(key, 1, 200)) { (v) throws(EngineError) in
+                            let expiry = key % 2 == 0 ? clock.now + 1_000_000 : nil
+                            _ = try store.put(
+                                timeout: StoreClient.timeout, KeyClass.text, k, form: ValueFormCode.bytes, value: v,
+                                RecordAttributes(expiry: expiry, tag: nil))
+                        }
+                    }
+                }
+            }
+            for key in 1000..<1200 { try client.set("\(key)", value(key, 1, 200)) }
+            for key in 1000..<1200 { try client.delete("\(key)") }
+            clock.pass(microseconds: 10_000_000)
+            try client.compact()
+            #expect(try client.count() == (cullLimit == 0 ? 400 : 200))
+            #expect(try client.metrics().expired == (cullLimit == 0 ? 0 : 200))
+            #expect(try client.findings() == [])
+            #expect(try StoreCheck.problems(client.handle).isEmpty)
+        }
+
+        @Test func nothingIsDoneWhereItIsOff() throws {
+            try client.configure { $0.compaction = 0 }
+            for round in 0..<200 { for key in 0..<20 { try client.set("\(key)", value(key, round, 400)) } }
+            #expect(try client.metrics().compactedBytes == 0)
+            try client.compact()
+            #expect(try client.metrics().compactedBytes > 1_000_000)
+            #expect(try SpaceBound.excess(client, path) < 1)
+            for key in 0..<20 { #expect(try client.get("\(key)") == .bytes(value(key, 199, 400))) }
+        }
+
+        @Test func compactingTwiceCopiesNothing() throws {
+            for key in 0..<3000 { try client.set("\(key)", value(key, 1, 100)) }
+            for key in 0..<3000 where key % 3 == 0 { try client.set("\(key)", value(key, 2, 100)) }
+            try client.compact()
+            let written = try client.metrics().bytesWritten
+            try client.compact()
+            #expect(try client.metrics().bytesWritten == written)
+            #expect(throws: EngineError.self) {
+                try client.handle.withStoreThrowing { store in
+                    try store.transact(timeout: StoreClient.timeout) { try store.compact(timeout: 0) }
+                }
+            }
+        }
+
+        /// After random steps of everything that compaction meets, index and counters are those that the log says.
+        @Test func anIndexMadeFromTheLogIsTheLiveOne() throws {
+            var random = ReplayableRandom(seed: seed)
+            var rows: [String: [UInt8]] = [:]
+            var churn = Churn(seed: random.next())
+            for step in 1...environmentNumber("COMPACTION_STEPS", default: 3000) {
+                switch Int.random(in: 0..<200, using: &random) {
+                case 0: try client.compact()
+                case 1:
+                    try client.clear()
+                    rows = [:]
+                case 2: _ = try client.keys(.key)
+                case 3: try client.sync()
+                default:
+                    let write = churn.next()
+                    try client.perform(write)
+                    rows[write.key] = write.value
+                }
+                guard step % 10 == 0 else { continue }
+                let problems = try StoreCheck.problems(client.handle)
+                #expect(problems.isEmpty, "seed \(seed), step \(step): \(problems)")
+                if !problems.isEmpty { return }
+                #expect(try client.count() == rows.count)
+            }
+            for (key, value) in rows { #expect(try client.get(key) == .bytes(value)) }
+            #expect(try client.findings() == [])
+        }
+    }
+#endif
