@@ -1,4 +1,5 @@
 import DiskCache
+import Synchronization
 import Testing
 
 @testable import DiskCacheTool
@@ -226,8 +227,37 @@ import Testing
         try Self.remove(cache)
     }
 
+    @Test func tasks() async throws {
+        let cache = try Self.open("")
+        try cache.set("page/1", "One")
+        let done = Mutex<[String]>([])
+        func print(_ job: String) { done.withLock { $0.append(job) } }
+        // tenth example
+        let title = try await cache.async.get("page/1", as: String.self)
+        try await cache.async.push("task", prefix: "jobs")
+        while let (_, job) = try await cache.async.pull(as: String.self, prefix: "jobs", timeout: .milliseconds(10)) {
+            print(job)
+        }
+        // end
+        #expect(title == "One" && done.withLock { $0 } == ["task"])
+        try Self.remove(cache)
+    }
+
+    @Test func changes() async throws {
+        let cache = try Self.open("")
+        // eleventh example
+        let changes = cache.changes()
+        try cache.set("page/1", "Uno")
+        for try await change in changes {
+            print(change.kind, change.key ?? .null)  // of every process, as they are committed
+            break
+        }
+        // end
+        try Self.remove(cache)
+    }
+
     private static let names = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
     ]
 
     @Test func theReadmeShowsWhatIsTested() throws {
