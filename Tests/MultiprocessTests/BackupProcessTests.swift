@@ -63,7 +63,7 @@ import Testing
                 #expect(child.line() == "ready")
                 return child
             }
-            let churn = try start("churn")
+            let churn = try start("recycle")
             var writers = try (0..<4).map { _ in try start("transfer") }
             var positions: [UInt64] = []
             let rounds = environmentNumber("BACKUPS", default: 12)

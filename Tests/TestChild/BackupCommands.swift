@@ -2,9 +2,9 @@ import DiskCache
 import DiskCacheEngine
 import TestSupport
 
-/// `churn`: fills the log with what is replaced at once, has it compacted, and clears everything now and then, until it is released.
+/// `recycle`: fills the log with what is replaced at once, has it compacted, and clears everything now and then, until it is released.
 /// Accounts that are gone count as new ones, so a `clear` changes no sum.
-enum ChurnCommand {
+enum RecycleCommand {
     static func run(_ arguments: Arguments) throws {
         let cache = try Accounts.open(arguments)
         let engine = try StoreClient(asItIs: arguments.text("directory"))

@@ -34,7 +34,7 @@ enum TestChild {
             case "idlefork": try ForkCommand.idle(arguments)
             case "transfer": try TransferCommand.run(arguments)
             case "audit": try AuditCommand.run(arguments)
-            case "churn": try ChurnCommand.run(arguments)
+            case "recycle": try RecycleCommand.run(arguments)
             case "backup": try BackupCommand.run(arguments)
             case "produce": try QueueCommands.produce(arguments)
             case "consume": try QueueCommands.consume(arguments)
