@@ -3,7 +3,8 @@
 enum Main {
     static let commands: [any Command.Type] = [
         GetCommand.self, SetCommand.self, DeleteCommand.self, IncrCommand.self, StatCommand.self, CheckCommand.self,
-        CompactCommand.self, TailCommand.self, ShellCommand.self, DemoCommand.self, VersionCommand.self,
+        BackupCommand.self, MergeCommand.self, CompactCommand.self, TailCommand.self, ShellCommand.self,
+        DemoCommand.self, VersionCommand.self,
     ]
 
     static func main() {

@@ -1,4 +1,5 @@
 import DiskCache
+import Synchronization
 import Testing
 
 @testable import DiskCacheTool
@@ -25,7 +26,7 @@ import Testing
             var links: [String]
         }
 
-        let cache = try Cache(directory: "~/.cache/pages")
+        let cache = try Cache(directory: "~/.cache/pages")  // takes 1 GiB at most, unless you say otherwise
 
         let home = Page(title: "Home", links: ["/about"])
         try cache.set("/", home, expire: .after(.seconds(3600)))
@@ -41,6 +42,8 @@ import Testing
         }
         // end
         #expect(page == home && visits == 1)
+        #expect(try cache.settings.sizeLimit == 1 << 30)
+        #expect(try Set([cache.settings.evictionPolicy]) == [.leastRecentlyStored])
         #expect(try cache.check().isEmpty)
         try Self.remove(cache)
     }
@@ -68,7 +71,11 @@ import Testing
         try cache.withValue("film") { use($0) }
 
         // Settings are stored in the cache, and hold for every process.
-        try cache.configure { $0.durability = .full }
+        try cache.configure {
+            $0.sizeLimit = 200 << 20
+            $0.evictionPolicy = .leastRecentlyUsed
+            $0.durability = .full
+        }
         // end
         #expect(sent == 70_002 && used == 70_002)
         #expect(try cache.getMany(["width", "height"], as: Int.self) == [1920, 1080])
@@ -76,6 +83,182 @@ import Testing
         #expect(try Set([cache.settings.durability]) == [.full])
         try Self.remove(cache)
     }
+
+    @Test func transactions() throws {
+        let cache = try Self.open("")
+        try cache.setMany([("a", 70), ("b", 30)])
+        // third example
+        // All of it or nothing, for everybody, after a kill too. Subscripts may be assigned here; a failure is thrown at the end.
+        try cache.transact { transaction in
+            transaction["a", default: 100] -= 10
+            transaction["b", default: 100] += 10
+        }
+
+        // Several reads that agree, whatever others write meanwhile.
+        let sum = try cache.snapshot { snapshot in
+            try snapshot.get("a", default: 0) + snapshot.get("b", default: 0)
+        }
+        // end
+        #expect(sum == 100)
+        #expect(try cache.getMany(["a", "b"], as: Int.self) == [60, 40])
+        try Self.remove(cache)
+    }
+
+    @Test func queues() throws {
+        let cache = try Self.open("")
+        var order: [String] = []
+        func print(_ number: Int64, _ job: String) { order.append(job) }
+        // fourth example
+        try cache.push("first", prefix: "jobs")
+        try cache.push("urgent", side: .front, prefix: "jobs")
+        while let (key, job) = try cache.pull(as: String.self, prefix: "jobs", timeout: .milliseconds(10)) {
+            print(key.number, job)  // each item in exactly one thread of one process
+        }
+        // end
+        #expect(order == ["urgent", "first"])
+        try Self.remove(cache)
+    }
+
+    @Test func orders() throws {
+        let cache = try Self.open("")
+        try cache.setMany([("page/2", "Two"), ("page/1", "One"), ("other", "-")])
+        try cache.setMany([(150, 1), (99, 1), (100, 1), (200, 1)])
+        var titles: [String] = []
+        func print(_ key: String, _ title: String) { titles.append(title) }
+        // fifth example
+        for (key, title) in try Array(cache.items(prefix: "page/", as: String.self)) { print(key, title) }
+        let numbers = try Array(cache.keys(in: 100..<200, reversed: true))  // 1.5 among them would be an error
+        let newest = try cache.last()  // the key that came last
+
+        try cache.configure { $0.tagIndex = true }
+        try cache.set("page/1", "One", tag: "en")
+        try cache.evict(tag: "en")
+        // end
+        #expect(titles == ["One", "Two"] && numbers == [150, 100] && newest == .int(200))
+        #expect(try cache.get("page/1", as: String.self) == nil)
+        try Self.remove(cache)
+    }
+
+    /// A directory of a test's own.
+    private final class Folder {
+        let path: String
+
+        init() throws {
+            let parent = Platform.environment("TMPDIR") ?? Array("/tmp".utf8)
+            path = String(
+                decoding: try Platform.makeTemporaryFolder(in: parent, prefix: "diskcache-readme-"), as: UTF8.self)
+        }
+
+        deinit { Platform.remove(Array(path.utf8)) }
+    }
+
+    @Test func backups() throws {
+        let cache = try Self.open("")
+        try cache.set("page/1", "One")
+        let place = try Folder()
+        let folder = place.path
+        // sixth example
+        let backup = try cache.backup(to: folder + "/monday")  // as of one instant; nobody waits
+        print(backup.count, backup.sharedBytes, backup.copiedBytes)
+
+        let restored = try Cache(directory: folder + "/monday")  // restoring is opening
+        try cache.merge(from: restored)  // or: take over what is newer there, or missing here
+        // end
+        #expect(try restored.get("page/1", as: String.self) == "One")
+        try restored.close()
+        try Self.remove(cache)
+    }
+
+    @Test func shards() throws {
+        let place = try Folder()
+        let folder = place.path
+        var keys: [String] = []
+        func print(_ key: String) { keys.append(key) }
+        // seventh example
+        let sessions = try FanoutCache(directory: folder + "/sessions")
+        try sessions.set("user/7", "signed in", expire: .after(.seconds(3600)))  // false: dropped
+        try sessions.incr("logins", retry: true)  // waits for its turn
+        for key in try Array(sessions.keys(prefix: "user/")) { print(key) }  // sorted, merged over the shards
+        // end
+        #expect(keys == ["user/7"])
+        #expect(try sessions.get("logins", as: Int.self) == 1)
+        try sessions.close()
+    }
+
+    private struct Page: Codable, Equatable {
+        var title: String
+        var links: [String]
+    }
+
+    @Test func collections() throws {
+        let place = try Folder()
+        let folder = place.path
+        let home = Page(title: "Home", links: [])
+        var printed: [String] = []
+        func print(_ job: String) { printed.append(job) }
+        func print(_ key: Int, _ title: String) { printed.append("\(key) \(title)") }
+        // eighth example
+        let jobs = try Deque<String>(directory: folder + "/jobs")
+        try jobs.append(contentsOf: ["sweep", "report"])
+        while let job = try jobs.popFirst() { print(job) }  // each in exactly one process
+
+        let users = try Index<Int, Page>(directory: folder + "/users")
+        try users.set(1, Page(title: "Ada", links: []))
+        try users.update(1, default: home) { $0.links.append("/ada") }
+        for (key, page) in try Array(users.items()) { print(key, page.title) }  // as the keys came
+        // end
+        #expect(printed == ["sweep", "report", "1 Ada"])
+        try jobs.close()
+        try users.close()
+    }
+
+    @Test func recipes() throws {
+        let cache = try Self.open("")
+        // ninth example
+        let area = cache.memoize("area", expire: .after(.seconds(3600))) { (width: Int, height: Int) in width * height }
+        let twelve = try area(3, 4)  // computed once, for all processes, until it expires
+
+        try Lock(cache, "nightly report").withLock { print("one process at a time") }
+
+        let throttle = try Throttle(cache, "api", count: 10, per: .seconds(1))
+        try throttle.wait()  // ten a second, over all processes
+        // end
+        #expect(twelve == 12)
+        try Self.remove(cache)
+    }
+
+    @Test func tasks() async throws {
+        let cache = try Self.open("")
+        try cache.set("page/1", "One")
+        let done = Mutex<[String]>([])
+        func print(_ job: String) { done.withLock { $0.append(job) } }
+        // tenth example
+        let title = try await cache.async.get("page/1", as: String.self)
+        try await cache.async.push("task", prefix: "jobs")
+        while let (_, job) = try await cache.async.pull(as: String.self, prefix: "jobs", timeout: .milliseconds(10)) {
+            print(job)
+        }
+        // end
+        #expect(title == "One" && done.withLock { $0 } == ["task"])
+        try Self.remove(cache)
+    }
+
+    @Test func changes() async throws {
+        let cache = try Self.open("")
+        // eleventh example
+        let changes = cache.changes()
+        try cache.set("page/1", "Uno")
+        for try await change in changes {
+            print(change.kind, change.key ?? .null)  // of every process, as they are committed
+            break
+        }
+        // end
+        try Self.remove(cache)
+    }
+
+    private static let names = [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    ]
 
     @Test func theReadmeShowsWhatIsTested() throws {
         let tests = try lines(#filePath)
@@ -94,9 +277,21 @@ import Testing
                 block?.append(line)
             }
         }
-        #expect(shown.count == 2)
-        #expect(shown.first == ["import DiskCache", ""] + example("first", in: tests))
-        #expect(shown.dropFirst().first == example("second", in: tests))
+        // Those of web frameworks stand beside what stands for the frameworks.
+        let adapters = try lines(
+            #filePath.dropLast("ReadmeExampleTests.swift".count) + "Frameworks/FrameworkAdapterTests.swift")
+        var tested = Self.names.map { example($0, in: tests) }
+        tested[0] = ["import DiskCache", ""] + tested[0]
+        tested += adapters.indices.filter { adapters[$0].hasPrefix("    // adapter for ") }.map { start in
+            adapters[(start + 1)...].prefix { $0 != "    // end of the adapter" }.map {
+                String($0.dropFirst(4)).replacing(": EventLoop", with: ": any EventLoop")
+            }
+        }
+        #expect(shown.count == tested.count)
+        for (number, block) in tested.enumerated() where number < shown.count {
+            #expect(!block.isEmpty)
+            #expect(shown[number] == block)
+        }
     }
 
     private func example(_ name: String, in lines: [String]) -> [String] {

@@ -26,6 +26,8 @@ import Testing
         static func scenarios(_ point: FaultPoint) -> [Scenario] {
             // Where orders are read: `OrderKillTests`.
             if point.rawValue.hasPrefix("trees") { return [] }
+            // So have backups (`BackupProcessTests`).
+            if point.rawValue.hasPrefix("backup") { return [] }
             // So have queues (`QueueProcessTests`).
             if point == .queueItemsWritten || point == .pushersSignalled { return [] }
             switch point {

@@ -34,6 +34,8 @@ enum TestChild {
             case "idlefork": try ForkCommand.idle(arguments)
             case "transfer": try TransferCommand.run(arguments)
             case "audit": try AuditCommand.run(arguments)
+            case "recycle": try RecycleCommand.run(arguments)
+            case "backup": try BackupCommand.run(arguments)
             case "produce": try QueueCommands.produce(arguments)
             case "consume": try QueueCommands.consume(arguments)
             case "sleep": try QueueCommands.sleep(arguments)

@@ -96,6 +96,11 @@ package struct StoreClient: Sendable {
         try handle.withStore { (store) throws(EngineError) in try store.sync() }
     }
 
+    /// Gives back what isn't live any more until the store takes its limit at most, whatever the policy.
+    package func reclaim() throws(EngineError) {
+        try handle.withStore { (store) throws(EngineError) in try store.reclaimAll(timeout: Self.timeout) }
+    }
+
     /// The keys in an order, as the store lists them.
     package func keys(_ order: RowOrder, reversed: Bool = false) throws(EngineError) -> [String] {
         try handle.withStore { (store) throws(EngineError) in

@@ -41,6 +41,7 @@ extension CacheError {
         case .inTransaction: code = .inTransaction
         case .snapshotExpired: code = .snapshotExpired
         case .queueFull: code = .queueFull
+        case .targetExists: code = .targetExists
         case .positionGone: code = .positionGone
         case .shardCountMismatch: code = .shardCountMismatch
         }

@@ -123,6 +123,8 @@ extension CacheError.Code {
     public static let lockNotHeld = Self("lockNotHeld")
     /// The position to continue from has been compacted away.
     public static let positionGone = Self("positionGone")
+    /// Something stands already where a backup is to be made.
+    public static let targetExists = Self("targetExists")
     /// A setting has a value that makes no sense.
     public static let invalidSetting = Self("invalidSetting")
     /// The task was cancelled before its work began.

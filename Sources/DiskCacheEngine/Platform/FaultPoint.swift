@@ -18,6 +18,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case treesGrown, treesPageWritten, treesRootHalfWritten, treesRootWritten, treesRootPublished
     case treesCreated, treesInstalled, treesMerged
     case treesPagesSynced, treesSyncedRootWritten, treesSynced
+    case backupBegun, backupSegmentPlaced, backupFilePlaced, backupSynced, backupLogNamed, backupMetaNamed, backupPlaced
 
     #if FAILPOINTS
         /// Called at each point, on the thread that reaches it.

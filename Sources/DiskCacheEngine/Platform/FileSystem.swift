@@ -33,6 +33,12 @@ package protocol FileSystem: Sendable {
     func rename(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError)
     /// link(2) inside one directory.
     func link(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError)
+    /// link(2) from one directory into another; where there is no such thing the caller copies.
+    func link(
+        _ from: String, in source: FileDescriptor, to: String, in directory: FileDescriptor
+    ) throws(SystemError)
+    /// A new file that shares the blocks of another until one of the two is written to: FICLONE, fclonefileat(2).
+    func clone(_ file: FileDescriptor, to: String, in directory: FileDescriptor) throws(SystemError)
     /// unlink(2) or rmdir(2).
     func unlink(_ path: String, in directory: FileDescriptor?, isDirectory: Bool) throws(SystemError)
     /// The names in a directory, in no order, without `.` and `..`.
@@ -76,6 +82,16 @@ extension FileSystem {
         _ path: String, in directory: FileDescriptor?, _ options: OpenOptions
     ) throws(SystemError) -> FileDescriptor {
         try open(path, in: directory, options, mode: 0o600)
+    }
+
+    package func link(
+        _ from: String, in source: FileDescriptor, to: String, in directory: FileDescriptor
+    ) throws(SystemError) {
+        throw SystemError(errno: ErrorNumber.notSupported, call: "link", path: from)
+    }
+
+    package func clone(_ file: FileDescriptor, to: String, in directory: FileDescriptor) throws(SystemError) {
+        throw SystemError(errno: ErrorNumber.notSupported, call: "clone", path: to)
     }
 
     /// Up to `count` bytes from `offset` on.
@@ -195,6 +211,20 @@ package struct SystemFiles: FileSystem {
     package func link(_ from: String, to: String, in directory: FileDescriptor) throws(SystemError) {
         try Self.naming(from, in: directory) { () throws(SystemError) in
             try SystemCalls.link(from, to: to, directory: directory.number)
+        }
+    }
+
+    package func link(
+        _ from: String, in source: FileDescriptor, to: String, in directory: FileDescriptor
+    ) throws(SystemError) {
+        try Self.naming(from, in: source) { () throws(SystemError) in
+            try SystemCalls.link(from, in: source.number, to: to, in: directory.number)
+        }
+    }
+
+    package func clone(_ file: FileDescriptor, to: String, in directory: FileDescriptor) throws(SystemError) {
+        try Self.naming(to, in: directory) { () throws(SystemError) in
+            try SystemCalls.clone(file.number, to: to, in: directory.number)
         }
     }
 

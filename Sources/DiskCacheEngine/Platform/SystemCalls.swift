@@ -49,6 +49,7 @@ package enum ErrorNumber {
     package static let invalid = EINVAL
     package static let notEmpty = ENOTEMPTY
     package static let crossDevice = EXDEV
+    package static let tooManyNames = EMLINK
     package static let noLocks = ENOLCK
     package static let timedOut = ETIMEDOUT
     package static let fileTooLarge = EFBIG
@@ -276,7 +277,25 @@ enum SystemCalls {
     }
 
     static func link(_ from: String, to: String, directory: Int32) throws(SystemError) {
-        if linkat(directory, from, directory, to, 0) != 0 { throw lastError("link", from) }
+        try link(from, in: directory, to: to, in: directory)
+    }
+
+    static func link(_ from: String, in source: Int32, to: String, in directory: Int32) throws(SystemError) {
+        if linkat(source, from, directory, to, 0) != 0 { throw lastError("link", from) }
+    }
+
+    /// FICLONE, or fclonefileat(2): a new file, mode 0600, with the blocks of an open one.
+    static func clone(_ descriptor: Int32, to: String, in directory: Int32) throws(SystemError) {
+        #if canImport(Darwin)
+            if fclonefileat(descriptor, directory, to, 0) != 0 { throw lastError("fclonefileat", to) }
+        #else
+            let made = try open(to, directory: directory, [.write, .create, .exclusive], mode: 0o600)
+            defer { _ = systemClose(made) }
+            if ioctl(made, 0x4004_9409, descriptor) == 0 { return }
+            let error = lastError("ioctl(FICLONE)", to)
+            _ = unlinkat(directory, to, 0)
+            throw error
+        #endif
     }
 
     static func unlink(_ path: String, directory: Int32?, isDirectory: Bool) throws(SystemError) {

@@ -103,7 +103,8 @@ enum StoreDirectory {
         return EngineError(error)
     }
 
-    private static func makeParents(_ path: String, _ files: any FileSystem) throws(SystemError) {
+    /// Makes the directories of a path that aren't there, 0700, and makes them durable.
+    static func makeParents(_ path: String, _ files: any FileSystem) throws(SystemError) {
         let parts = path.split(separator: "/", omittingEmptySubsequences: true)
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in parts {

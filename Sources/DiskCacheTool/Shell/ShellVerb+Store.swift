@@ -46,6 +46,18 @@ extension ShellVerb {
             try session.cache.sync()
             return .bool(true)
         },
+        ShellVerb("backup", ["to"], ["shares"]) { session, request in
+            guard let path = try request.text("to") else { throw BadRequest("to is a path") }
+            return JSON(try session.single.backup(to: path, shares: try request.bool("shares", default: true)))
+        },
+        ShellVerb("merge", ["from"], ["policy"]) { session, request in
+            guard let path = try request.text("from") else { throw BadRequest("from is a path") }
+            let name = try request.text("policy") ?? MergePolicy.newer.rawValue
+            guard let policy = MergePolicy(rawValue: name) else {
+                throw BadRequest("policy is \"newer\", \"keep\" or \"replace\"")
+            }
+            return JSON(try session.single.merge(from: path, policy: policy))
+        },
         ShellVerb("close") { session, _ in
             if session.isInSnapshot {
                 throw CacheError(
@@ -86,5 +98,33 @@ extension JSON {
             "lockWaits": .integer(Int64(metrics.lockWaits)), "lockWaitTime": .float(metrics.lockWaitTime.seconds),
             "liveBytes": .integer(Int64(metrics.liveBytes)),
         ])
+    }
+
+    fileprivate init(_ backup: Cache.Backup) {
+        self = .object([
+            "position": .integer(Int64(clamping: backup.position)), "count": .integer(Int64(backup.count)),
+            "files": .integer(Int64(backup.files)), "sharedBytes": .integer(Int64(backup.sharedBytes)),
+            "copiedBytes": .integer(Int64(backup.copiedBytes)), "losses": .array(backup.losses.map { .text($0) }),
+        ])
+    }
+
+    fileprivate init(_ result: Cache.MergeResult) {
+        self = .object([
+            "taken": .integer(Int64(result.taken)), "kept": .integer(Int64(result.kept)),
+            "expired": .integer(Int64(result.expired)), "queued": .integer(Int64(result.queued)),
+            "tooLarge": .integer(Int64(result.tooLarge)), "unreadable": .integer(Int64(result.unreadable)),
+        ])
+    }
+}
+
+extension ShellSession {
+    /// The cache that isn't spread over shards.
+    fileprivate var single: Cache {
+        get throws {
+            guard let cache = cache as? Cache else {
+                throw BadRequest("not for a fanout cache; each of its shards is a cache of its own")
+            }
+            return cache
+        }
     }
 }

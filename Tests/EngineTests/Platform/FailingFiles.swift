@@ -116,6 +116,18 @@ final class FailingFiles: FileSystem {
         try real.link(from, to: to, in: directory)
     }
 
+    func link(
+        _ from: String, in source: FileDescriptor, to: String, in directory: FileDescriptor
+    ) throws(SystemError) {
+        try reach("link", to)
+        try real.link(from, in: source, to: to, in: directory)
+    }
+
+    func clone(_ file: FileDescriptor, to: String, in directory: FileDescriptor) throws(SystemError) {
+        try reach("clone", to)
+        try real.clone(file, to: to, in: directory)
+    }
+
     func unlink(_ path: String, in directory: FileDescriptor?, isDirectory: Bool) throws(SystemError) {
         try reach("unlink", path)
         try real.unlink(path, in: directory, isDirectory: isDirectory)
