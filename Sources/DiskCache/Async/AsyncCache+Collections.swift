@@ -20,7 +20,7 @@ extension AsyncCache {
     }
 
     /// Removes the first element and gives it; nil: there was none, nor did one come within `timeout`. The task is suspended meanwhile, and a
-    /// cancellation ends that, as with ``pull(as:side:prefix:timeout:)``.
+    /// cancellation ends that, as with `pull`.
     public func popFirst<Element>(timeout: Duration? = nil) async throws -> Element? where Base == Deque<Element> {
         try await AsyncCache<Cache>(base.store.cache, resources)
             .pull(as: Element.self, side: .front, timeout: timeout)?.value

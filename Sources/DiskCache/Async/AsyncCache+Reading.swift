@@ -1,7 +1,7 @@
 public import DiskCacheCore
 
 extension AsyncCache where Base == Cache {
-    /// The value of a key; nil if it is missing or expired. As ``DiskCacheCore/Cache/get(_:as:)``.
+    /// The value of a key; nil if it is missing or expired. As ``Cache/get(_:as:)``.
     ///
     /// Where the value is small and in memory it is read at once, without a change of threads; only what waits for a disk goes elsewhere.
     @inlinable
@@ -63,7 +63,7 @@ extension AsyncCache where Base == Cache {
         }
     }
 
-    /// Runs `body` with a snapshot of one instant, on one thread; as ``DiskCacheCore/Cache/snapshot(_:)``.
+    /// Runs `body` with a snapshot of one instant, on one thread; as ``Cache/snapshot(_:)``.
     public func snapshot<R: Sendable>(
         _ body: @escaping @Sendable (borrowing Snapshot) throws -> R
     ) async throws -> R {

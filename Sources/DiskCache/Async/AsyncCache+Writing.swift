@@ -114,7 +114,7 @@ extension AsyncCache where Base == Cache {
         try await work { [base] in try base.deleteMany(keys) }
     }
 
-    /// Runs `body` as one transaction, on one thread; as ``DiskCacheCore/Cache/transact(_:)-(()->R)``. What the closure calls are the plain verbs.
+    /// Runs `body` as one transaction, on one thread; as ``Cache/transact(_:)-(()->R)``. What the closure calls are the plain verbs.
     ///
     /// ```swift
     /// try await cache.async.transact { transaction in

@@ -13,7 +13,7 @@ import Synchronization
 ///
 /// It has no end: it waits for the next change, which wakes it, and takes no thread meanwhile. It is over when its task is cancelled, with
 /// `CacheError.Code.cancelled`, or with another error, among them `positionGone`: changes that weren't read yet aren't there any
-/// more, because the log was compacted. What a change is, and which are left out, ``DiskCacheCore/ChangeReader`` says.
+/// more, because the log was compacted. What a change is, and which are left out, ``ChangeReader`` says.
 ///
 /// Every iteration begins at the same position, that of the moment when the sequence was made unless another was asked for.
 public struct Changes: AsyncSequence, Sendable {
