@@ -72,6 +72,7 @@ struct ViewOpening {
 
     private func believe(_ generation: UInt64) throws(EngineError) -> Result<HashIndex, Doubt> {
         if metaIsNew { return doubt("meta was missing or damaged") }
+        if identity.boot == (0, 0), generation == 0 { return doubt("this is a backup, which comes without an index") }
         if boot == (0, 0) { return doubt("the system doesn't tell which boot this is") }
         guard
             let opened = try HashIndex.open(
