@@ -25,8 +25,16 @@ final class ModelWorld: Sendable {
         set { clock.store(newValue, ordering: .relaxed) }
     }
 
-    /// What is open now was opened in an earlier run of the system.
-    func restart() { boots.add(1, ordering: .relaxed) }
+    /// What is open now was opened in an earlier run of the system; and the index is gone, so that it has to be made again from the
+    /// log, unless it is to be kept: then it is believed if all was closed.
+    func restart(keepingIndex: Bool = false) {
+        boots.add(1, ordering: .relaxed)
+        if keepingIndex { return }
+        guard let directory = try? files.open(path, in: nil, [.directory]) else { return }
+        for name in (try? files.list(directory)) ?? [] where name.hasPrefix("index.") {
+            try? files.unlink(name, in: directory, isDirectory: false)
+        }
+    }
 
     var environment: Environment {
         var environment = Environment.system

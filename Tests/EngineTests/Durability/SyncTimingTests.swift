@@ -12,6 +12,8 @@ import Testing
         options.windowSize = 256 << 20
         options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
             settings.syncInterval = 3_600_000_000
+            // It syncs too.
+            settings.compaction = 0
             configure(&settings)
         }
         return StoreClient(try StoreHandle(directory: scratch.path, options: options, environment: .system))

@@ -27,6 +27,12 @@ import Testing
     /// Several segments of records of all kinds, synced, with hints; closed, without a seal. What it holds.
     private func fill(size: Int = 1200, count: Int = 220) throws -> [String: StoredValue] {
         let client = try open()
+        // The segments are to stay where they are.
+        try client.handle.withStore { (store) throws(EngineError) in
+            try store.configure(timeout: StoreClient.timeout) { (settings) throws(EngineError) in
+                settings.compaction = 0
+            }
+        }
         var expected: [String: StoredValue] = [:]
         for index in 0..<count {
             let key = "key \(index % 90)"
