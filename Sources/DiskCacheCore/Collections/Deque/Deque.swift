@@ -13,7 +13,7 @@ internal import DiskCacheEngine
 /// gaps elements are counted from the nearer end. Negative indexes count from the back: `try deque[-1]` is the last element.
 ///
 /// The words are those of swift-collections' `Deque`, but this isn't a `Sequence` and not `Equatable`, whose functions can't
-/// throw: see ``elements(reversed:)`` and ``elementsEqual(_:)``. Nothing is evicted and nothing expires.
+/// throw: see ``elements(reversed:)`` and `elementsEqual`. Nothing is evicted and nothing expires.
 ///
 /// Elements are numbers, texts and bytes as they are, and everything else as the serialiser makes it; a directory is for elements of one type.
 /// Reading elements of another throws `typeMismatch`.

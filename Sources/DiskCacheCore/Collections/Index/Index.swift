@@ -13,7 +13,7 @@ internal import DiskCacheEngine
 /// and nothing expires.
 ///
 /// The words are those of `Dictionary`, but this isn't a `Collection` and not `Equatable`, whose functions can't throw: see ``items(reversed:)``,
-/// ``elementsEqual(_:)`` and ``equals(_:)``. A setter can't throw either: there is ``set(_:_:)``.
+/// `elementsEqual` and `equals`. A setter can't throw either: there is ``set(_:_:)``.
 ///
 /// **Queues.** An index holds queues too, whose keys `push` makes. Their items are values of it like all others where `Key` is
 /// ``AnyCacheKey``. Where it is another type they stand beside its keys: `count` counts them, and nothing else sees them.
