@@ -9,7 +9,8 @@ func eventually(
 ) async throws {
     let begun = monotonicNanoseconds()
     while try !condition() {
-        guard monotonicNanoseconds() - begun < 60_000_000_000 else {
+        // Other tests keep the runner's threads for minutes.
+        guard monotonicNanoseconds() - begun < 600_000_000_000 else {
             Issue.record("the condition never held", sourceLocation: sourceLocation)
             return
         }

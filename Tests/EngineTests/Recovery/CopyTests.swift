@@ -4,8 +4,8 @@ import Testing
 
 @testable import DiskCacheEngine
 
-/// T13: a store that is copied, file by file, while it is being written and compacted, opens as it was after some commit, or, where
-/// segments went before they were copied, says that something is missing (P31).
+/// T13: a store that is copied, file by file, while it is being written, opens as it was after some commit (P31). Not so where it is
+/// compacted meanwhile, for then files go before they were copied: that is what `backup` is for.
 @Suite struct CopyTests {
     private static let keys = 23
 
@@ -17,6 +17,11 @@ import Testing
 
         init(_ path: String) throws {
             client = try StoreClient(path, syncInterval: 1000)
+            try client.handle.withStore { (store) throws(EngineError) in
+                try store.configure(timeout: StoreClient.timeout) { (settings) throws(EngineError) in
+                    settings.compaction = 0
+                }
+            }
         }
 
         static func clears(_ number: Int) -> Bool { number % 400 == 399 }
@@ -107,22 +112,17 @@ import Testing
         group.start { writer.run() }
         let wanted = environmentNumber("COPIES", default: 250)
         var commits = Set<Int>()
-        var incomplete = 0
         for round in 0..<wanted {
             let path = scratch.path + "/copy"
             try copy(scratch.path + "/store", to: path, &random)
             let after = writer.done.load(ordering: .acquiring)
             var environment = Environment.system
             if boot == "other" { environment.bootIdentity = { "another" } }
-            openings: for opening in 0..<2 {
+            for opening in 0..<2 {
                 do {
                     let client = try StoreClient(asItIs: path, environment: environment)
                     defer { client.handle.close() }
                     guard let commit = try commit(client) else {
-                        if try client.handle.withStore({ $0.recovery })?.hasLosses == true {
-                            incomplete += 1
-                            break openings
-                        }
                         Issue.record("seed \(seed), copy \(round), opening \(opening): as of no commit")
                         continue
                     }
@@ -139,8 +139,7 @@ import Testing
         }
         writer.isOver.store(true, ordering: .relaxed)
         group.join()
-        let done = writer.done.load(ordering: .relaxed)
-        print("copies: \(wanted), \(incomplete) incomplete, as of \(commits.count) commits of \(done)")
+        print("copies: \(wanted), as of \(commits.count) commits of \(writer.done.load(ordering: .relaxed))")
         #expect(commits.count > 1)
     }
 }
