@@ -52,7 +52,8 @@ import Testing
         /// Whether the store's orders are compared with the model too.
         var readsOrders = false
 
-        init(seed: UInt64, random: inout ReplayableRandom, keys: Int = 48) throws {
+        /// `syncs`: of a durability at which something is synced.
+        init(seed: UInt64, random: inout ReplayableRandom, keys: Int = 48, syncs: Bool = false) throws {
             self.seed = seed
             self.keys = keys
             scratch = try TestDirectory("kill")
@@ -61,7 +62,7 @@ import Testing
             // Every third store has a maintenance thread that is busy all the time.
             interval = random.oneIn(3) ? 1000 : nil
             // The death of a process costs nothing at any level.
-            let level = Int.random(in: 0..<Durability.allCases.count, using: &random)
+            let level = Int.random(in: (syncs ? 1 : 0)..<Durability.allCases.count, using: &random)
             durability = Durability.allCases[level]
             options =
                 ["calls=\(writesWithCalls ? 1 : 0)", "durability=\(level)"]

@@ -15,7 +15,9 @@ import Testing
             var missed: [String] = []
             for point in Self.points {
                 var isReached = false
-                let site = try KillSite(seed: random.next(), random: &random, keys: point == .treesGrown ? 3000 : 300)
+                let site = try KillSite(
+                    seed: random.next(), random: &random, keys: point == .treesGrown ? 3000 : 300,
+                    syncs: point.rawValue.contains("Sync"))
                 site.grows = point == .treesGrown
                 site.readsOrders = true
                 for hit in [1, 2, Int.random(in: 3...8, using: &random), Int.random(in: 3...40, using: &random)] {
