@@ -55,10 +55,10 @@ extension Cache.Configuration {
 }
 
 extension FixedWidthInteger {
-    /// The sum, or the largest number there is: what files say may be anything.
+    /// The sum, or the number next to it that there is: what files say may be anything.
     func addingClamped(_ other: Self) -> Self {
         let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? .max : sum
+        return overflow ? (other < 0 ? .min : .max) : sum
     }
 }
 
