@@ -73,7 +73,7 @@ extension FanoutCache {
     ) throws -> Object {
         let place = try kind + "/" + Self.checked(name)
         return try named.withLock { table in
-            if let known = table[place] {
+            if let known = table[Array(place.utf8)] {
                 guard let object = known.object as? Object else {
                     throw CacheError(
                         .typeMismatch, "the \(kind) \(name) is open with other types", path: directory)
@@ -87,7 +87,7 @@ extension FanoutCache {
                 return object
             }
             let object = try open(directory + "/" + place, environment)
-            table[place] = Named(object, arguments)
+            table[Array(place.utf8)] = Named(object, arguments)
             return object
         }
     }
