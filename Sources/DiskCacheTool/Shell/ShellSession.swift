@@ -90,6 +90,9 @@ final class ShellSession: @unchecked Sendable {
         return failed.error
     }
 
+    /// Whether a transaction is open.
+    var isInTransaction: Bool { depth > 0 }
+
     func begin() throws -> JSON {
         var begun: [Cache] = []
         do {
