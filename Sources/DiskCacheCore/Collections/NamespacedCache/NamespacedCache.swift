@@ -140,14 +140,20 @@ public struct NamespacedCache: Sendable {
         _ key: some CacheKey, default start: @autoclosure () throws -> V, version: Int? = nil,
         _ body: (inout V) throws -> R
     ) throws -> R? {
-        try write(key, version) { part, key in
-            try part.transact {
-                let isThere = try part.contains(key)
-                let result = try part.update(key, default: try start(), body)
-                if !isThere, let expire { try part.touch(key, expire: expire) }
-                return result
+        let own = CallersError()
+        let done = try write(key, version) { part, key in
+            try own.result {
+                try part.transact {
+                    let isThere = try part.contains(key)
+                    let result = try part.update(key, default: try own.run { try start() }) { value in
+                        try own.run { try body(&value) }
+                    }
+                    if !isThere, let expire { try part.touch(key, expire: expire) }
+                    return result
+                }
             }
         }
+        return try done?.get()
     }
 
     /// Removes a key. False: it was missing or expired, or the write was dropped.
