@@ -217,6 +217,8 @@ extension FanoutCache: PartedCache {
                         throw CacheError(
                             error.code, error.message, path: error.path, errno: error.errno, removed: removed)
                     }
+                    // With a timeout of zero nothing has waited.
+                    if step == 0 { sleepThread(nanoseconds: 1_000_000) }
                 }
             }
         }
