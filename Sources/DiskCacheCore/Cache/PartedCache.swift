@@ -29,6 +29,16 @@ extension PartedCache {
         return parts.compactMap { groups[ObjectIdentifier($0)] }
     }
 
+    /// Throws `inTransaction` if this thread is in a transaction of some parts, but not of all of these: their locks can't be taken in
+    /// order.
+    func checkOrder(of wanted: [Cache]) throws {
+        if parts.contains(where: \.handle.isInTransaction), !wanted.allSatisfy(\.handle.isInTransaction) {
+            throw CacheError(
+                .inTransaction, "a transaction of other shards can't begin inside of one of a single shard",
+                path: wanted.first?.directory)
+        }
+    }
+
     /// Runs `body` as a transaction of several parts, in the order in which their locks are to be taken. They commit in that order as
     /// well, except that `first` goes before the others. If a commit fails, those before it have happened, and the others haven't.
     ///
@@ -51,17 +61,6 @@ extension PartedCache {
         } catch {
             for part in open.reversed() { try? part.rollBackTransaction() }
             throw error
-        }
-    }
-}
-
-extension PartedCache {
-    /// Throws `inTransaction` if this thread is in a transaction of some parts, but not of all of these: their locks can't be taken in order.
-    func checkOrder(of wanted: [Cache]) throws {
-        if parts.contains(where: \.handle.isInTransaction), !wanted.allSatisfy(\.handle.isInTransaction) {
-            throw CacheError(
-                .inTransaction, "a transaction of other shards can't begin inside of one of a single shard",
-                path: wanted.first?.directory)
         }
     }
 }

@@ -22,7 +22,8 @@ extension FanoutCache {
 
     /// The deque of a name, in `deque/<name>`; as `cache(_:configuration:)`.
     ///
-    /// Throws `typeMismatch` if it is open with elements of another type, `invalidSetting` if it is open already and another `maxLength` is stored.
+    /// Throws `typeMismatch` if it is open with elements of another type, `invalidSetting` if it is open already and
+    /// another `maxLength` is stored.
     public func deque<Element: Codable & Sendable>(
         _ name: String, of type: Element.Type = Element.self, maxLength: Int? = nil
     ) throws -> Deque<Element> {
