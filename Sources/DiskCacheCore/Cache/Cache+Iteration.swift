@@ -144,10 +144,13 @@ extension Cache {
     }
 
     @usableFromInline
-    func reader<K: CacheKey>(_ range: KeyRange<K>, reversed: Bool, records: Bool) throws -> RowReader {
+    func reader<K: CacheKey>(
+        _ range: KeyRange<K>, reversed: Bool, records: Bool, skipsQueues: Bool = false
+    ) throws -> RowReader {
         let bounds = try range.encoded()
         return try RowReader(
-            self, .key, .keys(from: bounds.lower, upTo: bounds.upper), reversed: reversed, records: records)
+            self, .key, .keys(from: bounds.lower, upTo: bounds.upper), reversed: reversed, records: records,
+            skipsQueues: skipsQueues)
     }
 
     @usableFromInline

@@ -29,9 +29,22 @@ extension PartedCache {
         return parts.compactMap { groups[ObjectIdentifier($0)] }
     }
 
+    /// Throws `inTransaction` if this thread is in a transaction of some parts, but not of all of these: their locks can't be taken in
+    /// order.
+    func checkOrder(of wanted: [Cache]) throws {
+        if parts.contains(where: \.handle.isInTransaction), !wanted.allSatisfy(\.handle.isInTransaction) {
+            throw CacheError(
+                .inTransaction, "a transaction of other shards can't begin inside of one of a single shard",
+                path: wanted.first?.directory)
+        }
+    }
+
     /// Runs `body` as a transaction of several parts, in the order in which their locks are to be taken. They commit in that order as
     /// well, except that `first` goes before the others. If a commit fails, those before it have happened, and the others haven't.
+    ///
+    /// Throws `inTransaction` if this thread is in a transaction of others than these: the order of the locks would be lost.
     func inTransaction<R>(of parts: [Cache], committing first: Cache? = nil, _ body: () throws -> R) throws -> R {
+        try checkOrder(of: parts)
         var accesses: [(StoreHandle, StoreHandle.Access)] = []
         defer { for (handle, access) in accesses.reversed() { handle.end(access) } }
         var open: [Cache] = []

@@ -31,7 +31,8 @@ extension Store {
                 if ends.hasGaps { return .unknown }
                 continue
             }
-            guard let number, let item else { return .empty }
+            // Fewer items than were counted: damage took them, and the writer counts again.
+            guard let number, let item else { return place(offset, ends) == nil ? .empty : .unknown }
             return try visit(self, item) ? .found(number) : .unknown
         }
         return .unknown

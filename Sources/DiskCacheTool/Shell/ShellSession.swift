@@ -20,8 +20,8 @@ final class ShellSession: @unchecked Sendable {
     private var depth = 0
     /// The snapshots that are open, one inside the other, each of all parts: reads are of the last.
     private var snapshots: [[Cache.OpenSnapshot]] = []
-    /// The named locks that this shell holds.
-    private var locks: [String: Lock] = [:]
+    /// The named locks that this shell holds, by the UTF-8 of their names.
+    private var locks: [[UInt8]: Lock] = [:]
     /// A `begin` that failed, and how many have come since and not ended: nothing is executed until it has.
     private var failed: (error: ShellError, depth: Int)?
 
@@ -90,6 +90,9 @@ final class ShellSession: @unchecked Sendable {
         return failed.error
     }
 
+    /// Whether a transaction is open.
+    var isInTransaction: Bool { depth > 0 }
+
     func begin() throws -> JSON {
         var begun: [Cache] = []
         do {
@@ -130,7 +133,9 @@ final class ShellSession: @unchecked Sendable {
 
     /// Takes a lock; false: it isn't to be had in time, without one: now.
     func lock(_ name: String, timeout: Duration?) throws -> Bool {
-        if locks[name] != nil { throw CacheError(.lockNotHeld, "this shell holds the lock \(quoted(name)) already") }
+        if locks[Array(name.utf8)] != nil {
+            throw CacheError(.lockNotHeld, "this shell holds the lock \(quoted(name)) already")
+        }
         let lock = Lock(cache, name)
         if let timeout {
             do {
@@ -141,12 +146,12 @@ final class ShellSession: @unchecked Sendable {
         } else if try !lock.tryLock() {
             return false
         }
-        locks[name] = lock
+        locks[Array(name.utf8)] = lock
         return true
     }
 
     func unlock(_ name: String) throws {
-        guard let lock = locks.removeValue(forKey: name) else {
+        guard let lock = locks.removeValue(forKey: Array(name.utf8)) else {
             throw CacheError(.lockNotHeld, "this shell doesn't hold the lock \(quoted(name))")
         }
         try lock.unlock()

@@ -53,6 +53,7 @@ enum ShellText {
         if let first = rest.first, [UInt8(ascii: "\""), UInt8(ascii: "["), UInt8(ascii: "{")].contains(first) {
             var reader = JSONReader(rest)
             let value = try reader.value()
+            if let flaw = reader.flaw { throw flaw }
             if let next = reader.next, !isBlank(next) { throw reader.malformed("something behind the value") }
             rest = rest[reader.offset...]
             return value

@@ -14,6 +14,7 @@ extension ShellVerb {
         ShellVerb("peekItem", [], ["last", "entry"]) { session, request in
             let last = try request.bool("last", default: true)
             let wantsEntry = try request.bool("entry", default: false)
+            if session.isInSnapshot { return try session.peekItemInSnapshot(last: last, wantsEntry: wantsEntry) }
             while let item = try session.cache.peekItem(last: last, as: AnyValue.self) {
                 if !wantsEntry { return .array([try JSON(item.key), try JSON(item.value)]) }
                 // Gone since: the next one is at the end now.
@@ -46,4 +47,16 @@ extension ShellVerb {
         ShellVerb("cull") { session, _ in .integer(Int64(try session.cache.cull())) },
         ShellVerb("evictUntagged") { session, _ in .integer(Int64(try session.cache.evictUntagged())) },
     ]
+}
+
+extension ShellSession {
+    /// The first or the last item of the open snapshot that hadn't expired.
+    fileprivate func peekItemInSnapshot(last: Bool, wantsEntry: Bool) throws -> JSON {
+        let parts = try inSnapshots { try $0.keys(reversed: last) } ?? []
+        for key in (last ? parts.reversed() : parts).joined() {
+            guard let found = try inSnapshot(key, { try $0.entry(key, as: AnyValue.self) }) ?? nil else { continue }
+            return wantsEntry ? try JSON(key, found) : .array([try JSON(key), try JSON(found.value)])
+        }
+        return .absent
+    }
 }

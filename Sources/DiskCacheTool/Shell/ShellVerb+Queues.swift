@@ -38,7 +38,9 @@ extension ShellVerb {
         },
         ShellVerb("peek", [], ["side", "prefix", "timeout", "entry"]) { session, request in
             let (side, prefix) = (try request.side(default: .front), try request.text("prefix"))
-            let timeout = try request.duration("timeout") ?? .zero
+            if session.isInSnapshot { throw BadRequest("a snapshot has no queues; peek after its end") }
+            // In a transaction nobody else pushes, so there is nothing to wait for.
+            let timeout = try session.isInTransaction ? .zero : request.duration("timeout") ?? .zero
             // Nothing wakes who only looks: look again now and then.
             let end = Platform.clock() &+ UInt64(min(max(timeout.seconds, 0), 1e9) * 1e9)
             while true {

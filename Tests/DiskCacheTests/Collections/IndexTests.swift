@@ -99,6 +99,7 @@ import Testing
         try index.push(9, side: .front)
         #expect(try Array(index.keys()) == ["a"])
         #expect(try Array(index.sortedItems()).map(\.value) == [1])
+        #expect(try Array(index.keys(in: "a"...)) == ["a"] && Array(index.items(in: "a"...)).map(\.value) == [1])
         #expect(try Array(index.values(reversed: true)) == [1])
         #expect(try index.last?.key == "a")
         #expect(try index.popLast()?.value == 1)

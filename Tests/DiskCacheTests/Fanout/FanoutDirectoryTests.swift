@@ -152,6 +152,26 @@ import Testing
         expectError(.invalidSetting) { try cache.cache("own", configuration: configuration) }
         expectError(.invalidSetting) { try cache.cache("own", configuration: Cache.Configuration()) }
         #expect(try own.settings.cullLimit == 10)
+        configuration.cullLimit = nil
+        configuration.compaction = .off
+        expectError(.invalidSetting) { try cache.cache("own", configuration: configuration) }
+        configuration.compaction = nil
+        configuration.anyFileSystem = true
+        expectError(.invalidSetting) { try cache.cache("own", configuration: configuration) }
+        // Of a deque it is what is stored that counts.
+        let deque = try cache.deque("own", of: Int.self)
+        expectError(.invalidSetting) { try cache.deque("own", of: Int.self, maxLength: 5) }
+        try deque.setMaxLength(5)
+        #expect(try cache.deque("own", of: Int.self, maxLength: 5) === deque)
+    }
+
+    /// Texts that are canonical equivalents are names of different caches.
+    @Test func namesAreToldApartByTheirBytes() throws {
+        let cache = try world.openFanout(shards: 1)
+        let (composed, decomposed) = (try cache.cache("\u{e9}"), try cache.cache("e\u{301}"))
+        #expect(composed !== decomposed)
+        try composed.set("key", 1)
+        #expect(try !decomposed.contains("key"))
     }
 
     @Test(arguments: [

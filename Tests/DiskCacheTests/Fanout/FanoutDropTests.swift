@@ -207,6 +207,16 @@ import Testing
         expectError(.timeout) {
             try cache.update("key", default: 0) { (_: inout Int) in throw CacheError(.timeout, "of another lock") }
         }
-        #expect(try cache.droppedWrites == 0 && !cache.contains("key"))
+        func fail() throws -> Int { throw CacheError(.timeout, "of another lock") }
+        struct Failing: ByteSource {
+            func next(maximum: Int) throws -> [UInt8]? { throw CacheError(.timeout, "of another lock") }
+        }
+        expectError(.timeout) { try cache.update("key", default: fail()) { $0 += 1 } }
+        expectError(.timeout) { try cache.set("key", reading: Failing()) }
+        expectError(.timeout) { try cache.add("key", reading: Failing()) }
+        let pages = NamespacedCache(cache, retry: false)
+        expectError(.timeout) { try pages.update("key", default: fail()) { $0 += 1 } }
+        expectError(.timeout) { try pages.update("key", default: 0) { (_: inout Int) in _ = try fail() } }
+        #expect(try cache.droppedWrites == 0 && cache.count == 0)
     }
 }

@@ -212,4 +212,9 @@ import Testing
         #expect(try cache.set("key", 2))
         #expect(try world.openFanout().get("key", as: Int.self) == 2)
     }
+
+    /// What files say may be anything: sums stay within 64 bits.
+    @Test func sumsAreClamped() {
+        #expect(Int.max.addingClamped(1) == .max && Int.min.addingClamped(-1) == .min && 2.addingClamped(-3) == -1)
+    }
 }

@@ -147,6 +147,33 @@ import Testing
         #expect(try pages.getOrSet("k", as: Int?.self) { 5 } == .none)
     }
 
+    /// Inside a transaction of one shard another one's lock would be waited for in any order.
+    @Test func noOtherShardIsWaitedForInsideATransaction() throws {
+        let (_, pages, cache) = try open(true)
+        func shard(_ key: Int, _ version: Int) throws -> Cache {
+            let namespace = NamespacedKey.namespace("p", version)
+            return try cache.shard(for: NamespacedKey(key, in: namespace))
+        }
+        let own = try shard(0, 1)
+        let other = try #require(try (1..<100).first { try shard($0, 1) !== own })
+        let same = try #require(try (1..<100).first { try shard($0, 1) === own })
+        let moved = try #require(try (2..<100).first { try shard(0, $0) !== own })
+        let value = try pages.getOrSet(0) {
+            expectError(.inTransaction) { try pages.getOrSet(other) { 1 } }
+            return try pages.getOrSet(same) { 2 }
+        }
+        #expect(try value == 2 && pages.get(same, as: Int.self) == 2 && !pages.contains(other))
+        try own.transact { expectError(.inTransaction) { try pages.incrVersion(0, by: moved - 1) } }
+        #expect(try pages.contains(0))
+        // With all locks there is no order to lose.
+        try (cache as? FanoutCache)?.transact {
+            #expect(try pages.getOrSet(0) { try pages.getOrSet(other) { 1 } } == 2)
+            #expect(try pages.getOrSet(-1) { try pages.getOrSet(other) { 3 } } == 3)
+            try pages.incrVersion(0, by: moved - 1)
+        }
+        #expect(try pages.contains(0, version: moved) && pages.get(other, as: Int.self) == 3)
+    }
+
     /// Readers of both versions, while an item goes back and forth, always find it in one of them, or met it on its way.
     @Test func versionsAreNeverBothGone() throws {
         let (_, pages, _) = try open(true)

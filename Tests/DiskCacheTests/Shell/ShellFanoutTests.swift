@@ -76,6 +76,11 @@ import Testing
         #expect(try result(#"{"do": "count"}"#) == "10")
         #expect(try result(#"{"do": "keys", "order": "sorted", "reversed": true}"#) == "[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]")
         #expect(try result(#"{"do": "items", "from": 3, "to": 6}"#) == "[[3, 1], [4, 1], [5, 1]]")
+        for last in [true, false] {
+            let keys = try #require(try shell.ask(#"{"do": "keys", "reversed": \#(last)}"#)?["ok"])
+            guard case .array(let all) = keys, let first = all.first else { continue }
+            #expect(try result(#"{"do": "peekItem", "last": \#(last)}"#) == "[\(first.line), 1]")
+        }
         #expect(try result(#"{"do": "end"}"#) == "true")
         #expect(try result(#"{"do": "items", "from": 3, "to": 6}"#) == "[[3, 2], [4, 1]]")
     }

@@ -15,6 +15,10 @@ import Testing
         #expect(try b.ask(#"{"do": "lock", "name": "y"}"#)?["ok"] == .bool(true))
         #expect(try b.ask(#"{"do": "lock"}"#)?.code == "badRequest")
         try b.send(#"{"do": "lock", "name": "x", "timeout": 60}"#)
+        // Canonical equivalents are two names.
+        #expect(try a.ask(#"{"do": "lock", "name": "\u00e9"}"#)?["ok"] == .bool(true))
+        #expect(try a.ask(#"{"do": "unlock", "name": "e\u0301"}"#)?.code == "lockNotHeld")
+        #expect(try a.ask(#"{"do": "lock", "name": "e\u0301"}"#)?["ok"] == .bool(true))
         #expect(try a.ask(#"{"do": "unlock", "name": "x"}"#)?["ok"] == .bool(true))
         #expect(try b.answer()?["ok"] == .bool(true))
         #expect(try a.ask(#"{"do": "lock", "name": "x"}"#)?["ok"] == .bool(false))

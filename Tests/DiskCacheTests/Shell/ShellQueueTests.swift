@@ -24,6 +24,10 @@ import Testing
         #expect(try result(#"{"do": "pull"}"#) == #"{"$absent": true}"#)
         #expect(try result(#"{"do": "peek", "timeout": 0.01}"#) == #"{"$absent": true}"#)
         #expect(try result(#"{"do": "pull", "timeout": 0.01}"#) == #"{"$absent": true}"#)
+        // With the lock held nobody can push what would be waited for.
+        #expect(try result(#"{"do": "begin"}"#) == "true")
+        #expect(try result(#"{"do": "peek", "timeout": 1e9}"#) == #"{"$absent": true}"#)
+        #expect(try result(#"{"do": "rollback"}"#) == "true")
         let entry = try #require(try shell.ask(#"{"do": "pull", "prefix": "q", "entry": true}"#)?["ok"])
         #expect(entry["key"]?.line == #"{"$queue": "q", "number": 500000000000000}"# && entry["value"]?.line == "[1]")
         #expect(entry["tag"] == .text("t") && entry["expires"] == .null && entry["path"] == .null)

@@ -221,6 +221,7 @@ import Testing
             get
             get word word word
             fly
+            set list [100000000000000000000]
 
             """
         let result = try tool.run(["shell", tool.cache], input: Array(input.utf8))
@@ -231,7 +232,7 @@ import Testing
                 "true", "\"hello world\"", "true", "8", "10", "true", "[1, \"two  words\"]", "absent", "true",
                 "\"word\"",
             ])
-        #expect(lines.count == 13 && lines.suffix(3).allSatisfy { $0.hasPrefix("error badRequest: ") })
+        #expect(lines.count == 14 && lines.suffix(4).allSatisfy { $0.hasPrefix("error badRequest: ") })
     }
 
     @Test func everyVerbIsInTheHelp() {

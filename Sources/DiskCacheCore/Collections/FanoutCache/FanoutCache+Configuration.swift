@@ -54,16 +54,19 @@ extension Cache.Configuration {
     }
 }
 
+extension FixedWidthInteger {
+    /// The sum, or the number next to it that there is: what files say may be anything.
+    func addingClamped(_ other: Self) -> Self {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other < 0 ? .min : .max) : sum
+    }
+}
+
 extension Int64 {
     /// One of `count` shares that add up to this. Nothing negative is shared out: the settings of a cache refuse it.
     fileprivate func share(_ number: Int, of count: Int) -> Int64 {
         guard self >= 0 else { return self }
         return self / Int64(count) + (Int64(number) < self % Int64(count) ? 1 : 0)
-    }
-
-    fileprivate func addingClamped(_ other: Int64) -> Int64 {
-        let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? .max : sum
     }
 
     fileprivate func multipliedClamped(by other: Int) -> Int64 {

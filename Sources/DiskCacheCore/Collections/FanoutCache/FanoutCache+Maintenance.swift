@@ -2,10 +2,10 @@ internal import DiskCacheEngine
 
 extension FanoutCache {
     /// How many items there are in all shards, expired ones that nothing has removed yet included. O(shards), no lock.
-    public var count: Int { get throws { try parts.reduce(0) { $0 + (try $1.count) } } }
+    public var count: Int { get throws { try parts.reduce(0) { $0.addingClamped(try $1.count) } } }
 
     /// Bytes that the shards take on disk; what has a name of its own, as `cache(_:)`, isn't counted.
-    public var volume: Int { get throws { try parts.reduce(0) { $0 + (try $1.volume) } } }
+    public var volume: Int { get throws { try parts.reduce(0) { $0.addingClamped(try $1.volume) } } }
 
     /// Makes everything durable that is stored now, shard by shard. As ``Cache/sync()``.
     public func sync() throws { for part in parts { try part.sync() } }
@@ -64,7 +64,8 @@ extension FanoutCache {
         get throws {
             let all = try parts.map { try $0.statistics }
             return Cache.Statistics(
-                hits: all.reduce(0) { $0 + $1.hits }, misses: all.reduce(0) { $0 + $1.misses })
+                hits: all.reduce(0) { $0.addingClamped($1.hits) },
+                misses: all.reduce(0) { $0.addingClamped($1.misses) })
         }
     }
 
@@ -75,7 +76,7 @@ extension FanoutCache {
     public var metrics: Cache.Metrics {
         get throws {
             let all = try parts.map { try $0.metrics }
-            func sum(_ value: (Cache.Metrics) -> Int) -> Int { all.reduce(0) { $0 + value($1) } }
+            func sum(_ value: (Cache.Metrics) -> Int) -> Int { all.reduce(0) { $0.addingClamped(value($1)) } }
             return Cache.Metrics(
                 commits: sum(\.commits), evicted: sum(\.evicted), expired: sum(\.expired),
                 bytesWritten: sum(\.bytesWritten), compactedBytes: sum(\.compactedBytes), syncs: sum(\.syncs),

@@ -22,12 +22,15 @@ extension FanoutCache {
 
     /// The deque of a name, in `deque/<name>`; as `cache(_:configuration:)`.
     ///
-    /// Throws `typeMismatch` if it is open with elements of another type, `invalidSetting` if it is open already with another `maxLength`.
+    /// Throws `typeMismatch` if it is open with elements of another type, `invalidSetting` if it is open already and
+    /// another `maxLength` is stored.
     public func deque<Element: Codable & Sendable>(
         _ name: String, of type: Element.Type = Element.self, maxLength: Int? = nil
     ) throws -> Deque<Element> {
-        try object("deque", name, arguments: maxLength.map { "maxLength=\($0)" }) { path, environment in
+        try object("deque", name, arguments: nil) { path, environment in
             try Deque(path, maxLength, [], collectionConfiguration, environment, allowsOthers: true)
+        } isAsAsked: { deque in
+            try maxLength == nil || maxLength == deque.maxLength
         }
     }
 
@@ -67,18 +70,20 @@ extension FanoutCache {
 
     /// The object of a kind and a name; opened by `open`, which is given its path, if it isn't.
     ///
-    /// `arguments`: what it is opened with, in words; nil: whatever it has.
+    /// `arguments`: what it is opened with, in words; nil: whatever it has. `isAsAsked`: whether one that is open is what is asked for.
     func object<Object: ClosableStore>(
-        _ kind: String, _ name: String, arguments: String?, _ open: (String, Environment) throws -> Object
+        _ kind: String, _ name: String, arguments: String?, _ open: (String, Environment) throws -> Object,
+        isAsAsked: (Object) throws -> Bool = { _ in true }
     ) throws -> Object {
         let place = try kind + "/" + Self.checked(name)
         return try named.withLock { table in
-            if let known = table[place] {
+            if let known = table[Array(place.utf8)] {
                 guard let object = known.object as? Object else {
                     throw CacheError(
                         .typeMismatch, "the \(kind) \(name) is open with other types", path: directory)
                 }
-                if let arguments, arguments != known.arguments {
+                let isSame = arguments == nil || arguments == known.arguments
+                guard try isSame && isAsAsked(object) else {
                     throw CacheError(
                         .invalidSetting,
                         "the \(kind) \(name) is open already, with other arguments; ask for it with the same, or without any",
@@ -87,7 +92,7 @@ extension FanoutCache {
                 return object
             }
             let object = try open(directory + "/" + place, environment)
-            table[place] = Named(object, arguments)
+            table[Array(place.utf8)] = Named(object, arguments)
             return object
         }
     }
@@ -122,7 +127,10 @@ extension Index: ClosableStore {}
 extension Cache.Configuration {
     /// All that can be said of it, in words, to be compared.
     fileprivate var summary: String {
-        var words = ["serializer=\(serializer.name)", "timeout=\(timeout)", "keepsWriteLock=\(keepsWriteLock)"]
+        var words = [
+            "serializer=\(serializer.name)", "timeout=\(timeout)", "keepsWriteLock=\(keepsWriteLock)",
+            "anyFileSystem=\(anyFileSystem)",
+        ]
         func add(_ name: String, _ value: (some Any)?) { if let value { words.append("\(name)=\(value)") } }
         add("sizeLimit", sizeLimit)
         add("evictionPolicy", evictionPolicy)
@@ -133,6 +141,7 @@ extension Cache.Configuration {
         add("statistics", statistics)
         add("tagIndex", tagIndex)
         add("defaultExpire", defaultExpire)
+        add("compaction", compaction?.percent)
         return words.joined(separator: " ")
     }
 }

@@ -1,5 +1,3 @@
-internal import DiskCacheEngine
-
 extension FanoutCache {
     /// Runs `body` as one transaction of all shards: if it throws, all is as before. Inside another one of all shards it is a part of
     /// that, as in ``Cache``.
@@ -16,7 +14,7 @@ extension FanoutCache {
     /// the locks would be lost.
     @discardableResult
     public func transact<R>(_ body: (inout Transaction) throws -> R) throws -> R {
-        try inTransaction {
+        try inTransaction(of: parts) {
             var transaction = Transaction(self)
             let result = try body(&transaction)
             try transaction.finish()
@@ -26,7 +24,7 @@ extension FanoutCache {
 
     /// As above, for a body that calls the cache's verbs alone.
     @discardableResult
-    public func transact<R>(_ body: () throws -> R) throws -> R { try inTransaction(body) }
+    public func transact<R>(_ body: () throws -> R) throws -> R { try inTransaction(of: parts, body) }
 
     /// Runs `body` as one transaction of the shard that has `key`: as atomic as one of a ``Cache``, and the other shards go
     /// on meanwhile.
@@ -42,15 +40,5 @@ extension FanoutCache {
     @discardableResult
     public func transact<R>(for key: some CacheKey, _ body: () throws -> R) throws -> R {
         try shard(for: key).transact(body)
-    }
-
-    private func inTransaction<R>(_ body: () throws -> R) throws -> R {
-        let open = parts.filter(\.handle.isInTransaction)
-        if !open.isEmpty, open.count < parts.count {
-            throw CacheError(
-                .inTransaction, "a transaction of all shards can't begin inside of one of a single shard",
-                path: directory)
-        }
-        return try inTransaction(of: parts, body)
     }
 }

@@ -33,7 +33,13 @@ extension FanoutCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         retry: Bool = false
     ) throws -> Bool {
-        try write(key, retry: retry) { try $0.set(key, reading: source, expire: expire, tag: tag) } != nil
+        let own = CallersError()
+        let done = try write(key, retry: retry) { shard in
+            try own.result {
+                try shard.set(key, reading: CallersError.Source(source, own), expire: expire, tag: tag)
+            }
+        }
+        return try done?.get() != nil
     }
 
     /// Stores bytes that come in pieces if the key is missing or expired. False: it was there at the end, or the write was dropped.
@@ -42,7 +48,13 @@ extension FanoutCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         retry: Bool = false
     ) throws -> Bool {
-        try write(key, retry: retry) { try $0.add(key, reading: source, expire: expire, tag: tag) } ?? false
+        let own = CallersError()
+        let done = try write(key, retry: retry) { shard in
+            try own.result {
+                try shard.add(key, reading: CallersError.Source(source, own), expire: expire, tag: tag)
+            }
+        }
+        return try done?.get() ?? false
     }
 
     /// Removes a key. False: it was missing or expired, or the write was dropped.
@@ -108,25 +120,14 @@ extension FanoutCache {
         _ key: some CacheKey, default start: @autoclosure () throws -> V, retry: Bool = false,
         _ body: (inout V) throws -> R
     ) throws -> R? {
-        // What a lock of the body's own says is its caller's business.
-        var outcome: Result<R, any Error>?
-        let done = try write(key, retry: retry) { shard -> Result<R, any Error>? in
-            do {
-                return .success(
-                    try shard.update(key, default: try start()) { value in
-                        do {
-                            return try body(&value)
-                        } catch {
-                            outcome = .failure(error)
-                            throw error
-                        }
-                    })
-            } catch {
-                guard let outcome else { throw error }
-                return outcome
+        let own = CallersError()
+        let done = try write(key, retry: retry) { shard in
+            try own.result {
+                try shard.update(key, default: try own.run { try start() }) { value in try own.run { try body(&value) }
+                }
             }
         }
-        return try done??.get()
+        return try done?.get()
     }
 
     /// Stores many values, with one commit a shard: all of a shard's or none. The keys whose writes were dropped.

@@ -42,8 +42,8 @@ public final class FanoutCache: Sendable {
     private let bareHasty: [Unmanaged<Cache>]
 
     private let drops = Atomic<Int>(0)
-    /// The caches and collections that were asked for by name.
-    let named = Mutex<[String: Named]>([:])
+    /// The caches and collections that were asked for by name, by the UTF-8 of their places: canonical equivalents are different names.
+    let named = Mutex<[[UInt8]: Named]>([:])
     let environment: Environment
 
     /// Opens the cache in a directory, or makes one there.
@@ -217,6 +217,8 @@ extension FanoutCache: PartedCache {
                         throw CacheError(
                             error.code, error.message, path: error.path, errno: error.errno, removed: removed)
                     }
+                    // With a timeout of zero nothing has waited.
+                    if step == 0 { sleepThread(nanoseconds: 1_000_000) }
                 }
             }
         }

@@ -46,7 +46,7 @@ extension Index {
     /// The keys of a range, in their own order: `keys(in: "a"..<"b")`, `keys(in: 100...)`.
     @inlinable
     public func keys(in range: some KeyRangeExpression<Key>, reversed: Bool = false) throws -> Cursor<Key> {
-        try store.cache.keys(in: range, reversed: reversed)
+        store.cache.keyCursor(try reader(range.keyRange, reversed: reversed, records: false))
     }
 
     /// The items of a range of keys, in the order of the keys.
@@ -54,13 +54,18 @@ extension Index {
     public func items(
         in range: some KeyRangeExpression<Key>, reversed: Bool = false
     ) throws -> Cursor<(key: Key, value: Value)> {
-        try store.cache.items(in: range, reversed: reversed)
+        store.cache.itemCursor(try reader(range.keyRange, reversed: reversed, records: true))
     }
 
     @usableFromInline
     func reader(sorted: Bool, reversed: Bool, records: Bool) throws -> RowReader {
         try RowReader(
             store.cache, sorted: sorted, reversed: reversed, records: records, skipsQueues: Self.skipsQueues)
+    }
+
+    @usableFromInline
+    func reader(_ range: KeyRange<Key>, reversed: Bool, records: Bool) throws -> RowReader {
+        try store.cache.reader(range, reversed: reversed, records: records, skipsQueues: Self.skipsQueues)
     }
 }
 

@@ -113,7 +113,9 @@ public struct NamespacedCache: Sendable {
     /// lock of the cache, or of the key's shard, held, so it should be short, and what it does with this key is part of the same
     /// transaction. If it throws, nothing is stored, and the next one computes. Whether the key is there is found without the lock.
     ///
-    /// Throws `timeout` if the lock isn't to be had in time, also where writes are dropped: there is no value to give.
+    /// Throws `timeout` if the lock isn't to be had in time, also where writes are dropped: there is no value to give. Upon a `FanoutCache`
+    /// throws `inTransaction` inside a transaction of another shard, as in the `make` of another key: the order of the locks would be lost.
+    /// Compute such keys one after the other, or inside a transaction of all shards.
     public func getOrSet<V: Codable>(
         _ key: some CacheKey, as type: V.Type = V.self, expire: Expiration? = nil, tag: Tag? = nil,
         version: Int? = nil, _ make: () throws -> V
@@ -121,6 +123,7 @@ public struct NamespacedCache: Sendable {
         let key = try full(key, version)
         let part = try base.shard(for: key)
         if let value = try part.get(key, as: V.self) { return value }
+        try base.checkOrder(of: [part])
         return try part.transact {
             // Somebody may have been quicker.
             if let value = try part.entry(key, as: V.self)?.value { return value }
@@ -137,14 +140,20 @@ public struct NamespacedCache: Sendable {
         _ key: some CacheKey, default start: @autoclosure () throws -> V, version: Int? = nil,
         _ body: (inout V) throws -> R
     ) throws -> R? {
-        try write(key, version) { part, key in
-            try part.transact {
-                let isThere = try part.contains(key)
-                let result = try part.update(key, default: try start(), body)
-                if !isThere, let expire { try part.touch(key, expire: expire) }
-                return result
+        let own = CallersError()
+        let done = try write(key, version) { part, key in
+            try own.result {
+                try part.transact {
+                    let isThere = try part.contains(key)
+                    let result = try part.update(key, default: try own.run { try start() }) { value in
+                        try own.run { try body(&value) }
+                    }
+                    if !isThere, let expire { try part.touch(key, expire: expire) }
+                    return result
+                }
             }
         }
+        return try done?.get()
     }
 
     /// Removes a key. False: it was missing or expired, or the write was dropped.
@@ -216,7 +225,8 @@ public struct NamespacedCache: Sendable {
     ///
     /// One step that nobody can come between: at every instant the item is there in one version. Only if the process dies between the
     /// commits of two shards of a `FanoutCache` it may be there in both. Throws `keyNotFound` if it is missing or expired, `overflow`
-    /// beyond 64 bits, `timeout`: it is never dropped.
+    /// beyond 64 bits, `timeout`: it is never dropped. Upon a `FanoutCache` throws `inTransaction` inside a transaction that isn't of the
+    /// shards of both versions, as `getOrSet`.
     @discardableResult
     public func incrVersion(_ key: some CacheKey, by delta: Int = 1, version: Int? = nil) throws -> Int {
         let (next, overflow) = (version ?? self.version).addingReportingOverflow(delta)

@@ -81,6 +81,34 @@ public enum FanoutDirectory {
         _ count: Int, in directory: FileDescriptor, _ timeout: UInt64, _ files: any FileSystem
     ) throws(EngineError) -> FanoutFile {
         // Before the lock: processes that have a store open hold the lock of its directory.
+        try refuseOthers(in: directory, files)
+        let deadline = SystemCalls.monotonicClock() &+ min(timeout, .max / 2)
+        while try !system({ () throws(SystemError) in try files.lock(directory, .exclusive) }) {
+            if SystemCalls.monotonicClock() >= deadline {
+                throw EngineError(.timeout, "another process is making the directory", path: directory.path)
+            }
+            SystemCalls.sleep(nanoseconds: 200_000)
+        }
+        defer { _ = try? files.lock(directory, .unlock) }
+        if let made = try read(directory, files) { return made }
+        // A store may have been made, and let go of, before the lock was had.
+        try refuseOthers(in: directory, files)
+        let file = FanoutFile(count: count)
+        try system { () throws(SystemError) in
+            let made = try files.open(FanoutFile.newName, in: directory, [.write, .create])
+            try files.write(made, file.encoded(), at: 0)
+            try files.truncate(made, to: FanoutFile.size)
+            try files.sync(made)
+            try files.rename(FanoutFile.newName, to: FanoutFile.name, in: directory)
+            try files.syncDirectory(directory)
+        }
+        return file
+    }
+
+    /// Throws if something else lies in a directory that has no shards yet.
+    private static func refuseOthers(
+        in directory: FileDescriptor, _ files: any FileSystem
+    ) throws(EngineError) {
         let names = try system { () throws(SystemError) in try files.list(directory) }
         if names.contains("meta") || names.contains("log") {
             throw EngineError(
@@ -93,25 +121,6 @@ public enum FanoutDirectory {
                 "the directory holds something else (\(foreign)) and no shards; give the cache a directory of its own",
                 path: directory.path)
         }
-        let deadline = SystemCalls.monotonicClock() &+ min(timeout, .max / 2)
-        while try !system({ () throws(SystemError) in try files.lock(directory, .exclusive) }) {
-            if SystemCalls.monotonicClock() >= deadline {
-                throw EngineError(.timeout, "another process is making the directory", path: directory.path)
-            }
-            SystemCalls.sleep(nanoseconds: 200_000)
-        }
-        defer { _ = try? files.lock(directory, .unlock) }
-        if let made = try read(directory, files) { return made }
-        let file = FanoutFile(count: count)
-        try system { () throws(SystemError) in
-            let made = try files.open(FanoutFile.newName, in: directory, [.write, .create])
-            try files.write(made, file.encoded(), at: 0)
-            try files.truncate(made, to: FanoutFile.size)
-            try files.sync(made)
-            try files.rename(FanoutFile.newName, to: FanoutFile.name, in: directory)
-            try files.syncDirectory(directory)
-        }
-        return file
     }
 
     private static func system<R>(_ body: () throws(SystemError) -> R) throws(EngineError) -> R {

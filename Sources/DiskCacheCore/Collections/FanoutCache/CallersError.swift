@@ -1,0 +1,36 @@
+/// Keeps what a caller's own code throws while a verb runs it apart from what the verb throws: a `timeout` of another lock of the caller's
+/// isn't a write that is dropped.
+final class CallersError {
+    private var error: (any Error)?
+
+    /// Runs the caller's code.
+    func run<R>(_ code: () throws -> R) throws -> R {
+        error = nil
+        do {
+            return try code()
+        } catch {
+            self.error = error
+            throw error
+        }
+    }
+
+    /// What a verb gives, or what the caller's code threw in it; what the verb itself throws is thrown.
+    func result<R>(of verb: () throws -> R) throws -> Result<R, any Error> {
+        do {
+            return .success(try verb())
+        } catch {
+            guard let own = self.error else { throw error }
+            return .failure(own)
+        }
+    }
+
+    /// A source of the caller's.
+    struct Source<Base: ByteSource>: ByteSource {
+        private var base: Base
+        private let own: CallersError
+
+        init(_ base: Base, _ own: CallersError) { (self.base, self.own) = (base, own) }
+
+        mutating func next(maximum: Int) throws -> [UInt8]? { try own.run { try base.next(maximum: maximum) } }
+    }
+}
