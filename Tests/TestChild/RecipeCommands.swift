@@ -105,6 +105,8 @@ enum RecipeCommands {
     static func fork(_ arguments: Arguments) throws {
         let cache = try Cache(directory: arguments.text("directory"))
         let (lock, other) = (Lock(cache, "x"), Lock(cache, "x"))
+        let recursive = RecursiveLock(cache, "r")
+        for _ in 0..<2 { try recursive.lock() }
         try lock.lock()
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw CacheError(.io, "no pipe", errno: errno) }
@@ -115,6 +117,11 @@ enum RecipeCommands {
                 do {
                     try lock.unlock()
                     _exit(11)
+                } catch CacheError.Code.lockNotHeld {}
+                if try recursive.tryLock() { _exit(13) }
+                do {
+                    try recursive.unlock()
+                    _exit(14)
                 } catch CacheError.Code.lockNotHeld {}
                 var byte: UInt8 = 1
                 _ = write(ends[1], &byte, 1)

@@ -41,12 +41,12 @@ package final class BlockingExecutor: Sendable {
     private let writing: PerProcess<ThreadPool>
     private let waiting: PerProcess<ThreadPool>
 
-    /// An executor without a thread yet, and how many it may have. Writers of a store take turns anyhow; more of them than one are
-    /// of use where they wait for a sync together.
-    package init(reading: Int = 8, writing: Int = 8, waiting: Int = 1024) {
-        self.reading = PerProcess { ThreadPool(limit: reading) }
-        self.writing = PerProcess { ThreadPool(limit: writing) }
-        self.waiting = PerProcess { ThreadPool(limit: waiting) }
+    /// An executor without a thread yet, how many it may have, and after how many nanoseconds idle ones go. Writers of a store take
+    /// turns anyhow; more of them than one are of use where they wait for a sync together.
+    package init(reading: Int = 8, writing: Int = 8, waiting: Int = 1024, idleTime: UInt64 = 2_000_000_000) {
+        self.reading = PerProcess { ThreadPool(limit: reading, idleTime: idleTime) }
+        self.writing = PerProcess { ThreadPool(limit: writing, idleTime: idleTime) }
+        self.waiting = PerProcess { ThreadPool(limit: waiting, idleTime: idleTime) }
     }
 
     deinit {

@@ -62,6 +62,8 @@ final class WaitingTasks: Sendable {
     private struct Lines {
         var lines: [[UInt8]?: Line] = [:]
         var isWatched = false
+        /// Why there was no thread for the last watcher that wasn't.
+        var errno: Int32 = 0
     }
 
     /// Carries what a task gets to where it is suspended. Given once, after the task has come.
@@ -142,8 +144,17 @@ final class WaitingTasks: Sendable {
             do throws(SystemError) {
                 try executor.pool(.waiting).submit { self.watch(announce) }
             } catch {
-                state.withLock { $0.isWatched = false }
-                end(waiter, in: line, .noThread(errno: error.errno))
+                // Whoever came meanwhile counted on that watcher, too. One that is trying finds out by itself.
+                let stranded = state.withLock { state in
+                    state.isWatched = false
+                    state.errno = error.errno
+                    let stranded = state.lines.values.flatMap(\.waiters)
+                    for waiter in stranded { waiter.end = .noThread(errno: error.errno) }
+                    for name in state.lines.keys { state.lines[name]?.waiters.removeAll() }
+                    state.lines = state.lines.filter { !$0.value.isIdle }
+                    return stranded
+                }
+                for waiter in stranded { waiter.finish() }
             }
         }
     }
@@ -222,6 +233,7 @@ final class WaitingTasks: Sendable {
             let (isOver, goesOn) = state.withLock { state -> (Bool, Bool) in
                 next.isOver = hasGot
                 guard var found = state.lines[line] else { return (false, false) }
+                if !hasGot && next.end == nil && !state.isWatched { next.end = .noThread(errno: state.errno) }
                 if !hasGot && next.end == nil { found.waiters.insert(next, at: 0) }
                 found.isTrying = hasGot || found.isSignalled
                 state.lines[line] = found.isIdle ? nil : found

@@ -52,8 +52,9 @@ public struct AsyncRecursiveLock {
 
     /// Takes the lock, or takes it again; suspends until it is to be had. Throws as ``AsyncLock/lock(timeout:)``.
     public func lock(timeout: Duration? = nil, isolation: isolated (any Actor)? = #isolation) async throws {
-        if lock.depth == 0 { try await lock.leases.take(timeout: timeout) }
-        lock.depth += 1
+        let before = lock.depth
+        if before == 0 { try await lock.leases.take(timeout: timeout) }
+        lock.depth = before + 1
     }
 
     /// Runs `body` with the lock. Throws as `lock(timeout:)`, and what `body` throws.

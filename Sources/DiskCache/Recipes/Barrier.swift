@@ -8,7 +8,8 @@ public import DiskCacheCore
 /// try report(2026)
 /// ```
 ///
-/// All calls share the lock, whatever their arguments. The function throws what `body` throws, and as `lock(timeout:)`.
+/// All calls share the lock, whatever their arguments. The function throws what `body` throws, and as `lock(timeout:)`. A function that
+/// calls itself waits for itself: a ``RecursiveLock`` belongs to one thread or task, so it can't be the lock of all calls.
 public func barrier<each Argument, Result>(
     _ lock: some CacheLock & Sendable, timeout: Duration? = nil,
     _ body: @escaping @Sendable (repeat each Argument) throws -> Result

@@ -12,8 +12,12 @@ import DiskCacheEngine
 /// or task; by their name they exclude each other. It is the same lock as the ``Lock`` of that name.
 public final class RecursiveLock: CacheLock {
     let leases: Leases
-    /// How often it was taken and not given back.
-    var depth = 0
+    private var taken = 0
+    /// How often it was taken and not given back. In a child of a fork that is never: its parent holds the lock.
+    var depth: Int {
+        get { leases.isHeld ? taken : 0 }
+        set { taken = newValue }
+    }
 
     /// The lock `name` of a cache. Nothing is made or taken yet.
     public init(_ cache: some CacheProtocol, _ name: String) {
@@ -22,14 +26,16 @@ public final class RecursiveLock: CacheLock {
 
     /// Takes the lock, or takes it again; waits until it is to be had. Throws `timeout` if that takes longer than `timeout`.
     public func lock(timeout: Duration?) throws {
-        if depth == 0 { try leases.take(timeout: timeout) }
-        depth += 1
+        let before = depth
+        if before == 0 { try leases.take(timeout: timeout) }
+        depth = before + 1
     }
 
     /// Takes the lock, or takes it again, if that needs no waiting; whether it did.
     public func tryLock() throws -> Bool {
-        guard try depth > 0 || leases.tryTake() else { return false }
-        depth += 1
+        let before = depth
+        guard try before > 0 || leases.tryTake() else { return false }
+        depth = before + 1
         return true
     }
 

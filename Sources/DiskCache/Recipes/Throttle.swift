@@ -22,11 +22,17 @@ public final class Throttle: Sendable {
         var filled: Double
         /// Tokens in it; below zero: so many are taken that have yet to come.
         var tokens: Double
+
+        /// What no throttle stores counts for nothing: so few tokens that one more or less makes no difference, or no number at all.
+        var isSound: Bool { filled.isFinite && tokens.isFinite && tokens > -1e15 }
     }
 
     private struct Key: CacheKey, Codable {
         var throttle: String
     }
+
+    /// No clock arithmetic can overflow for that.
+    private static let longestPause = 1e9
 
     private let cache: any CacheProtocol
     private let key: Key
@@ -66,8 +72,8 @@ public final class Throttle: Sendable {
         self.sleeper = sleeper ?? { sleepThread(nanoseconds: $0.nanoseconds) }
     }
 
-    /// Waits for its turn. Throws `timeout` at once if that would take longer than `timeout`, and takes no token then; otherwise as
-    /// `Cache.update`.
+    /// Waits for its turn, 1e9 seconds at most. Throws `timeout` at once if that would take longer than `timeout`, and takes no token then;
+    /// otherwise as `Cache.update`.
     public func wait(timeout: Duration? = nil) throws {
         let pause = try take(timeout: timeout)
         if pause > .zero { try sleeper(pause) }
@@ -78,11 +84,12 @@ public final class Throttle: Sendable {
         let cache = try cache.shard(for: key)
         return try cache.transact {
             let now = clock()
-            var bucket = try cache.get(key, as: Bucket.self) ?? Bucket(filled: now, tokens: count)
+            let stored = try cache.get(key, as: Bucket.self)
+            var bucket = stored.flatMap { $0.isSound ? $0 : nil } ?? Bucket(filled: now, tokens: count)
             let passed = max(0, now - bucket.filled)
             bucket.tokens = min(count, bucket.tokens + passed / interval) - 1
             bucket.filled = now
-            let pause = bucket.tokens < 0 ? Duration.seconds(-bucket.tokens * interval) : .zero
+            let pause = bucket.tokens < 0 ? Duration.seconds(min(-bucket.tokens * interval, Self.longestPause)) : .zero
             if let timeout, pause > timeout {
                 throw CacheError(.timeout, "the throttle's next turn is later than that")
             }
@@ -95,7 +102,7 @@ public final class Throttle: Sendable {
     func giveBack() throws {
         let cache = try cache.shard(for: key)
         try cache.transact {
-            guard var bucket = try cache.get(key, as: Bucket.self) else { return }
+            guard var bucket = try cache.get(key, as: Bucket.self), bucket.isSound else { return }
             bucket.tokens = min(count, bucket.tokens + 1)
             try cache.set(key, bucket, expire: expire, tag: tag)
         }

@@ -71,6 +71,9 @@ public final class Cache: Sendable {
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 
+    /// Whether the calling thread has a transaction of several verbs open here.
+    package var isInTransaction: Bool { handle.isInTransaction }
+
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
     /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.

@@ -38,6 +38,7 @@ public final class ChangeReader {
     ///
     /// No lock. Throws `positionGone` if changes behind the position aren't there any more, because the log was compacted: who keeps
     /// something like a copy of the cache reads the keys anew, and follows from a new reader's position, made before. Throws `corrupted`, `io`.
+    /// Changes that lie where the log is damaged are left out; `check` and `recovery` tell of damage.
     public func next(timeout: Duration? = nil) throws -> Change? {
         if index == batch.count {
             guard let found = try readBatch() ?? wait(timeout) else { return nil }

@@ -4,8 +4,9 @@
 /// Another object of the same name doesn't hold it, in this process as in any other. An object that nothing refers to any
 /// more gives back what it holds, and so does a process that dies.
 ///
-/// **Waiting** costs no processor time to speak of. In a process it is first come, first served; between processes nobody can
-/// take the lock twice while somebody else waits at the head, and who is next of those behind is left to chance.
+/// **Waiting** costs no processor time to speak of. In a process it is first come, first served; between processes nobody who waits
+/// gets the lock twice while somebody else waits at the head, unless that one lets it lie for 50 ms, and who is next of those behind is left
+/// to chance. `tryLock` waits for nobody, so it may pass those by who wait in other processes.
 ///
 /// Locks hold no data: they are files in the cache's directory, which `clear` leaves alone, and nothing of them expires or is evicted.
 public protocol CacheLock: AnyObject {

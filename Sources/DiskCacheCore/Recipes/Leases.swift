@@ -35,6 +35,9 @@ package final class Leases: Sendable {
         }
     }
 
+    /// Whether the newest lease is this process's own, and not one inherited by a fork.
+    package var isHeld: Bool { held.withLock { $0.last?.isOwn ?? false } }
+
     private func keep(_ lease: LockLease) { held.withLock { $0.append(lease) } }
 
     /// Gives the newest lease back.

@@ -1,9 +1,12 @@
 /// Waiting until something happens, in any thread or process (DESIGN 7.2): a pair of words in `meta` for each thing to wait for.
 ///
-/// A sleeper stores 1 into `sleepers`, reads `signal`, looks once more whether it has happened, and sleeps until the signal isn't what it
+/// A sleeper reads `signal`, stores 1 into `sleepers`, looks once more whether it has happened, and sleeps until the signal isn't what it
 /// read. Whoever has made it happen loads `sleepers`; at 1 it exchanges it with 0, counts the signal up and wakes all. The words hold
 /// no fact: a sleeper that was killed costs one needless wake-up, and a waker that was killed before it could wake anybody costs the
 /// sleepers a second, for that is how long they sleep at most.
+///
+/// The signal is read before the 1 is stored. Read after it, it could be one that a waker counted up that had exchanged this very 1 with
+/// 0 for something older: the sleeper would find nothing, and sleep on without a 1 that tells the next waker of it.
 ///
 /// **None is missed** if one of the two sees the other: the look sees what happened, or the load the 1. Each stores before it loads, so
 /// that wants a full fence on both sides, or a lock:

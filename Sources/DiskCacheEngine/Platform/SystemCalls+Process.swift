@@ -64,10 +64,17 @@ extension SystemCalls {
 
     static func yieldThread() { _ = sched_yield() }
 
+    /// nanosleep(2), begun again when a signal ends it.
     static func sleep(nanoseconds: UInt64) {
-        var time = timespec(
-            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-        _ = nanosleep(&time, nil)
+        let begun = monotonicClock()
+        var left = nanoseconds
+        while true {
+            var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+            if nanosleep(&time, nil) == 0 || errno != EINTR { return }
+            let passed = monotonicClock() &- begun
+            if passed >= nanoseconds { return }
+            left = nanoseconds - passed
+        }
     }
 
     static func killSelf() { _ = kill(getpid(), SIGKILL) }

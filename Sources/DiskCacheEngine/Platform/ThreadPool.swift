@@ -50,6 +50,9 @@ package final class ThreadPool: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Of `threads`, how many the system may yet refuse: nobody counts on those. It falls without the mutex, which a thread that was just
+    /// made may want: in a child of a fork waiting for a `Mutex` may end the process.
+    private let starting = Atomic<Int>(0)
     private let limit: Int
     private let idleTime: UInt64
 
@@ -75,29 +78,41 @@ package final class ThreadPool: Sendable {
             case start
             case wait
         }
-        let step = state.withLock { state -> Step in
-            if let sleeper = state.idle.popLast() { return .call(sleeper) }
-            if state.threads < limit {
-                state.threads += 1
-                return .start
+        func next() -> Step? {
+            state.withLock { state -> Step? in
+                if let sleeper = state.idle.popLast() { return .call(sleeper) }
+                if state.threads < limit {
+                    state.threads += 1
+                    starting.add(1, ordering: .relaxed)
+                    return .start
+                }
+                if !hasThread(state) { return nil }
+                state.line.append(job)
+                return .wait
             }
-            state.line.append(job)
-            return .wait
+        }
+        var step = next()
+        while step == nil {
+            // Until the system has given a thread or refused it.
+            SystemCalls.yieldThread()
+            step = next()
         }
         switch step {
-        case .wait: return
+        case .wait, nil: return
         case .call(let sleeper): sleeper.call(job)
         case .start:
             do throws(SystemError) {
                 let first = Sleeper()
                 first.call(job)
                 try SystemCalls.startThread { self.run(first) }
+                starting.subtract(1, ordering: .relaxed)
             } catch {
                 // The threads that there are do it; each looks at the line before it rests.
                 let isTaken = state.withLock { state -> (sleeper: Sleeper?, isQueued: Bool) in
                     state.threads -= 1
+                    starting.subtract(1, ordering: .relaxed)
                     if let sleeper = state.idle.popLast() { return (sleeper, true) }
-                    if state.threads == 0 { return (nil, false) }
+                    if !hasThread(state) { return (nil, false) }
                     state.line.append(job)
                     return (nil, true)
                 }
@@ -106,6 +121,9 @@ package final class ThreadPool: Sendable {
             }
         }
     }
+
+    /// Whether there is a thread for certain.
+    private func hasThread(_ state: borrowing State) -> Bool { state.threads > starting.load(ordering: .relaxed) }
 
     /// Lets idle threads go, and the others when the jobs that were submitted are done. A job that is submitted after this runs too.
     package func close() {

@@ -74,7 +74,10 @@ public final class ChangeScan {
         while true {
             let state = store.block.read()
             let tail = CommitBlock.tail(state.word)
-            if !isProved { try prove(tail, state.head, in: store) }
+            if !isProved {
+                try prove(tail, state.head, in: store)
+                isProved = true
+            }
             // The store may be another than at the last batch: its directory was removed, and made anew.
             guard place.store == store.feedIdentity, place.offset <= tail else { throw Self.gone(place, store) }
             if place.offset < state.head {
@@ -162,7 +165,6 @@ public final class ChangeScan {
         guard place.store == store.feedIdentity, place.offset <= tail, place.offset & 3 == 0 else {
             throw Self.gone(place, store)
         }
-        isProved = true
         if place.offset == tail || place.offset < head { return }
         try store.log.mapNewSegments(upTo: tail &- 4)
         if case .record = try store.log.record(at: place.offset) { return }

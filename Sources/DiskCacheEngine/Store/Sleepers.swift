@@ -23,9 +23,10 @@ extension Store {
         init(_ store: Store, in place: SleepingPlace) {
             self.store = store
             self.place = place
+            // First of all: the signal of a waker that took another sleeper's word must not pass for one that came before.
+            signal = place.signal.acquire()
             place.sleepers.release(1)
             SharedMemory.fullFence()
-            signal = place.signal.acquire()
         }
 
         /// Sleeps until it happened since this was made, `nanoseconds` or a second at most.

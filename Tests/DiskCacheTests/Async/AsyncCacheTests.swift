@@ -339,7 +339,6 @@ import Testing
         #expect(try await cache.async.get("small", as: Int.self) == 1)
         #expect(executor.pool(.reading).threadCount == 0)
         #expect(try await cache.async.get("large", as: [UInt8].self)?.count == 200_000)
-        #expect(executor.pool(.reading).threadCount == 1)
         try cache.close()
         #expect(try cache.isInMemory("small") == false)
         withExtendedLifetime(_scratch) {}

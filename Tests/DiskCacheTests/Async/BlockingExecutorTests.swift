@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func workRunsOnThreadsOfItsOwn() async throws {
-        let executor = BlockingExecutor(reading: 1)
+        let executor = BlockingExecutor(reading: 1, idleTime: 1_000_000_000_000)
         let threads = Threads()
         for _ in 0..<20 {
             try await executor.run(on: .reading) { threads.note() }
@@ -244,7 +244,7 @@ import Testing
     }
 
     @Test func threadsGoWithTheExecutor() async throws {
-        var executor: BlockingExecutor? = BlockingExecutor()
+        var executor: BlockingExecutor? = BlockingExecutor(idleTime: 1_000_000_000_000)
         try await executor!.run {}
         let pool = executor!.pool(.writing)
         #expect(pool.threadCount == 1)

@@ -137,6 +137,23 @@ import Testing
         }
     }
 
+    @Test func aPlaceIsGivenUpOnce() throws {
+        let lock = Lock(cache, "x")
+        try lock.lock()
+        let handle = cache.locks.handle(.lock, "x".utf8)
+        let place = try handle.place(timeout: .max) { _ in Issue.record("it was given up") }
+        place.take()
+        #expect(place.cancel())
+        #expect(!place.cancel())
+        // Given up before it was taken.
+        let early = try handle.place(timeout: .max) { _ in Issue.record("it was given up") }
+        #expect(early.cancel())
+        early.take()
+        #expect(!early.cancel())
+        #expect(try waiters("x").waiterCount == 0)
+        try lock.unlock()
+    }
+
     @Test func semaphoresAndRecursiveLocks() async throws {
         let semaphore = try BoundedSemaphore(cache, "s", bound: 2)
         let holders = Shared(0)

@@ -215,6 +215,20 @@ import Testing
         expectError(.corrupted) { _ = try BoundedSemaphore(second, "s", bound: 3) }
     }
 
+    /// As a power loss leaves it.
+    @Test func anEmptyBoundIsMadeAgain() throws {
+        _ = try BoundedSemaphore(cache, "s", bound: 3)
+        let files = SystemFiles()
+        let path = cache.directory + "/locks/semaphore.s.bound"
+        try files.truncate(files.open(path, in: nil, [.write]), to: 0)
+        let second = try Cache(directory: cache.directory)
+        #expect(try BoundedSemaphore(second, "s", bound: 4).tryLock())
+        expectError(.invalidSetting) { _ = try BoundedSemaphore(try Cache(directory: cache.directory), "s", bound: 3) }
+        #expect(
+            TestDirectory.filesBelow(cache.directory + "/locks").filter { $0.hasPrefix("semaphore.s.bound") }
+                == ["semaphore.s.bound"])
+    }
+
     @Test func barriersLetOneIn() throws {
         let counter = Tally()
         let add = barrier(Lock(cache, "b")) { (amount: Int) in

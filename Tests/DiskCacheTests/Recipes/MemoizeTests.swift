@@ -216,6 +216,28 @@ import Testing
         #expect(TestDirectory.filesBelow(cache.directory + "/locks").filter { $0.hasPrefix("flight.") } == [])
     }
 
+    /// Whoever computes it needs the write lock, which the transaction has.
+    @Test func aTransactionWaitsForNobody() throws {
+        let (begun, gate) = (Gate(), Gate())
+        let isFirst = Atomic<Bool>(true)
+        let f = cache.memoize("f", singleFlight: .allProcesses) { [cache, calls] (a: Int) in
+            if isFirst.exchange(false, ordering: .sequentiallyConsistent) {
+                begun.open()
+                gate.wait()
+            }
+            try cache.set("computed", a)
+            return calls.next(a)
+        }
+        let group = TestThreads()
+        group.start { if try f(1) != 1 { Issue.record("another result") } }
+        begun.wait()
+        #expect(try cache.transact { try f(1) } == 1)
+        gate.open()
+        group.join()
+        #expect(try f(1) == 1)
+        #expect(calls.count == 2)
+    }
+
     @Test func whatIsInvalidatedWhileItIsComputedIsNotStored() throws {
         let (begun, gate) = (Gate(), Gate())
         let f = cache.memoize("f") { [calls] (a: Int) in

@@ -118,6 +118,13 @@ import Testing
         #expect(try endless.found(key) == 7)
     }
 
+    @Test(arguments: [0, -1, -Double.infinity, .nan]) func withoutABetaNobodyComputesEarly(beta: Double) throws {
+        let memo = memo(.early(beta: beta), random: 1e-300)
+        try memo.results.store(key, 7, seconds: 50) { true }
+        time.pass(99)
+        if case .stale = try memo.results.find(key) { Issue.record("computed early") }
+    }
+
     @Test func whatIsComputedEarlyIsServedMeanwhile() throws {
         let memo = memo(.early(), random: 1e-300)
         #expect(try memo.value(key) { 0 } == 0)

@@ -85,6 +85,25 @@ import Testing
         expectError(.invalidSetting) { _ = try Throttle(cache, "t", count: 1, per: .zero) }
     }
 
+    /// What somebody else stored under the bucket's key, or a wait longer than any clock.
+    @Test func nothingOverflows() throws {
+        struct Key: CacheKey, Codable { var throttle: String }
+        struct Bucket: Codable { var filled, tokens: Double }
+        let throttle = try throttle(2, per: .seconds(10))
+        try throttle.wait()
+        for bucket in [
+            Bucket(filled: 0, tokens: -1e300), Bucket(filled: .infinity, tokens: 1), Bucket(filled: 1, tokens: .nan),
+        ] {
+            #expect(try cache.contains(Key(throttle: "t")))
+            try cache.set(Key(throttle: "t"), bucket)
+            #expect(try turns(throttle, 3) == [0, 0, 5])
+        }
+        let rare = try Throttle(
+            cache, "rare", count: 1, per: .seconds(Int64.max), clock: { [time] in time.seconds },
+            sleeper: { [time] in time.pass($0 / .seconds(1)) })
+        #expect(try turns(rare, 2) == [0, 1e9])
+    }
+
     @Test func aFunctionHoldsTheRate() throws {
         let double = try cache.throttle("f", count: 1000, per: .milliseconds(1)) { (a: Int) in a * 2 }
         #expect(try double(4) == 8)

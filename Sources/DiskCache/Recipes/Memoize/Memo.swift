@@ -7,6 +7,7 @@ final class Memo<Output: Codable & Sendable>: Sendable {
     let results: ResultStore<Output>
     let singleFlight: SingleFlight
     let onRefreshError: (@Sendable (any Error) -> Void)?
+    // Of this object alone: another one of the same name neither waits for these nor disowns them.
     private let missing = PerProcess { Flights<Output>() }
     private let background = PerProcess { Flights<Output>() }
 
@@ -37,13 +38,13 @@ final class Memo<Output: Codable & Sendable>: Sendable {
         CallsUnderWay.Call(function: ObjectIdentifier(self), key: key)
     }
 
-    /// Removes a result, and sees to it that one that is being computed in this process isn't stored.
+    /// Removes a result, and sees to it that one that is being computed by this object isn't stored.
     func invalidate(_ key: AnyCacheKey) throws -> Bool {
         disown(key)
         return try results.cache.shard(for: key).delete(key)
     }
 
-    /// Sees to it that a result that is being computed in this process isn't stored.
+    /// Sees to it that a result that is being computed by this object isn't stored.
     func disown(_ key: AnyCacheKey) {
         flights.disown(key)
         refreshes.disown(key)
@@ -61,6 +62,8 @@ final class Memo<Output: Codable & Sendable>: Sendable {
         case .missing: break
         }
         if isUnderWay(key) { return try compute() }
+        // Who computes it elsewhere may need the write lock, which this thread keeps until it has the result.
+        if try results.cache.shard(for: key).isInTransaction { return try computeAndStore(key, compute) }
         let flights = flights
         let (flight, isOwn) = flights.join(key)
         guard isOwn else { return try flights.wait(for: flight) }
@@ -80,9 +83,7 @@ final class Memo<Output: Codable & Sendable>: Sendable {
     /// Computes a result and stores it, whatever is stored.
     func refresh(_ key: AnyCacheKey, _ compute: () throws -> Output) throws -> Output {
         disown(key)
-        let (value, seconds) = try timed(key, compute)
-        try results.store(key, value, seconds: seconds) { true }
-        return value
+        return try computeAndStore(key, compute)
     }
 
     func found(_ key: AnyCacheKey) throws -> Output? {
@@ -98,6 +99,12 @@ final class Memo<Output: Codable & Sendable>: Sendable {
     ) throws -> Output {
         let (value, seconds) = try timed(key, compute)
         try results.store(key, value, seconds: seconds) { flights.isWanted(flight) }
+        return value
+    }
+
+    private func computeAndStore(_ key: AnyCacheKey, _ compute: () throws -> Output) throws -> Output {
+        let (value, seconds) = try timed(key, compute)
+        try results.store(key, value, seconds: seconds) { true }
         return value
     }
 

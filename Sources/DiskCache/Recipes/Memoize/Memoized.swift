@@ -28,13 +28,15 @@ public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Se
         return try memo.keys.key(list)
     }
 
-    /// Removes the result of a call; whether there was one. One that is being computed in this process won't be stored.
+    /// Removes the result of a call; whether there was one. One that is being computed by this function, or a copy of
+    /// it, won't be stored; one that another `memoize` of the same name or another process computes will be.
     @discardableResult
     public func invalidate(_ arguments: repeat each Argument) throws -> Bool {
         try memo.invalidate(key(for: repeat each arguments))
     }
 
-    /// Computes the result of a call now, whatever is stored, and stores it. One that is being computed in this process won't be stored.
+    /// Computes the result of a call now, whatever is stored, and stores it. One that is being computed already is treated as by
+    /// `invalidate`.
     @discardableResult
     public func refresh(_ arguments: repeat each Argument) throws -> Output {
         let key = try key(for: repeat each arguments)

@@ -136,12 +136,16 @@ struct LockFiles {
     /// Compares the number of slots with that of whoever made the semaphore, once.
     mutating func checkBound() throws(EngineError) {
         if isBoundKnown { return }
-        let stored: [UInt8]
+        var stored: [UInt8] = []
         do throws(SystemError) {
             let directory = try openDirectory()
-            try makeBound(in: directory)
-            let file = try files.open(name.bound, in: directory, [])
-            stored = try files.read(file, count: 32, at: 0)
+            // More than one turn only if a power loss left an empty file behind, which somebody is to replace.
+            for _ in 0..<100 where stored.isEmpty {
+                try makeBound(in: directory)
+                let file = try files.open(name.bound, in: directory, [])
+                stored = try files.read(file, count: 32, at: 0)
+                if stored.isEmpty { try replaceEmptyBound(file, in: directory) }
+            }
         } catch {
             throw failure(error)
         }
@@ -162,14 +166,30 @@ struct LockFiles {
     /// Writes the number down if nobody has. The name appears with all that is in the file, or not at all.
     private func makeBound(in directory: FileDescriptor) throws(SystemError) {
         if try files.status(of: name.bound, in: directory) != nil { return }
-        let draft = name.bound + "." + String(SystemCalls.random(), radix: 16)
-        let file = try files.open(draft, in: directory, [.write, .create, .exclusive])
-        try files.write(file, Array("\(slotCount)\n".utf8), at: 0)
+        let draft = try draftBound(in: directory)
         do throws(SystemError) {
             try files.link(draft, to: name.bound, in: directory)
         } catch {
             if error.errno != ErrorNumber.exists { throw error }
         }
         try files.unlinkIfPresent(draft, in: directory)
+    }
+
+    /// A file with the number under a name that nobody else uses. It is synced before it gets its own: else that could outlive a power loss,
+    /// and the number not.
+    private func draftBound(in directory: FileDescriptor) throws(SystemError) -> String {
+        let draft = name.bound + "." + String(SystemCalls.random(), radix: 16)
+        let file = try files.open(draft, in: directory, [.write, .create, .exclusive])
+        try files.write(file, Array("\(slotCount)\n".utf8), at: 0)
+        try files.sync(file)
+        return draft
+    }
+
+    /// Puts the number in the place of a file that is empty. Only who has it locked, and finds it under its name then, may: so nobody
+    /// replaces what somebody else has just put there.
+    private func replaceEmptyBound(_ file: FileDescriptor, in directory: FileDescriptor) throws(SystemError) {
+        guard try files.lock(file, .exclusive) else { return SystemCalls.yieldThread() }
+        guard isNamed(file, name.bound) else { return }
+        try files.rename(try draftBound(in: directory), to: name.bound, in: directory)
     }
 }

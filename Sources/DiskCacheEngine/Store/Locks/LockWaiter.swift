@@ -27,6 +27,9 @@ package final class LockWaiter: @unchecked Sendable {
     /// Whether it is a task, which nobody lets wait in a thread.
     var isTask: Bool { notify != nil }
 
+    /// How long it has waited. `now` may have been read before it came.
+    func waited(until now: UInt64) -> UInt64 { now > begun ? now - begun : 0 }
+
     /// What came of it; nil as long as nothing did.
     var outcome: Result<LockLease, EngineError>? { word.load() == Self.told ? result : nil }
 
@@ -64,6 +67,9 @@ package final class LockLease: Sendable {
     }
 
     deinit { _ = release() }
+
+    /// Whether it was taken by this process, and not by the one that this one was forked from.
+    package var isOwn: Bool { lock.isOwn }
 
     /// Lets go. False: it had been let go of, or belongs to the process that this one was forked from.
     package func release() -> Bool {

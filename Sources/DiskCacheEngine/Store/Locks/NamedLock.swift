@@ -114,23 +114,24 @@ package final class NamedLock: Sendable {
     /// Begins to wait; `waiter` is told what comes of it, by another thread or this one, exactly once unless it is cancelled.
     func enqueue(_ waiter: LockWaiter) {
         let now = waiter.begun
-        let isFirst = state.withLock { state -> Bool in
-            if waiter.isCancelled { return false }
+        let (isQueued, isFirst) = state.withLock { state -> (Bool, Bool) in
+            if waiter.isCancelled { return (false, false) }
             state.line.append(waiter)
-            if state.line.count > 1 { return false }
+            if state.line.count > 1 { return (true, false) }
             // Whoever comes to an empty line asks at once.
             state.nextTry = now
             state.pause = Self.firstPause
-            return true
+            return (true, true)
         }
+        guard isQueued else { return }
         if isFirst { _ = advance(now) }
         if waiter.isTask && waiter.outcome == nil { startWorker(for: waiter) }
     }
 
-    /// Takes a waiter out of the line, so that it is never told anything. False: it was told already.
+    /// Takes a waiter out of the line, so that it is never told anything. False: it was told already, or cancelled.
     func cancel(_ waiter: LockWaiter) -> Bool {
         let (isCancelled, next) = state.withLock { state -> (Bool, LockWaiter?) in
-            if waiter.outcome != nil { return (false, nil) }
+            if waiter.isCancelled || waiter.outcome != nil { return (false, nil) }
             waiter.isCancelled = true
             let wasFirst = state.line.first === waiter
             state.line.removeAll { $0 === waiter }
@@ -206,7 +207,7 @@ package final class NamedLock: Sendable {
     private func takeTurn(_ first: LockWaiter, _ state: inout State, _ now: UInt64) throws(EngineError) -> LockLease? {
         guard state.isHeld.contains(false) else { return nil }
         if !state.hasGate { state.hasGate = try state.files.lockGate() }
-        guard state.hasGate || now &- first.begun >= Self.patience else { return nil }
+        guard state.hasGate || first.waited(until: now) >= Self.patience else { return nil }
         guard let lease = try takeSlot(&state) else { return nil }
         leaveGate(&state)
         return lease
@@ -232,7 +233,7 @@ package final class NamedLock: Sendable {
     private func pause(_ first: LockWaiter, _ state: inout State, _ now: UInt64) -> UInt64 {
         // This process has all slots; when it lets go of one, that is a new try.
         guard state.isHeld.contains(false) else { return Self.longestSleep }
-        let factor: UInt64 = now &- first.begun >= Self.longWait ? 4 : 1
+        let factor: UInt64 = first.waited(until: now) >= Self.longWait ? 4 : 1
         if !state.hasGate { return factor * UInt64.random(in: Self.longestPause / 10..<Self.longestPause) }
         let pause = state.pause
         state.pause = min(pause * 3 / 2, factor * Self.longestPause)

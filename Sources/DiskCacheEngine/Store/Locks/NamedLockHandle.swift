@@ -45,7 +45,7 @@ package final class NamedLockHandle: Sendable {
         /// Takes the place; what comes of it is told exactly once, unless it was cancelled before.
         package func take() { lock.enqueue(waiter) }
 
-        /// Gives the place up. True: nothing was told, nor will be.
+        /// Gives the place up. True, once: nothing was told, nor will be.
         package func cancel() -> Bool { lock.cancel(waiter) }
     }
 
