@@ -135,6 +135,8 @@ final class PowerLossActor {
                         settings.minFileSize = Self.minFileSize
                         // Syncs come when the plan says so, not when the clock does.
                         settings.syncInterval = 3_600_000_000
+                        // The plan compacts too; by itself it would sync in the midst of a sync.
+                        settings.compaction = 0
                     }
                 }
             }
