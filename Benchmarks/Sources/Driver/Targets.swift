@@ -67,7 +67,7 @@ enum Targets {
                 let own = peer == "python-diskcache" ? "diskcache-normal" : "diskcache"
                 faster(
                     "`set`, \(verb == .set ? "new" : "overwrite"), beside `\(peer)`", verb.name, than: peer, by: factor,
-                    basic)
+                    basic, own: own)
             }
         }
         let writers = results["writers"]

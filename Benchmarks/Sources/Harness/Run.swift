@@ -48,7 +48,7 @@ public final class Run {
     }
 
     /// In each round each contestant has a turn, with an empty folder of its own that is removed afterwards. The next round
-    /// begins with the next contestant, so none is always first. One that fails has no more turns.
+    /// begins with the next contestant, so none is always first. One that fails has no more turns, and slow ones have two.
     public func turns(
         _ contestants: [Contestant], rounds: Int? = nil, _ label: String = "",
         _ turn: (_ contestant: Contestant, _ round: Int, _ directory: String) throws -> Void
@@ -58,7 +58,7 @@ public final class Run {
         for round in 0..<rounds {
             for place in contestants.indices {
                 let contestant = contestants[(place + round) % contestants.count]
-                guard !failed.contains(contestant.name) else { continue }
+                guard !failed.contains(contestant.name), round < 2 || contestant.share < 8 else { continue }
                 progress(
                     "\(label)\(label.isEmpty ? "" : ", ")round \(round + 1) of \(rounds), "
                         + "\(place + 1) of \(contestants.count): \(contestant.name)")
