@@ -89,7 +89,7 @@ final class GRDBEngine: Engine {
         Contestant(
             "grdb", version: "7.10.0, SQLite \(String(cString: sqlite3_libversion()))",
             "a `DatabasePool` with cached statements, as its documentation advises, on the table, indexes, triggers and pragmas of `sqlite`; keys and values are `Data`",
-            traits: [.threads, .processes, .files, .durable, .survivesKill], share: 8
+            traits: [.threads, .processes, .files, .durable, .survivesKill], share: 20
         ) { try GRDBEngine(path: $0, conditions: $1) }
     ]
 }

@@ -114,7 +114,7 @@ final class MemcachedEngine: Engine {
                 "memcached", version: Packages.version("memcached"),
                 "a server on a Unix socket with two threads and room for all (`-m`; `-M`, so that nothing is evicted), a blocking client of this package's with the "
                     + "text protocol, one request at a time; its own segmented LRU when full",
-                verbs: [.incr], traits: [.threads, .processes], policies: ["least-recently-used"], share: 8
+                verbs: [.incr], traits: [.threads, .processes], policies: ["least-recently-used"], share: 20
             ) { try MemcachedEngine(path: $0, conditions: $1) }
         ] : []
 }

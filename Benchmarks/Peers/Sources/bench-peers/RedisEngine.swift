@@ -114,7 +114,7 @@ final class RedisEngine: Engine {
                 "a server on a Unix socket, in memory alone (`--save '' --appendonly no`, as for a cache; `--appendonly yes --appendfsync always` where writes "
                     + "are durable), a blocking client of this package's, one request at a time; `allkeys-lru` or `allkeys-lfu` when full",
                 verbs: [.incr, .push, .pull], traits: [.threads, .processes, .durable],
-                policies: ["least-recently-used", "least-frequently-used"], share: 8
+                policies: ["least-recently-used", "least-frequently-used"], share: 20
             ) { try RedisEngine(path: $0, conditions: $1) }
         ] : []
 }

@@ -167,7 +167,7 @@ final class SQLiteEngine: Engine {
             "the C interface with prepared statements, DiskCache's table, indexes, triggers and pragmas: write-ahead log, `synchronous` 1 (2 where "
                 + "writes are durable), cache of 8192 pages, 64 MiB mapped, `auto_vacuum` full; a connection a thread",
             verbs: [.borrow, .incr, .range, .scanSorted, .scanInsertion],
-            traits: [.threads, .processes, .files, .durable, .survivesKill], share: 8
+            traits: [.threads, .processes, .files, .durable, .survivesKill], share: 20
         ) { try SQLiteEngine(path: $0, conditions: $1) }
     ]
 }

@@ -13,7 +13,7 @@ struct Space: Group {
 
     func run(_ run: Run) throws {
         let passes = 4
-        let contestants = run.contestants(with: .files, special: ["diskcache-uncompacted"]).filter { $0.share <= 10 }
+        let contestants = run.contestants(with: .files, special: ["diskcache-uncompacted"]).filter { $0.share <= 20 }
         for choice in [Plan.Choice.shuffled, .zipf] {
             let label = choice == .shuffled ? "each key in turn" : "by Zipf's law"
             try run.turns(contestants, rounds: 1, label) { contestant, round, path in
