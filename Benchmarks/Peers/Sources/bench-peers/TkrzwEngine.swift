@@ -133,13 +133,14 @@ final class TkrzwEngine: Engine {
             },
             Contestant(
                 "tkrzw-tree", version: version,
-                "`TreeDBM` with its defaults (pages of 8130 bytes, 10,000 of them in its own memory, so that a kill loses what was written last) and a bucket of the hash below for each page",
+                "`TreeDBM`, 40,000 pages of 8130 bytes in its own memory (so that all fit, and a kill loses what was written last), a bucket of the hash below for each page",
                 verbs: [.borrow, .incr, .range, .scanSorted], traits: [.threads, .files]
             ) { path, conditions in
                 try TkrzwEngine(
                     path: path,
                     parameters:
-                        "dbm=TreeDBM,num_buckets=\(max(1000, conditions.keys * (conditions.valueSize + 32) / 4096))")
+                        "dbm=TreeDBM,max_cached_pages=40000,num_buckets=\(max(1000, conditions.keys * (conditions.valueSize + 32) / 4096))"
+                )
             },
         ]
     }

@@ -13,7 +13,7 @@ struct Keys: Group {
     func run(_ run: Run) throws {
         var keys = min(10_000, run.keys)
         while keys <= run.keys {
-            let contestants = run.contestants(with: []).filter { keys <= 1_000_000 || $0.share == 1 }
+            let contestants = run.contestants(with: []).filter { keys <= 1_000_000 || Growth.fastest.contains($0.name) }
             try run.turns(contestants, rounds: keys <= 1_000_000 ? min(run.rounds, 2) : 1, "\(grouped(keys)) keys") {
                 contestant, round, path in
                 let engine = try contestant.open(path, Conditions(keys: keys))

@@ -21,7 +21,7 @@ struct Opening: Group {
 
     func run(_ run: Run) throws {
         let contestants = run.contestants(with: [.files, .survivesKill]).filter {
-            run.keys <= 1_000_000 || $0.share == 1
+            run.keys <= 1_000_000 || Growth.fastest.contains($0.name)
         }
         try run.turns(contestants, rounds: min(run.rounds, 3)) { contestant, round, path in
             var conditions = Conditions(keys: run.keys)
