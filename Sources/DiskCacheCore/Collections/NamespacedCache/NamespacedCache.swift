@@ -22,7 +22,8 @@ public struct NamespacedCache: Sendable {
     public let expire: Expiration?
     /// Whether writes wait for the lock of a `FanoutCache`.
     private let retry: Bool
-    private let base: any PartedCache
+    /// The cache beneath.
+    package let base: any PartedCache
     private let namespace: [UInt8]
 
     /// A view of a cache.
@@ -285,6 +286,11 @@ public struct NamespacedCache: Sendable {
     }
 
     // MARK: Parts
+
+    /// The key that an item has in the cache beneath.
+    package func keyBeneath(_ key: some CacheKey, version: Int?) throws -> AnyCacheKey {
+        .encoded(try full(key, version).bytes)
+    }
 
     private func full(_ key: some CacheKey, _ version: Int?) throws -> NamespacedKey {
         try NamespacedKey(key, in: version.map { NamespacedKey.namespace(prefix, $0) } ?? namespace)
