@@ -257,10 +257,6 @@ public struct NamespacedCache: Sendable {
 
     // MARK: Removing all
 
-    /// Removes everything from the cache beneath, whatever its prefix; how many items there were. As ``Cache/clear()``.
-    @discardableResult
-    public func clear() throws -> Int { try base.clear() }
-
     /// Removes all items of this prefix, of all versions or of one; how many there were. Items that come meanwhile stay.
     ///
     /// In transactions of a few hundred items. O(items · log), as ``Cache/keys(in:reversed:)`` finds them. A `timeout` says in `removed`
@@ -292,11 +288,11 @@ public struct NamespacedCache: Sendable {
         .encoded(try full(key, version).bytes)
     }
 
-    private func full(_ key: some CacheKey, _ version: Int?) throws -> NamespacedKey {
+    func full(_ key: some CacheKey, _ version: Int?) throws -> NamespacedKey {
         try NamespacedKey(key, in: version.map { NamespacedKey.namespace(prefix, $0) } ?? namespace)
     }
 
-    private func write<R>(
+    func write<R>(
         _ key: some CacheKey, _ version: Int?, _ body: (Cache, NamespacedKey) throws -> R
     ) throws -> R? {
         let key = try full(key, version)
