@@ -18,13 +18,13 @@ public struct FanoutChange: Sendable, Hashable {
 
     /// A place in the sequence of a cache's changes: one place for each shard. It can be kept as text, and means something in that cache
     /// alone.
-    public struct Position: Sendable, Hashable {
+    public struct Position: Sendable, Hashable, Codable {
         /// The place of each shard, in their order.
         public internal(set) var shards: [Change.Position]
     }
 }
 
-extension FanoutChange.Position: LosslessStringConvertible, Codable {
+extension FanoutChange.Position: LosslessStringConvertible {
     /// The position that a text stands for; nil: for none.
     public init?(_ description: String) {
         var shards: [Change.Position] = []
@@ -37,20 +37,4 @@ extension FanoutChange.Position: LosslessStringConvertible, Codable {
 
     /// The position as text: those of the shards, with commas between them.
     public var description: String { shards.map(\.description).joined(separator: ",") }
-
-    /// Decodes its text.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let position = Self(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text) is no position")
-        }
-        self = position
-    }
-
-    /// Encodes its text.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
 }

@@ -19,7 +19,7 @@ public struct AsyncMemoized<each Argument: Encodable & Sendable, Output: Codable
 
     /// The key under which the result of a call is stored; as ``Memoized/key(for:)``.
     public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
-        try memo.keys.key(Self.list(repeat each arguments))
+        try memo.keys.key(list(repeat each arguments))
     }
 
     /// Removes the result of a call; whether there was one. One that is being computed by this function, or a copy of
@@ -40,13 +40,7 @@ public struct AsyncMemoized<each Argument: Encodable & Sendable, Output: Codable
     }
 
     private func storedKey(_ arguments: repeat each Argument) throws -> AnyCacheKey {
-        try memo.keys.storedKey(Self.list(repeat each arguments))
-    }
-
-    private static func list(_ arguments: repeat each Argument) -> [any Encodable] {
-        var list: [any Encodable] = []
-        for argument in repeat each arguments { list.append(argument) }
-        return list
+        try memo.keys.storedKey(list(repeat each arguments))
     }
 }
 

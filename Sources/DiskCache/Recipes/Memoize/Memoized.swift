@@ -23,7 +23,7 @@ public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Se
     /// The key under which the result of a call is stored; in a namespace the key there, without prefix and version. Throws `unencodable`, and
     /// `invalidSetting` if labels or ignored arguments aren't the function's, or if it has no name that is its own.
     public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
-        try memo.keys.key(Self.list(repeat each arguments))
+        try memo.keys.key(list(repeat each arguments))
     }
 
     /// Removes the result of a call; whether there was one. One that is being computed by this function, or a copy of
@@ -42,13 +42,7 @@ public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Se
     }
 
     private func storedKey(_ arguments: repeat each Argument) throws -> AnyCacheKey {
-        try memo.keys.storedKey(Self.list(repeat each arguments))
-    }
-
-    private static func list(_ arguments: repeat each Argument) -> [any Encodable] {
-        var list: [any Encodable] = []
-        for argument in repeat each arguments { list.append(argument) }
-        return list
+        try memo.keys.storedKey(list(repeat each arguments))
     }
 }
 

@@ -48,6 +48,13 @@ struct FunctionName: Sendable {
     }
 }
 
+/// The arguments of a call.
+func list<each Argument: Encodable>(_ arguments: repeat each Argument) -> [any Encodable] {
+    var list: [any Encodable] = []
+    for argument in repeat each arguments { list.append(argument) }
+    return list
+}
+
 /// What makes keys of a function's calls.
 struct CallKeys: Sendable {
     private let name: FunctionName

@@ -1,8 +1,7 @@
 public import DiskCacheCore
 
 extension NamespacedCache {
-    /// A function that keeps its results in this view of a cache, as ``DiskCacheCore/CacheProtocol/memoize(_:labels:ignoring:typed:expire:tag:recompute:singleFlight:onRefreshError:file:function:line:column:_:)`` does in a
-    /// whole one.
+    /// A function that keeps its results in this view of a cache, as with the `memoize` of the whole one, which says what is what.
     ///
     /// ```swift
     /// let page = pages.memoize("page", expire: .after(.seconds(60))) { (path: String) in try render(path) }
@@ -18,10 +17,9 @@ extension NamespacedCache {
         _ body: @escaping @Sendable (repeat each Argument) throws -> Output
     ) -> Memoized<repeat each Argument, Output> {
         let name = FunctionName(name, file, function, line: line, column: column)
-        let memo = Memo(
-            keys: keys(name, labels, ignoring, typed, version),
-            results: results(expire, tag, recompute) as ResultStore<Output>,
-            singleFlight: singleFlight, onRefreshError: onRefreshError)
+        let memo: Memo<Output> = memo(
+            CallKeys(name, labels: labels, ignoring: ignoring, typed: typed, beneath: keyBeneath(version)),
+            expire, tag, recompute, singleFlight, onRefreshError)
         return Memoized(memo: memo, function: body)
     }
 
@@ -34,24 +32,22 @@ extension NamespacedCache {
         _ body: @escaping @concurrent @Sendable (repeat each Argument) async throws -> Output
     ) -> AsyncMemoized<repeat each Argument, Output> {
         let name = FunctionName(name, file, function, line: line, column: column)
-        let memo = Memo(
-            keys: keys(name, labels, ignoring, typed, version),
-            results: results(expire, tag, recompute) as ResultStore<Output>,
-            singleFlight: singleFlight, onRefreshError: onRefreshError)
+        let memo: Memo<Output> = memo(
+            CallKeys(name, labels: labels, ignoring: ignoring, typed: typed, beneath: keyBeneath(version)),
+            expire, tag, recompute, singleFlight, onRefreshError)
         return AsyncMemoized(memo: memo, function: body)
     }
 
-    private func keys(
-        _ name: FunctionName, _ labels: [String], _ ignored: [MemoizedArgument], _ isTyped: Bool, _ version: Int?
-    ) -> CallKeys {
-        CallKeys(name, labels: labels, ignoring: ignored, typed: isTyped) { [self] in
-            try keyBeneath($0, version: version)
-        }
+    private func keyBeneath(_ version: Int?) -> @Sendable (AnyCacheKey) throws -> AnyCacheKey {
+        { try keyBeneath($0, version: version) }
     }
 
-    private func results<Output>(
-        _ expire: Expiration?, _ tag: Tag?, _ recomputation: Recomputation
-    ) -> ResultStore<Output> {
-        ResultStore(cache: base, expire: expire ?? self.expire, tag: tag, recomputation: recomputation)
+    private func memo<Output>(
+        _ keys: CallKeys, _ expire: Expiration?, _ tag: Tag?, _ recompute: Recomputation, _ singleFlight: SingleFlight,
+        _ onRefreshError: (@Sendable (any Error) -> Void)?
+    ) -> Memo<Output> {
+        let results = ResultStore<Output>(
+            cache: base, expire: expire ?? self.expire, tag: tag, recomputation: recompute)
+        return Memo(keys: keys, results: results, singleFlight: singleFlight, onRefreshError: onRefreshError)
     }
 }

@@ -20,13 +20,7 @@ extension NamespacedCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         version: Int? = nil
     ) throws -> Bool {
-        let own = CallersError()
-        let done = try write(key, version) { part, key in
-            try own.result {
-                try part.set(key, reading: CallersError.Source(source, own), expire: expire ?? self.expire, tag: tag)
-            }
-        }
-        return try done?.get() != nil
+        try store(source, full(key, version), expire, tag, onlyIfMissing: false)
     }
 
     /// Stores bytes that come in pieces if the key is missing or expired. False: it was there at the end, or the write was dropped.
@@ -35,12 +29,12 @@ extension NamespacedCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         version: Int? = nil
     ) throws -> Bool {
-        let own = CallersError()
-        let done = try write(key, version) { part, key in
-            try own.result {
-                try part.add(key, reading: CallersError.Source(source, own), expire: expire ?? self.expire, tag: tag)
-            }
-        }
-        return try done?.get() ?? false
+        try store(source, full(key, version), expire, tag, onlyIfMissing: true)
+    }
+
+    private func store(
+        _ source: some ByteSource, _ key: NamespacedKey, _ expire: Expiration?, _ tag: Tag?, onlyIfMissing: Bool
+    ) throws -> Bool {
+        try base.store(source, key, expire ?? self.expire, tag, onlyIfMissing: onlyIfMissing, retry: retry)
     }
 }

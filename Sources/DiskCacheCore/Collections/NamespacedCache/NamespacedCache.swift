@@ -21,7 +21,7 @@ public struct NamespacedCache: Sendable {
     /// When items expire that are stored without saying so; nil: as the cache beneath says.
     public let expire: Expiration?
     /// Whether writes wait for the lock of a `FanoutCache`.
-    private let retry: Bool
+    let retry: Bool
     /// The cache beneath.
     package let base: any PartedCache
     private let namespace: [UInt8]
@@ -292,7 +292,7 @@ public struct NamespacedCache: Sendable {
         try NamespacedKey(key, in: version.map { NamespacedKey.namespace(prefix, $0) } ?? namespace)
     }
 
-    func write<R>(
+    private func write<R>(
         _ key: some CacheKey, _ version: Int?, _ body: (Cache, NamespacedKey) throws -> R
     ) throws -> R? {
         let key = try full(key, version)
