@@ -1,6 +1,5 @@
 public import DiskCacheCore
 import DiskCacheEngine
-import Synchronization
 
 /// A lock as tasks take it: they are suspended while they wait, and no thread waits for them.
 ///
@@ -129,7 +128,7 @@ private final class LeaseWait: Sendable {
         case over
     }
 
-    private let state = Mutex(State.new)
+    private let state = Guarded(State.new)
 
     /// The task is suspended now. False: it was cancelled, and goes on.
     func enter(_ continuation: UnsafeContinuation<Void, any Error>) -> Bool {

@@ -70,7 +70,7 @@ final class ThreadQueue: Sendable {
     /// The thread that holds the lock, 0 if none. Read without the lock: another thread's value, however old, is never
     /// the reader's own, because each thread takes its own away before it lets go.
     private let owner = Atomic<UInt>(0)
-    private let line = Mutex(Line())
+    private let line = Guarded(Line())
 
     /// Takes the lock; false if the monotonic clock reached `deadline` before it was this thread's turn.
     func acquire(deadline: UInt64) -> Bool {
