@@ -1,6 +1,5 @@
 public import DiskCacheCore
 import DiskCacheEngine
-import Synchronization
 
 /// A function of which one call runs at a time, or as many as the bound of a semaphore says, of all threads and processes that use the
 /// lock.
@@ -85,7 +84,7 @@ public func barrier<each Argument, Result>(
 /// The one way into a function that may call itself: who is inside, a thread or a task, by a number that no other one has.
 private final class RecursiveEntry: Sendable {
     let leases: Leases
-    private let holder = Mutex<Int?>(nil)
+    private let holder = Guarded<Int?>(nil)
 
     init(_ leases: Leases) { self.leases = leases }
 

@@ -1,5 +1,5 @@
 import DiskCacheCore
-import Synchronization
+import DiskCacheEngine
 
 /// Names an argument of a memoised function: by its place, counted from 0, or by its label.
 public struct MemoizedArgument: Sendable, Hashable, ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
@@ -23,7 +23,7 @@ struct FunctionName: Sendable {
     let text: Result<String, CacheError>
 
     /// Where each name comes from that was made of a place in the source.
-    private static let places = Mutex<[String: String]>([:])
+    private static let places = Guarded<[String: String]>([:])
 
     /// The name that was given; nil: one made of file and function of the caller. Two functions that are made in one function would share
     /// that and take each other's results: the second one gets none.
