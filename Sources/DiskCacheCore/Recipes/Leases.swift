@@ -1,10 +1,9 @@
 package import DiskCacheEngine
-import Synchronization
 
 /// What one lock object holds: a lease for each time that it took one and hasn't given it back.
 package final class Leases: Sendable {
     private let lock: NamedLockHandle
-    private let held = Mutex<[LockLease]>([])
+    private let held = Guarded<[LockLease]>([])
 
     package init(_ lock: NamedLockHandle) { self.lock = lock }
 
@@ -22,6 +21,9 @@ package final class Leases: Sendable {
         keep(lease)
         return true
     }
+
+    /// Whether the lock can be asked for without a look at the disk.
+    package var isAtHand: Bool { lock.isAtHand }
 
     /// A place in the line that no thread waits in: `notify` is called, on any thread, when the lease is had or isn't to be had.
     package func place(

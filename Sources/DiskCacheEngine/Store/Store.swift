@@ -26,7 +26,7 @@ public final class Store: @unchecked Sendable {
 
     /// The index of the current generation, unretained; `indexes` keeps it.
     private let indexPointer: Atomic<UnsafeMutableRawPointer>
-    private let indexes: Mutex<[HashIndex]>
+    private let indexes: Guarded<[HashIndex]>
 
     /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
     private let writer: UnsafeMutablePointer<WriterState>
@@ -40,13 +40,13 @@ public final class Store: @unchecked Sendable {
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
     /// What the directory was opened as; nil: whatever it is.
-    let kind = Mutex<StoreKind?>(nil)
+    let kind = Guarded<StoreKind?>(nil)
 
     let eviction = EvictionState()
     let views = OrderedViews()
 
     let openedAt: UInt64
-    let maintenance = Mutex<Worker.Token?>(nil)
+    let maintenance = Guarded<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
     /// Whether it is asked to sync without waiting for the interval.
@@ -60,7 +60,7 @@ public final class Store: @unchecked Sendable {
     let hasSweptAll = Atomic<Bool>(false)
     let snapshotLock: SnapshotLock
     /// Value files that nothing names any more, kept for a snapshot that may be reading them.
-    let spared = Mutex<[ValueFileName]>([])
+    let spared = Guarded<[ValueFileName]>([])
     /// Whether something waits for snapshots to end.
     let awaitsSnapshots = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
@@ -88,7 +88,7 @@ public final class Store: @unchecked Sendable {
         snapshotLock = SnapshotLock(files: environment.files, directory: directory)
         self.recovery = recovery
         indexPointer = Atomic(index.view.fields)
-        indexes = Mutex([index])
+        indexes = Guarded([index])
         // Whoever reads the whole log anew has no hints to lose time for.
         hintedEnd = Atomic(recovery == nil ? log.segments.last?.first ?? 0 : 0)
         openedAt = SystemCalls.monotonicClock()
