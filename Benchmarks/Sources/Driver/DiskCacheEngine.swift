@@ -9,7 +9,8 @@ final class DiskCacheEngine: Engine {
     private let isCompacted: Bool
     private var key = [UInt8](repeating: 0, count: KeyFormat.size)
     private var value: [UInt8]
-    private var cache: Cache
+    // `let`, so that a call neither retains nor releases it: that would be two writes to a line that all threads share.
+    private let cache: Cache
 
     init(path: String, conditions: Conditions, isCompacted: Bool = true) throws {
         (self.path, self.conditions, self.isCompacted) = (path, conditions, isCompacted)
@@ -104,10 +105,6 @@ final class DiskCacheEngine: Engine {
 
     func close() throws { try cache.close() }
 
-    func reopen() throws {
-        cache = try Cache(directory: path, configuration: Self.configuration(conditions, isCompacted))
-    }
-
     @inline(__always)
     private func load(_ bytes: UnsafeRawBufferPointer) {
         key.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
@@ -119,7 +116,7 @@ final class DiskCacheEngine: Engine {
 final class DiskCacheStringEngine: Engine {
     private let path: String
     private let conditions: Conditions
-    private var cache: Cache
+    private let cache: Cache
 
     init(path: String, conditions: Conditions) throws {
         (self.path, self.conditions) = (path, conditions)
@@ -148,9 +145,6 @@ final class DiskCacheStringEngine: Engine {
 
     func close() throws { try cache.close() }
 
-    func reopen() throws {
-        cache = try Cache(directory: path, configuration: DiskCacheEngine.configuration(conditions))
-    }
 }
 
 /// This project's cache of eight shards.
@@ -159,7 +153,7 @@ final class DiskCacheFanoutEngine: Engine {
     private let conditions: Conditions
     private var key = [UInt8](repeating: 0, count: KeyFormat.size)
     private var value: [UInt8]
-    private var cache: FanoutCache
+    private let cache: FanoutCache
 
     init(path: String, conditions: Conditions) throws {
         (self.path, self.conditions) = (path, conditions)
@@ -198,8 +192,6 @@ final class DiskCacheFanoutEngine: Engine {
     }
 
     func close() throws { try cache.close() }
-
-    func reopen() throws { cache = try Self.open(path, conditions) }
 
     @inline(__always)
     private func load(_ bytes: UnsafeRawBufferPointer) {

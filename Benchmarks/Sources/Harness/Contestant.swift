@@ -31,7 +31,7 @@ public struct Contestant: Sendable {
         public static let threads = Traits(rawValue: 1)
         /// Several processes may use it at once.
         public static let processes = Traits(rawValue: 2)
-        /// It lies in files of its folder, and is there again after `close` and `reopen`.
+        /// It lies in files of its folder, and is there again when it is opened after `close`.
         public static let files = Traits(rawValue: 4)
         /// It can make each write durable.
         public static let durable = Traits(rawValue: 8)

@@ -47,11 +47,8 @@ public protocol Engine: AnyObject {
     /// Gives back space, as far as the engine does that when it is told.
     func compact() throws
 
-    /// Closes the store; only `reopen` may follow.
+    /// Closes the store; the contestant opens it again.
     func close() throws
-
-    /// Opens the store again after `close`.
-    func reopen() throws
 
     /// Does all steps and returns the nanoseconds that took. With `latencies`, each step's time is stored there.
     func run(
@@ -179,5 +176,4 @@ final class NoEngine: Engine {
     func get(_ key: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) -> Int { -1 }
     func delete(_ key: UnsafeRawBufferPointer) -> Bool { false }
     func close() {}
-    func reopen() {}
 }

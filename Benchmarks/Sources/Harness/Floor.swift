@@ -21,9 +21,9 @@ final class Floor: Engine {
     private let slotCount: Int
     private let logSize: Int
     private var tail = 0
-    private var lockFile: Int32 = -1
-    private var slots: UnsafeMutablePointer<Atomic<UInt64>>
-    private var log: UnsafeMutableRawPointer
+    private let lockFile: Int32
+    private let slots: UnsafeMutablePointer<Atomic<UInt64>>
+    private let log: UnsafeMutableRawPointer
 
     /// A store in the folder `path`, for twice the keys of `conditions` and as many writes.
     init(path: String, conditions: Conditions, locking: Bool) throws {
@@ -82,12 +82,6 @@ final class Floor: Engine {
         munmap(slots, slotCount * 8)
         munmap(log, logSize)
         closeFile(lockFile)
-    }
-
-    func reopen() throws {
-        slots = try Self.map("\(path)/slots", slotCount * 8).assumingMemoryBound(to: Atomic<UInt64>.self)
-        log = try Self.map("\(path)/log", logSize)
-        lockFile = try openFile("\(path)/lock", O_RDWR | O_CREAT)
     }
 
     @inline(__always)

@@ -30,7 +30,6 @@ final class SyncFloor: Engine {
     func get(_ key: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) -> Int { -1 }
     func delete(_ key: UnsafeRawBufferPointer) -> Bool { false }
     func close() { closeFile(file) }
-    func reopen() throws { throw unsupported("reopen") }
 }
 
 extension Contestant {

@@ -144,7 +144,6 @@ import Testing
         func borrow(_ key: UnsafeRawBufferPointer, size: Int) -> UInt64? { 0 }
         func delete(_ key: UnsafeRawBufferPointer) -> Bool { false }
         func close() {}
-        func reopen() {}
     }
     let buffers = Buffers(valueSize: 40)
     for verb in [Verb.get, .miss, .probe, .borrow, .modify, .delete, .incr, .range, .push] {

@@ -13,12 +13,9 @@ import Harness
 
 /// GRDB, SQLite as Swift programs use it: a `DatabasePool`, records' columns as `Data`.
 final class GRDBEngine: Engine {
-    private let path: String
-    private let conditions: Conditions
-    private var pool: DatabasePool
+    private let pool: DatabasePool
 
     init(path: String, conditions: Conditions) throws {
-        (self.path, self.conditions) = (path, conditions)
         pool = try Self.open(path, conditions)
     }
 
@@ -33,6 +30,10 @@ final class GRDBEngine: Engine {
             }
         }
         let pool = try DatabasePool(path: "\(path)/cache.db", configuration: configuration)
+        if conditions.isDurable {
+            // Opening a pool sets 1, whatever was set before.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = 2") }
+        }
         try pool.write { database in
             for text in SQLiteSchema.statements { try database.execute(sql: text) }
         }
@@ -82,8 +83,6 @@ final class GRDBEngine: Engine {
     func compact() throws { try pool.vacuum() }
 
     func close() throws { try pool.close() }
-
-    func reopen() throws { pool = try Self.open(path, conditions) }
 
     static let contestants = [
         Contestant(

@@ -17,7 +17,7 @@ final class LMDBEngine: Engine {
         // With room for what overwriting takes, since the map's size can't grow while it is used.
         mapSize = max(8 << 30, conditions.keys * (conditions.valueSize + 100) * 6)
         ownsEnvironment = true
-        try reopen()
+        try open()
     }
 
     private init(sharing engine: LMDBEngine) throws {
@@ -31,7 +31,7 @@ final class LMDBEngine: Engine {
 
     func session() throws -> any Engine { try LMDBEngine(sharing: self) }
 
-    func reopen() throws {
+    private func open() throws {
         try check(mdb_env_create(&environment), "mdb_env_create")
         try check(mdb_env_set_mapsize(environment, mapSize), "mdb_env_set_mapsize")
         try check(mdb_env_open(environment, path, flags, 0o600), "mdb_env_open")

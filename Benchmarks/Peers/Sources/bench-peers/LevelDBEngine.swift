@@ -24,10 +24,10 @@ final class LevelDBEngine: Engine {
         leveldb_options_set_filter_policy(options, leveldb_filterpolicy_create_bloom(10))
         leveldb_options_set_write_buffer_size(options, 16 << 20)
         leveldb_writeoptions_set_sync(writing, conditions.isDurable ? 1 : 0)
-        try reopen()
+        try open()
     }
 
-    func reopen() throws {
+    private func open() throws {
         var error: UnsafeMutablePointer<CChar>?
         database = leveldb_open(options, "\(path)/leveldb", &error)
         try check(error)

@@ -105,8 +105,6 @@ final class MemcachedEngine: Engine {
 
     func close() {}
 
-    func reopen() throws { throw unsupported("reopen") }
-
     static let contestants =
         Packages.has("memcached")
         ? [

@@ -12,12 +12,10 @@ import Harness
 /// Python's DiskCache, in a Python of its own that is handed the steps and times them itself (`Python/engine.py`).
 final class PythonEngine: Engine {
     private let path: String
-    private let conditions: Conditions
-    private let kind: String
-    private var python: Child
+    private let python: Child
 
     init(path: String, conditions: Conditions, kind: String) throws {
-        (self.path, self.conditions, self.kind) = (path, conditions, kind)
+        self.path = path
         python = try Self.start(path, conditions, kind)
     }
 
@@ -72,8 +70,6 @@ final class PythonEngine: Engine {
         python.hangUp()
         _ = python.wait()
     }
-
-    func reopen() throws { python = try Self.start(path, conditions, kind) }
 
     static let contestants: [Contestant] = {
         // Its folder of metadata bears the version: diskcache-5.6.3.dist-info.

@@ -104,8 +104,6 @@ final class RedisEngine: Engine {
 
     func close() {}
 
-    func reopen() throws { throw unsupported("reopen") }
-
     static let contestants =
         Packages.has("redis-server")
         ? [

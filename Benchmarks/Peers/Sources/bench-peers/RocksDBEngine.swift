@@ -35,10 +35,10 @@ final class RocksDBEngine: Engine {
         rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10))
         rocksdb_options_set_block_based_table_factory(options, table)
         rocksdb_writeoptions_set_sync(writing, conditions.isDurable ? 1 : 0)
-        try reopen()
+        try open()
     }
 
-    func reopen() throws {
+    private func open() throws {
         var error: UnsafeMutablePointer<CChar>?
         database = rocksdb_open(options, "\(path)/rocksdb", &error)
         try check(error)

@@ -19,12 +19,12 @@ final class SQLiteEngine: Engine {
 
     init(path: String, conditions: Conditions) throws {
         (self.path, self.conditions) = (path, conditions)
-        try reopen()
+        try open()
     }
 
     func session() throws -> any Engine { try SQLiteEngine(path: path, conditions: conditions) }
 
-    func reopen() throws {
+    private func open() throws {
         try check(sqlite3_open("\(path)/cache.db", &connection))
         sqlite3_busy_timeout(connection, 60_000)
         for text in SQLiteSchema.pragmas(isDurable: conditions.isDurable) + SQLiteSchema.statements {

@@ -9,10 +9,10 @@ final class TkrzwEngine: Engine {
 
     init(path: String, parameters: String) throws {
         (self.path, self.parameters) = (path, parameters)
-        try reopen()
+        try open()
     }
 
-    func reopen() throws {
+    private func open() throws {
         database = try check(
             tkrzw_dbm_open("\(path)/store.tk", true, parameters), "tkrzw_dbm_open")
     }
