@@ -21,12 +21,19 @@ extension Store {
     /// Returns when everything below `tail`, the end of a transaction, is durable.
     @inline(never)
     func sync(covering tail: Position, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
-        if try isDurable(tail) { return }
+        try withSyncLock(timeout: timeout, unless: { () throws(EngineError) in try isDurable(tail) }, syncNow)
+    }
+
+    /// Does `body` with the lock on `sync`, unless another has done what was wanted meanwhile.
+    private func withSyncLock(
+        timeout: UInt64, unless isDone: () throws(EngineError) -> Bool, _ body: () throws(EngineError) -> Void
+    ) throws(EngineError) {
+        if try isDone() { return }
         let sum = SystemCalls.monotonicClock().addingReportingOverflow(timeout)
         let deadline = sum.overflow ? UInt64.max : sum.partialValue
         guard syncQueue.tryAcquire() || syncQueue.acquire(deadline: deadline) else { throw syncTimeout() }
         defer { syncQueue.release() }
-        if try isDurable(tail) { return }
+        if try isDone() { return }
         let file = try syncFile()
         ForkGuard.register(file)
         defer { ForkGuard.unregister(file) }
@@ -35,11 +42,11 @@ extension Store {
             if SystemCalls.monotonicClock() >= deadline { throw syncTimeout() }
             SystemCalls.sleep(nanoseconds: pause)
             pause = min(pause * 2, 200_000)
-            if try isDurable(tail) { return }
+            if try isDone() { return }
         }
         defer { _ = try? files.lock(file, .unlock) }
-        if try isDurable(tail) { return }
-        try syncNow()
+        if try isDone() { return }
+        try body()
     }
 
     /// Poison first: whether what a failed sync was to cover is there, nobody knows.
@@ -99,12 +106,45 @@ extension Store {
             throw EngineError(error.error)
         }
         FaultPoint.reach(.syncDone)
-        // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
+        // Dead files go before `synced` passes the records that replaced them, or `spared` tells of them: who is killed between begins
+        // again from `from`.
         if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.deadFileBytes.add(0 &- deadBytes)
         block.synced.release(tail)
         block.syncing.store(0)
         block.note(.syncs)
+    }
+
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
+    /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
+    private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
+        let spared = block.sparedFrom.relaxed()
+        // No log begins below that.
+        let start = max(spared == 0 ? from : min(spared, from), UInt64(SegmentHeader.granule))
+        guard snapshotLock.earlierAreOver() else {
+            block.sparedFrom.store(start)
+            awaitsSnapshots.store(true, ordering: .relaxed)
+            return
+        }
+        try unlinkDead(from: start, to: tail)
+        block.sparedFrom.store(0)
+    }
+
+    /// Unlinks what was spared for snapshots, by whichever process, if that isn't needed any more, or `evenIfNeeded`.
+    func unlinkSpared(evenIfNeeded: Bool, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
+        try withSyncLock(timeout: timeout, unless: { block.sparedFrom.acquire() == 0 }) { () throws(EngineError) in
+            // Who began before this, and no later one, may need what `synced` has passed: that stays where it is meanwhile.
+            guard snapshotLock.earlierAreOver() || evenIfNeeded else {
+                awaitsSnapshots.store(true, ordering: .relaxed)
+                return
+            }
+            let (start, end) = (block.sparedFrom.relaxed(), block.synced.relaxed())
+            if start < end {
+                try log.mapNewSegments(upTo: end &- 4)
+                try unlinkDead(from: start, to: end)
+            }
+            block.sparedFrom.store(0)
+        }
     }
 
     /// After a sync whose owner died: perhaps it was told of an error, which nobody else is told.
