@@ -272,14 +272,16 @@ struct Fixture {
                 try log.put("a", "one")
                 try log.head(log.tail, commit: false)
             },
-            crafted("clear-without-its-file", "a clear whose transaction lacks a value's file: nothing was cleared") { log in
+            crafted("clear-without-its-file", "a clear whose transaction lacks a value's file: nothing was cleared") {
+                log in
                 try log.put("a", "one")
                 log.roll()
                 try log.put("b", "two")
                 try log.head(log.tail, commit: false)
                 log.put(try TestKey("c"), TestValue(ValueFormCode.textFile, [UInt8](repeating: 1, count: 32)))
             },
-            crafted("unproved-head", "a header's head of which no record tells that counts, and nothing below it") { log in
+            crafted("unproved-head", "a header's head of which no record tells that counts, and nothing below it") {
+                log in
                 try log.put("a", "one")
                 log.roll()
                 try log.put("b", "two")

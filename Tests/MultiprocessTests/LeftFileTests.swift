@@ -1,6 +1,7 @@
-@testable import DiskCacheEngine
 import TestSupport
 import Testing
+
+@testable import DiskCacheEngine
 
 #if FAILPOINTS
     /// Value files that a killed process was about to unlink are unlinked by the next one that writes.

@@ -35,7 +35,7 @@
         package static func problems(_ handle: StoreHandle, files: Bool = false) throws -> [String] {
             try handle.withStoreThrowing { store in
                 // Who compacts, or syncs, holds the lock against snapshots for a moment, which holds this up.
-                for _ in 0..<1000 where files && store.block.sparedFrom.acquire() != 0 {
+                for _ in 0..<1000 where files && store.block.deadFrom.acquire() != 0 {
                     try store.unlinkSpared(evenIfNeeded: false)
                 }
                 return try store.transact(timeout: StoreClient.timeout) { try problems(store, files) }

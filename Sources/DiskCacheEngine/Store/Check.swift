@@ -180,7 +180,7 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() <= block.synced.relaxed(), block.sparedFrom.relaxed() == 0 else {
+        guard block.deadFiles.relaxed() <= block.synced.relaxed(), block.deadFrom.relaxed() == 0 else {
             return findings
         }
         let firsts = try Log.firsts(files, log.directory)

@@ -106,7 +106,7 @@ extension Store {
             throw EngineError(error.error)
         }
         FaultPoint.reach(.syncDone)
-        // Dead files go before `synced` passes the records that replaced them, or `spared` tells of them: who is killed between begins
+        // Dead files go before `synced` passes the records that replaced them, or `deadFrom` tells of them: who is killed between begins
         // again from `from`.
         if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.deadFileBytes.add(0 &- deadBytes)
@@ -118,32 +118,32 @@ extension Store {
     /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
     /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
-        let spared = block.sparedFrom.relaxed()
+        let spared = block.deadFrom.relaxed()
         // No log begins below that.
         let start = max(spared == 0 ? from : min(spared, from), UInt64(SegmentHeader.granule))
         guard snapshotLock.earlierAreOver() else {
-            block.sparedFrom.store(start)
+            block.deadFrom.store(start)
             awaitsSnapshots.store(true, ordering: .relaxed)
             return
         }
         try unlinkDead(from: start, to: tail)
-        block.sparedFrom.store(0)
+        block.deadFrom.store(0)
     }
 
     /// Unlinks what was spared for snapshots, by whichever process, if that isn't needed any more, or `evenIfNeeded`.
     func unlinkSpared(evenIfNeeded: Bool, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
-        try withSyncLock(timeout: timeout, unless: { block.sparedFrom.acquire() == 0 }) { () throws(EngineError) in
+        try withSyncLock(timeout: timeout, unless: { block.deadFrom.acquire() == 0 }) { () throws(EngineError) in
             // Who began before this, and no later one, may need what `synced` has passed: that stays where it is meanwhile.
             guard snapshotLock.earlierAreOver() || evenIfNeeded else {
                 awaitsSnapshots.store(true, ordering: .relaxed)
                 return
             }
-            let (start, end) = (block.sparedFrom.relaxed(), block.synced.relaxed())
+            let (start, end) = (block.deadFrom.relaxed(), block.synced.relaxed())
             if start < end {
                 try log.mapNewSegments(upTo: end &- 4)
                 try unlinkDead(from: start, to: end)
             }
-            block.sparedFrom.store(0)
+            block.deadFrom.store(0)
         }
     }
 

@@ -317,7 +317,7 @@ struct ViewOpening {
         block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         // Unlinks come back after a power loss, and what was cut off may have had files.
-        block.sparedFrom.store(max(rebuild.head, UInt64(SegmentHeader.granule)))
+        block.deadFrom.store(max(rebuild.head, UInt64(SegmentHeader.granule)))
         block.unswept.store(1)
         noteBoot()
         FaultPoint.reach(.indexPublished)
