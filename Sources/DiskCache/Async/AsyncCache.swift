@@ -1,5 +1,4 @@
 internal import DiskCacheEngine
-import Synchronization
 
 /// The verbs of a cache for tasks: a task is suspended where a thread would wait, for the disk, the write lock or somebody else's
 /// doing. No thread of Swift's cooperative pool ever waits.
@@ -63,7 +62,7 @@ final class AsyncResources: Sendable {
     }
 
     /// What is kept in a cache's slot for it.
-    static func kept(in slot: borrowing Mutex<(any AnyObject & Sendable)?>) -> AsyncResources {
+    static func kept(in slot: borrowing Guarded<(any AnyObject & Sendable)?>) -> AsyncResources {
         slot.withLock { kept in
             if let found = kept { return unsafeDowncast(found, to: PerProcess<AsyncResources>.self).current }
             let made = PerProcess { AsyncResources() }

@@ -1,5 +1,4 @@
 internal import DiskCacheEngine
-import Synchronization
 
 /// Runs what blocks for tasks, on threads of its own: a task is suspended meanwhile, and no thread of the cooperative pool, of which
 /// there are as few as processors, ever waits for a disk or a lock.
@@ -107,7 +106,7 @@ package final class Cancellation: Sendable {
         case cancelled
     }
 
-    private let state = Mutex(State.waiting(handler: nil))
+    private let state = Guarded(State.waiting(handler: nil))
     private let word = ParkingWord(0)
 
     /// Whether it was cancelled.
@@ -160,7 +159,7 @@ private final class Work<R: Sendable>: Sendable {
         case over
     }
 
-    private let phase = Mutex(Phase.new)
+    private let phase = Guarded(Phase.new)
     private let cancellation: Cancellation
     private let body: @Sendable (Cancellation) throws -> R
 

@@ -1,8 +1,8 @@
-import Synchronization
+import DiskCacheEngine
 
 /// Lends an object that isn't made for several threads to one of them at a time.
 final class Exclusive<Value>: @unchecked Sendable {
-    private let lock = Mutex(())
+    private let lock = Guarded(())
     private let value: Value
 
     /// The caller keeps no other way to `value`.

@@ -1,5 +1,4 @@
 internal import DiskCacheEngine
-import Synchronization
 
 /// Tasks that wait for something that another thread or process makes, and that is signalled then: an item of a queue, a commit.
 ///
@@ -68,14 +67,14 @@ final class WaitingTasks: Sendable {
 
     /// Carries what a task gets to where it is suspended. Given once, after the task has come.
     private final class Answer<R: Sendable>: Sendable {
-        private let continuation = Mutex<UnsafeContinuation<R, any Error>?>(nil)
+        private let continuation = Guarded<UnsafeContinuation<R, any Error>?>(nil)
 
         func expect(by task: UnsafeContinuation<R, any Error>) { continuation.withLock { $0 = task } }
 
         func give(_ result: Result<R, any Error>) { continuation.withLock { $0.take() }?.resume(with: result) }
     }
 
-    private let state = Mutex(Lines())
+    private let state = Guarded(Lines())
     private let executor: BlockingExecutor
 
     init(_ executor: BlockingExecutor) { self.executor = executor }

@@ -1,6 +1,5 @@
 public import DiskCacheCore
 import DiskCacheEngine
-import Synchronization
 
 /// A lock as tasks take it: they are suspended while they wait, and no thread waits for them.
 ///
@@ -106,7 +105,7 @@ private final class LeaseWait: Sendable {
         case cancelled
     }
 
-    private let state = Mutex(State.new)
+    private let state = Guarded(State.new)
 
     /// False: the task was cancelled, and goes on.
     func begin(_ place: NamedLockHandle.Place, _ continuation: UnsafeContinuation<Void, any Error>) -> Bool {

@@ -1,5 +1,4 @@
-internal import DiskCacheEngine
-package import Synchronization
+package import DiskCacheEngine
 
 /// A persistent cache in a directory: values of any `Codable` type under keys of any `CacheKey` type, shared by all threads and
 /// processes that open the same directory.
@@ -22,7 +21,7 @@ public final class Cache: Sendable {
     /// What makes bytes of values that aren't numbers, text or bytes.
     @usableFromInline let serializer: any Serializer
     /// What the module `DiskCache` keeps beside a cache: threads for the tasks that use it.
-    package let companion = Mutex<(any AnyObject & Sendable)?>(nil)
+    package let companion = Guarded<(any AnyObject & Sendable)?>(nil)
 
     /// Opens the cache in a directory, or makes one there.
     ///

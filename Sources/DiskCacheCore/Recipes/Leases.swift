@@ -1,10 +1,9 @@
 package import DiskCacheEngine
-import Synchronization
 
 /// What one lock object holds: a lease for each time that it took one and hasn't given it back.
 package final class Leases: Sendable {
     private let lock: NamedLockHandle
-    private let held = Mutex<[LockLease]>([])
+    private let held = Guarded<[LockLease]>([])
 
     package init(_ lock: NamedLockHandle) { self.lock = lock }
 

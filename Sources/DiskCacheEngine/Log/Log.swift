@@ -17,10 +17,10 @@ final class Log: @unchecked Sendable {
 
     /// The address of the window's fields.
     private let windowWord: Atomic<UnsafeMutableRawPointer>
-    let mutex = Mutex<[Segment]>([])
+    let mutex = Guarded<[Segment]>([])
     /// First positions of segments that were taken away, though a reader may still be in their mappings: their addresses are not
     /// to be used again before that. Taken inside `mutex` or alone.
-    private let retiring = Mutex<Set<Position>>([])
+    private let retiring = Guarded<Set<Position>>([])
     let canWrite: Bool
     /// Where the first segment of a log without any begins.
     let firstPosition: Position

@@ -25,7 +25,7 @@ package enum ReaderPins {
         var seen = [Bool](repeating: false, count: stripeCount * 2)
         let free: @Sendable () -> Void
     }
-    private static let retired = Mutex<[Retired]>([])
+    private static let retired = Guarded<[Retired]>([])
 
     /// The place of the stripes: to be kept by hot callers, so that they need not ask for the static.
     static var base: UnsafeMutableRawPointer { stripes }

@@ -49,9 +49,8 @@ package final class ThreadPool: Sendable {
         var isClosed = false
     }
 
-    private let state = Mutex(State())
-    /// Of `threads`, how many the system may yet refuse: nobody counts on those. It falls without the mutex, which a thread that was just
-    /// made may want: in a child of a fork waiting for a `Mutex` may end the process.
+    private let state = Guarded(State())
+    /// Of `threads`, how many the system may yet refuse: nobody counts on those.
     private let starting = Atomic<Int>(0)
     private let limit: Int
     private let idleTime: UInt64

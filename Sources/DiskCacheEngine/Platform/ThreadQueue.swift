@@ -70,7 +70,7 @@ final class ThreadQueue: Sendable {
     /// The thread that holds the lock, 0 if none. Read without the lock: another thread's value, however old, is never
     /// the reader's own, because each thread takes its own away before it lets go.
     private let owner = Atomic<UInt>(0)
-    private let line = Mutex(Line())
+    private let line = Guarded(Line())
 
     /// Takes the lock; false if the monotonic clock reached `deadline` before it was this thread's turn.
     func acquire(deadline: UInt64) -> Bool {
@@ -149,14 +149,18 @@ final class ThreadQueue: Sendable {
         return queued ? waiter : nil
     }
 
-    /// Waits for a moment without the kernel: most holders are done in a few microseconds.
+    /// Waits for a moment without the kernel: most holders are done in a few microseconds. It doesn't yield: who does on a busy
+    /// machine is away for much longer than a wake-up takes.
     private static func spin(_ waiter: Waiter) -> Bool {
-        for turn in 1...320 {
-            if waiter.word.load() == Waiter.granted { return true }
-            if turn % 16 == 0 { SystemCalls.yieldThread() }
-        }
+        let until = SystemCalls.monotonicClock() &+ longestSpin
+        repeat {
+            for _ in 0..<64 where waiter.word.load() == Waiter.granted { return true }
+        } while SystemCalls.monotonicClock() < until
         return false
     }
+
+    /// Nanoseconds.
+    private static var longestSpin: UInt64 { 10_000 }
 
     /// Gives up; true if the lock came at that very moment, and is had.
     private func leaveLine(_ waiter: Waiter) -> Bool {

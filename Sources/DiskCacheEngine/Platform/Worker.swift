@@ -89,7 +89,7 @@ final class Worker: Sendable {
     }
     private static let longestSleep: UInt64 = 3_600_000_000_000
 
-    private let tasks = Mutex<[Task]>([])
+    private let tasks = Guarded<[Task]>([])
     private let changes = ParkingWord(0)
     private let isSleeping = Atomic<Bool>(false)
     private let isStarted = Atomic<Bool>(false)

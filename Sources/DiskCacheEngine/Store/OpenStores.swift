@@ -15,7 +15,7 @@ final class OpenStores: Sendable {
         var users = 0
     }
 
-    private let entries = Mutex<[Key: Entry]>([:])
+    private let entries = Guarded<[Key: Entry]>([:])
     private let forks = ForkGuard.forks.load(ordering: .relaxed)
 
     /// The table of this process: a child of a fork has one of its own, and its parent's stores are no longer touched.
@@ -29,7 +29,7 @@ final class OpenStores: Sendable {
             return table
         }
     }
-    private static let current = Mutex(OpenStores())
+    private static let current = Guarded(OpenStores())
 
     /// The store of a directory, opened if it isn't; counts one user more.
     func open(

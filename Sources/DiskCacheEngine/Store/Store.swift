@@ -26,7 +26,7 @@ public final class Store: @unchecked Sendable {
 
     /// The index of the current generation, unretained; `indexes` keeps it.
     private let indexPointer: Atomic<UnsafeMutableRawPointer>
-    private let indexes: Mutex<[HashIndex]>
+    private let indexes: Guarded<[HashIndex]>
 
     /// What belongs to the holder of the write lock, behind a pointer: no dynamic exclusivity checks on the hot path.
     private let writer: UnsafeMutablePointer<WriterState>
@@ -40,13 +40,13 @@ public final class Store: @unchecked Sendable {
     let minFileSize = Atomic<Int>(Settings().minFileSize)
 
     /// What the directory was opened as; nil: whatever it is.
-    let kind = Mutex<StoreKind?>(nil)
+    let kind = Guarded<StoreKind?>(nil)
 
     let eviction = EvictionState()
     let views = OrderedViews()
 
     let openedAt: UInt64
-    let maintenance = Mutex<Worker.Token?>(nil)
+    let maintenance = Guarded<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
     /// Whether it is asked to sync without waiting for the interval.
@@ -85,7 +85,7 @@ public final class Store: @unchecked Sendable {
         snapshotLock = SnapshotLock(files: environment.files, directory: directory)
         self.recovery = recovery
         indexPointer = Atomic(index.view.fields)
-        indexes = Mutex([index])
+        indexes = Guarded([index])
         // Whoever reads the whole log anew has no hints to lose time for.
         hintedEnd = Atomic(recovery == nil ? log.segments.last?.first ?? 0 : 0)
         openedAt = SystemCalls.monotonicClock()

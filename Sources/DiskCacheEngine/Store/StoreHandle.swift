@@ -8,14 +8,14 @@ public final class StoreHandle: Sendable {
     /// The directory.
     public let path: String
     let environment: Environment
-    private let options: Mutex<StoreOptions>
+    private let options: Guarded<StoreOptions>
 
     /// The address of the open store, retained; 0 while closed.
     private let pointer = Atomic<UInt>(0)
     private let forks = Atomic<UInt32>(0)
     private let timeoutWord: Atomic<UInt64>
     private nonisolated(unsafe) let pins: UnsafeMutableRawPointer
-    private let opening = Mutex<Bool>(true)
+    private let opening = Guarded<Bool>(true)
 
     /// Opens a directory; nil: a new one under the system's place for temporary files.
     public convenience init(directory: String?, options: StoreOptions = StoreOptions()) throws(EngineError) {
@@ -32,7 +32,7 @@ public final class StoreHandle: Sendable {
             throw EngineError(error)
         }
         self.environment = environment
-        self.options = Mutex(options)
+        self.options = Guarded(options)
         pins = ReaderPins.base
         timeoutWord = Atomic(options.timeout)
         try openStore()

@@ -40,7 +40,7 @@ final class WriteLock: @unchecked Sendable {
     /// *Any thread.* Whether the lock may be kept.
     private let keeps: Atomic<Bool>
     /// *Any thread.* The task that lets go of a kept lock.
-    private let keeper = Mutex<Worker.Token?>(nil)
+    private let keeper = Guarded<Worker.Token?>(nil)
     private static let leastStreak = 8
     private static let shortPause: Int64 = 1000
     private static let quietAfterKnock: Int64 = 10_000

@@ -260,4 +260,42 @@ import Testing
         }
         #expect(try cache.check() == [])
     }
+
+    /// Long keys stand in the log alone, so an entry of an order leads to a record, which compaction takes away. Every scan meets all
+    /// of them, once, while other threads replace their rows and compact.
+    @Test(arguments: [UInt64?.none, 0])
+    func longKeysAreMetWhileTheirRecordsMove(lag: UInt64?) throws {
+        let world = try ModelWorld()
+        let cache = try world.open { $0.viewLag = lag }
+        let other = try world.open()
+        let staying = (0..<150).map { AnyCacheKey.string(String(repeating: "long ", count: 20) + "\($0)") }
+        let tag: DiskCacheCore.Tag = "t"
+        for key in staying { try cache.set(key, 0, tag: tag) }
+        let scanners = Atomic<Int>(2)
+        ThreadTests.run { thread in
+            switch thread {
+            case 0:
+                var random = SeededGenerator(seed: Self.seed)
+                while scanners.load(ordering: .acquiring) > 0 {
+                    let key = staying[Int.random(in: staying.indices, using: &random)]
+                    try other.set(key, String(repeating: "x", count: 300), tag: tag)
+                }
+            case 1: while scanners.load(ordering: .acquiring) > 0 { try other.compact() }
+            default:
+                defer { scanners.subtract(1, ordering: .releasing) }
+                for scan in 0..<300 {
+                    let isReversed = scan % 2 == 0
+                    let met = try Array(
+                        scan % 3 == 0
+                            ? cache.keys(tag: tag, reversed: isReversed) : cache.keys(reversed: isReversed))
+                    if met != (isReversed ? staying.reversed() : staying) {
+                        let missed = Set(staying).subtracting(met)
+                        Issue.record("MODEL_SEED=\(Self.seed): scan \(scan): \(met.count) keys, missed: \(missed)")
+                        return
+                    }
+                }
+            }
+        }
+        #expect(try cache.check() == [])
+    }
 }

@@ -11,7 +11,7 @@ import Testing
         var held: FileDescriptor? = try scratch.files.open("lock", in: directory, [.write, .create])
         if registered { ForkGuard.register(held!) }
         #expect(try scratch.files.lock(held!, .exclusive))
-        let child = TestFork { 1 }
+        let child = try TestFork { 1 }
         defer { child.finish() }
         #expect(child.told() == 1)
         let other = try scratch.files.open("lock", in: directory, [.write])
@@ -32,7 +32,7 @@ import Testing
         defer { ForkGuard.unregister(file) }
         let before = ForkGuard.forks.load(ordering: .relaxed)
         let inode = try scratch.files.status(file).inode
-        let child = TestFork {
+        let child = try TestFork {
             let counted = ForkGuard.forks.load(ordering: .relaxed) == before + 1
             let blank = (try? SystemCalls.status(file.number, ""))?.inode != inode
             return (counted ? 1 : 0) + (blank ? 2 : 0) + (ForkGuard.count == 0 ? 4 : 0)
@@ -54,7 +54,7 @@ import Testing
             }
         }
         for file in files { #expect(try scratch.files.lock(file, .exclusive)) }
-        let child = TestFork { 1 }
+        let child = try TestFork { 1 }
         defer { child.finish() }
         #expect(child.told() == 1)
         for file in files { ForkGuard.unregister(file) }

@@ -1,3 +1,5 @@
+@testable import DiskCacheEngine
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -16,12 +18,19 @@ struct TestFork {
     private let release: Int32
 
     /// Forks. The child runs `body`, tells the byte that it returns, waits for `finish`, and exits.
-    init(_ body: () -> UInt8) {
-        var up: [Int32] = [0, 0]
-        var down: [Int32] = [0, 0]
-        precondition(pipe(&up) == 0 && pipe(&down) == 0)
-        let child = systemFork()
-        precondition(child >= 0)
+    init(_ body: () -> UInt8) throws(SystemError) {
+        var up: [Int32] = [-1, -1]
+        var down: [Int32] = [-1, -1]
+        var child: Int32 = -1
+        guard pipe(&up) == 0, pipe(&down) == 0 else {
+            throw SystemError(errno: errno, call: "pipe", path: "")
+        }
+        // Among many tests the system may be short of something for a moment.
+        for attempt in 0..<100 where child < 0 {
+            if attempt > 0 { usleep(100_000) }
+            child = systemFork()
+        }
+        if child < 0 { throw SystemError(errno: errno, call: "fork", path: "") }
         if child == 0 {
             close(up[0])
             close(down[1])

@@ -130,7 +130,7 @@ import Testing
         // The child's code ran once here, so that nothing of it is met for the first time there.
         let warm = PerProcess { ThreadPool(limit: 2) }
         try warm.current.submit { done.add(0) }
-        let child = TestFork {
+        let child = try TestFork {
             let own = pools.current
             guard own !== parent, own.threadCount == 0, own.waitingCount == 0 else { return 1 }
             let ran = ParkingWord(0)

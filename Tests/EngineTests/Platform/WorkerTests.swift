@@ -131,7 +131,7 @@ import Testing
         #expect(worker.taskCount == 0)
     }
 
-    @Test func aChildStartsAnew() {
+    @Test func aChildStartsAnew() throws {
         let parent = Worker.shared
         let calls = ParkingWord(0)
         let token = parent.add { now in
@@ -142,7 +142,7 @@ import Testing
         // What forks here has threads; one of them may be inside the runtime. Then the child hangs, and another is made.
         var told: UInt8?
         for _ in 0..<3 where told == nil {
-            let child = TestFork {
+            let child = try TestFork {
                 let inherited = calls.load()
                 parent.signal(token)
                 let own = ParkingWord(0)

@@ -371,7 +371,7 @@
             case .compactionOff:
                 try store.configure(timeout: timeout) { (settings) throws(EngineError) in settings.compaction = 0 }
             case .compact(let spares):
-                try store.withCompactionLock(waits: true, timeout) { () throws(EngineError) in
+                _ = try store.withCompactionLock(waiting: timeout, timeout) { () throws(EngineError) in
                     try store.dropDead(evenIfNeeded: !spares)
                     _ = try store.compactHead(
                         freeing: .max, copying: .max, below: .max, evenIfNeeded: !spares, timeout: timeout)

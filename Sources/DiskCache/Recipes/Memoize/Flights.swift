@@ -1,6 +1,5 @@
 import DiskCacheCore
 import DiskCacheEngine
-import Synchronization
 
 /// The computations of one function that are under way in this process, by the key of the call: of several callers one computes, and
 /// the others wait for its result, threads asleep and tasks suspended.
@@ -21,7 +20,7 @@ final class Flights<Output: Sendable>: Sendable {
         fileprivate let word = ParkingWord(0)
     }
 
-    private let flights = Mutex<[AnyCacheKey: Flight]>([:])
+    private let flights = Guarded<[AnyCacheKey: Flight]>([:])
 
     /// The computation of a key, and whether it is the caller's to do.
     func join(_ key: AnyCacheKey) -> (flight: Flight, isOwn: Bool) {

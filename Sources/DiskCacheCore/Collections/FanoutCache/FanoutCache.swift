@@ -43,7 +43,7 @@ public final class FanoutCache: Sendable {
 
     private let drops = Atomic<Int>(0)
     /// The caches and collections that were asked for by name, by the UTF-8 of their places: canonical equivalents are different names.
-    let named = Mutex<[[UInt8]: Named]>([:])
+    let named = Guarded<[[UInt8]: Named]>([:])
     let environment: Environment
 
     /// Opens the cache in a directory, or makes one there.

@@ -8,7 +8,7 @@ extension Store {
         guard !lock.isHeldByThisThread else {
             throw EngineError(.inTransaction, "a store can't be compacted inside a transaction", path: path)
         }
-        try withCompactionLock(waits: true, timeout) { () throws(EngineError) in
+        let isDone = try withCompactionLock(waiting: timeout, timeout) { () throws(EngineError) in
             try dropDead()
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
             try unlinkSpared(evenIfNeeded: false)
@@ -16,6 +16,7 @@ extension Store {
             try compactViews(timeout: timeout)
             try sweepUnnamed()
         }
+        guard isDone else { throw compactionTimedOut() }
     }
 
     /// Smaller files in place of index and trees that are mostly empty, if there is room for them beside the old ones.

@@ -86,7 +86,7 @@ extension Store {
     private static var batchRecords: Int { 64 }
     private static var batchBytes: Int { 64 << 10 }
     /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
-    private static var shortestHold: UInt64 { 6_000 }
+    private static var shortestHold: UInt64 { 2_000 }
     private static var longestHold: UInt64 { 200_000 }
 
     /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
@@ -252,7 +252,7 @@ extension Store {
     }
 
     /// What is vacated under one hold of the lock.
-    private static var vacatedPages: Int { 8 }
+    private static var vacatedPages: Int { 2 }
 
     /// Empties the slots that name what lies below head and floor: tombstones, and what a `clear` left.
     func vacateSlots(timeout: UInt64) throws(EngineError) {

@@ -83,7 +83,7 @@ extension Store {
         }
         let volume = estimatedVolume()
         // Several processes may come as far beyond the last look at once.
-        let step = max(min((limits.background - volume) / 4, 4 << 20), min(segmentLength / 16, 1 << 20))
+        let step = max(min((limits.background - volume) / 4, 4 << 20), min(segmentLength / 16, 256 << 10))
         eviction.deadCheckpoint = counters.dead &+ UInt64(step)
         if volume <= limits.background || isHeldUp { return }
         if volume > limits.urgent {

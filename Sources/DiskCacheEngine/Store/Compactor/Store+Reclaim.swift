@@ -57,23 +57,46 @@ extension Store {
         if eviction.reclaiming.isHeldByThisThread { return }
         if toll != EvictionState.makesRoom { return SystemCalls.sleep(nanoseconds: toll) }
         // What goes wrong here isn't the writer's fault: the next one meets it where it matters.
-        try? reclaim(isUrgent: true)
+        try? makeRoom()
     }
 
-    /// Gives back garbage as far as the limits say, or, urgently, just enough to go on.
-    func reclaim(isUrgent: Bool, timeout: UInt64 = 10_000_000_000) throws(EngineError) {
-        let space = try measure(timeout)
-        guard let limits = space.limits else { return }
-        let goal = isUrgent ? limits.urgentGoal : limits.backgroundGoal
-        if space.volume > goal {
-            try reclaim(downTo: goal, isUrgent: isUrgent, sparesSnapshots: !limits.isSizeLimit, timeout: timeout)
+    /// *Maintenance thread.* Gives back garbage as far as the limits say, unless somebody else does already.
+    func reclaim() throws(EngineError) {
+        let space = try measure(Self.compactionTimeout)
+        guard let limits = space.limits, space.volume > limits.backgroundGoal else { return }
+        _ = try reclaim(
+            downTo: limits.backgroundGoal, isUrgent: false, sparesSnapshots: !limits.isSizeLimit, waiting: 0,
+            timeout: Self.compactionTimeout)
+    }
+
+    /// Gives back just enough garbage for writers to go on; or waits until whoever compacts already has given back so much, which goes by
+    /// segments: what that does besides nobody waits for.
+    private func makeRoom() throws(EngineError) {
+        let until = deadline(Self.compactionTimeout)
+        while SystemCalls.monotonicClock() < until {
+            let space = try measure(Self.compactionTimeout)
+            guard let limits = space.limits, space.volume > limits.urgent else { return }
+            let isDone = try reclaim(
+                downTo: limits.urgentGoal, isUrgent: true, sparesSnapshots: !limits.isSizeLimit, waiting: 1_000_000,
+                timeout: Self.compactionTimeout)
+            if isDone { return }
         }
     }
+
+    /// Nanoseconds.
+    private static var compactionTimeout: UInt64 { 10_000_000_000 }
 
     /// Gives back garbage until the store takes its limit at most.
     func reclaimAll(timeout: UInt64) throws(EngineError) {
         let bound = try write(timeout: timeout) { () throws(EngineError) in Self.bound(settings) }
-        try reclaim(downTo: bound - bound / 16, isUrgent: true, sparesSnapshots: false, timeout: timeout)
+        guard
+            try reclaim(
+                downTo: bound - bound / 16, isUrgent: true, sparesSnapshots: false, waiting: timeout, timeout: timeout)
+        else { throw compactionTimedOut() }
+    }
+
+    func compactionTimedOut() -> EngineError {
+        EngineError(.timeout, "another thread or process is compacting the store", path: path)
     }
 
     private struct Space {
@@ -90,10 +113,11 @@ extension Store {
         }
     }
 
+    /// False: another thread or process compacts, and didn't end while this one waited.
     private func reclaim(
-        downTo goal: Int, isUrgent: Bool, sparesSnapshots: Bool, timeout: UInt64
-    ) throws(EngineError) {
-        try withCompactionLock(waits: isUrgent, timeout) { () throws(EngineError) in
+        downTo goal: Int, isUrgent: Bool, sparesSnapshots: Bool, waiting: UInt64, timeout: UInt64
+    ) throws(EngineError) -> Bool {
+        try withCompactionLock(waiting: waiting, timeout) { () throws(EngineError) in
             var space = try measure(timeout)
             if space.volume <= goal { return }
             let evenIfNeeded = isUrgent && !sparesSnapshots
@@ -118,19 +142,18 @@ extension Store {
         }
     }
 
-    /// Runs `body` while no other thread or process compacts. Doesn't run it if another process does and `waits` is false.
+    /// Runs `body` while no other thread or process compacts; false if one does for all of the nanoseconds that this one waits.
     func withCompactionLock(
-        waits: Bool, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
-    ) throws(EngineError) {
+        waiting: UInt64, _ timeout: UInt64, _ body: () throws(EngineError) -> Void
+    ) throws(EngineError) -> Bool {
+        let until = deadline(waiting)
         // One thread of the process; what another has freed is seen by measuring again.
-        guard eviction.reclaiming.tryAcquire() || eviction.reclaiming.acquire(deadline: deadline(timeout)) else {
-            throw EngineError(.timeout, "another thread is making room", path: path)
-        }
+        guard eviction.reclaiming.tryAcquire() || eviction.reclaiming.acquire(deadline: until) else { return false }
         defer { eviction.reclaiming.release() }
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         // One process too: else each would copy what the others have begun with, and more.
-        guard let file = try compactionLock(waits: waits, timeout) else { return }
+        guard let file = try compactionLock(until: until) else { return false }
         defer {
             _ = try? files.lock(file, .unlock)
             ForkGuard.unregister(file)
@@ -138,6 +161,7 @@ extension Store {
         try body()
         if log.isSpareTooMuch { try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() } }
         if log.wantsSpare { try makeSpare(timeout) }
+        return true
     }
 
     /// The caller has the compaction lock.
@@ -155,11 +179,13 @@ extension Store {
 
     /// *Maintenance thread.* Keeps a spare for the time when the disk is full.
     func keepSpare() throws(EngineError) {
-        if log.wantsSpare { try withCompactionLock(waits: false, 1_000_000_000) { () throws(EngineError) in } }
+        if log.wantsSpare {
+            _ = try withCompactionLock(waiting: 0, 1_000_000_000) { () throws(EngineError) in }
+        }
     }
 
     /// The flock on the log's directory, on a descriptor of its own; nil: another process has it.
-    private func compactionLock(waits: Bool, _ timeout: UInt64) throws(EngineError) -> FileDescriptor? {
+    private func compactionLock(until: UInt64) throws(EngineError) -> FileDescriptor? {
         let file: FileDescriptor
         do throws(SystemError) {
             file = try files.open("log", in: directory, [.directory])
@@ -167,10 +193,9 @@ extension Store {
             throw EngineError(error)
         }
         ForkGuard.register(file)
-        let until = deadline(timeout)
         while true {
             if try files.lockOrThrow(file, .exclusive) { return file }
-            guard waits, SystemCalls.monotonicClock() < until else {
+            guard SystemCalls.monotonicClock() < until else {
                 ForkGuard.unregister(file)
                 return nil
             }

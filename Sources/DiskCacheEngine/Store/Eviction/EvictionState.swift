@@ -29,13 +29,13 @@ final class EvictionState: @unchecked Sendable {
     static let makesRoom = UInt64.max
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
-    let prepared = Mutex<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
+    let prepared = Guarded<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
     /// *Any thread.* How many victims a pool has at least.
     let smallestPool = Atomic<Int>(4096)
     /// *Any thread.* Bits of the orders for which it shall make one.
     let wanted = Atomic<UInt32>(0)
     /// *Any thread.* The eviction's task on the process's worker.
-    let task = Mutex<Worker.Token?>(nil)
+    let task = Guarded<Worker.Token?>(nil)
     /// *Any thread.* One thread of the process makes room at a time.
     let reclaiming = ThreadQueue()
     /// *Any thread.* Whether the worker shall make room.

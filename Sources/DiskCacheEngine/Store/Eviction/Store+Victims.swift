@@ -220,6 +220,6 @@ extension Store {
             }
             eviction.wanted.bitwiseAnd(~bit, ordering: .relaxed)
         }
-        if eviction.wantsReclaiming.exchange(false, ordering: .relaxed) { try? reclaim(isUrgent: false) }
+        if eviction.wantsReclaiming.exchange(false, ordering: .relaxed) { try? reclaim() }
     }
 }

@@ -32,7 +32,7 @@ package final class NamedLock: Sendable {
     }
 
     let path: String
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let forks = ForkGuard.forks.load(ordering: .relaxed)
 
     private static let firstPause: UInt64 = 20_000
@@ -46,7 +46,7 @@ package final class NamedLock: Sendable {
 
     init(files: any FileSystem, store: FileDescriptor, name: LockName, slots: Int) {
         path = store.path + "/locks/" + name.base
-        state = Mutex(
+        state = Guarded(
             State(
                 files: LockFiles(files: files, store: store, name: name, slots: slots),
                 isHeld: Array(repeating: false, count: slots)))

@@ -96,7 +96,7 @@ final class NamedLockTable: Sendable {
         weak var lock: NamedLock?
     }
 
-    private let locks = Mutex<[Key: Weak]>([:])
+    private let locks = Guarded<[Key: Weak]>([:])
 
     /// The table of this process.
     static var shared: NamedLockTable { perProcess.current }

@@ -53,8 +53,12 @@ public final class OrderedScan {
 
     private let batch = OrderBatch()
     private let entries = BTreeEntries()
-    private let last = ByteBuffer(capacity: 256)
+    /// The key that the scan stands behind, and the one that it stands behind with the batch that is being read.
+    private var last = ByteBuffer(capacity: 256)
+    private var passed = ByteBuffer(capacity: 256)
     private var hasLast = false
+    private var hasPassed = false
+    private var hasLostPlace = false
     /// Whether there is nothing more.
     public private(set) var isAtEnd = false
     /// The rows of the last batch.
@@ -105,12 +109,28 @@ public final class OrderedScan {
 
     /// Reads the next batch into `rows`; it may be empty though there is more to come.
     public func next(in store: Store) throws(EngineError) {
-        rows.removeAll(keepingCapacity: true)
-        batch.removeAll()
-        if isAtEnd { return }
+        if isAtEnd { return rows.removeAll(keepingCapacity: true) }
         store.markUsed(tree)
         // What brings a tree up to date takes it beyond a snapshot.
         if snapshot == nil { store.prepareOrder(tree, isMidway: hasLast) }
+        // Each time but the last the head has moved meanwhile.
+        while !(try readBatch(store)) {
+            if snapshot != nil { throw store.expired() }
+        }
+        if hasPassed {
+            swap(&last, &passed)
+            hasLast = true
+        }
+    }
+
+    /// Fills `rows` from where the scan stands. False: a record in which an entry's key stands has gone since the entry was read; the
+    /// order as it is now names the record's copy.
+    private func readBatch(_ store: Store) throws(EngineError) -> Bool {
+        rows.removeAll(keepingCapacity: true)
+        batch.removeAll()
+        hasPassed = false
+        isAtEnd = false
+        hasLostPlace = false
         let generation = store.block.treesGeneration.acquire()
         let isExact: Bool
         do throws(EngineError) {
@@ -132,6 +152,7 @@ public final class OrderedScan {
                 if let row = try row(batch.key(index), batch.value(index), false, store) { rows.append(row) }
             }
         }
+        return !hasLostPlace
     }
 
     /// The row of an entry if it is still true.
@@ -152,11 +173,16 @@ public final class OrderedScan {
             switch place {
             case .key(let given, let placed): (keyClass, bytes) = (given, placed)
             case .record(let position):
-                // Of a row that is there every version is, unless a newer one was written since: then that is in the log ahead.
-                guard case .record(let record) = try store.log.record(at: position), record.rowid == rowid else {
+                switch try store.log.record(at: position) {
+                case .record(let record):
+                    guard record.rowid == rowid else { return nil }
+                    (keyClass, bytes) = (record.keyClass, record.key)
+                case .gone:
+                    hasLostPlace = true
                     return nil
+                // What is damaged can't be proved; `check` tells what was lost.
+                case .damaged: return nil
                 }
-                (keyClass, bytes) = (record.keyClass, record.key)
             }
         }
         guard rowid < bound else { return nil }
@@ -261,9 +287,9 @@ public final class OrderedScan {
 
     /// The next batch begins behind this key.
     private func pass(_ key: UnsafeRawBufferPointer) {
-        last.removeAll()
-        if let start = key.baseAddress { last.append(start, key.count) }
-        hasLast = true
+        passed.removeAll()
+        if let start = key.baseAddress { passed.append(start, key.count) }
+        hasPassed = true
     }
 
     private func lowerIndex(_ changes: BTreeChanges) -> Int {

@@ -19,7 +19,7 @@ final class HashIndex: @unchecked Sendable {
     let reserved: Int
     let view: IndexView
     /// Keeps the file of stamps that the view names.
-    private let stampOwner = Mutex<StampFile?>(nil)
+    private let stampOwner = Guarded<StampFile?>(nil)
 
     static let reservation = 16 << 30
 
