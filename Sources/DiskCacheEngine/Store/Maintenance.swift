@@ -57,7 +57,12 @@ extension Store {
             if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
             try dropDead()
             try keepSpare()
-            try unlinkSpared(evenIfNeeded: false, timeout: 0)
+            do throws(EngineError) {
+                try unlinkSpared(evenIfNeeded: false, timeout: 0)
+            } catch {
+                if error.code != .timeout { throw error }
+                awaitsSnapshots.store(true, ordering: .relaxed)
+            }
             try maintainTrees()
             owesHints = writeHints()
             try sweep()
@@ -72,22 +77,17 @@ extension Store {
         return waits || owesHints ? now &+ interval : nil
     }
 
-    /// Unlinks the files that committed records of a range replaced.
-    func unlinkDead(from: Position, to tail: Position) throws(EngineError) {
+    /// The files that committed records of a range replaced; if there was a `clear`, all that are named below it.
+    func deadFiles(from: Position, to tail: Position) throws(EngineError) -> [ValueFileName] {
+        var names: [ValueFileName] = []
+        if from >= tail { return names }
         do throws(SystemError) {
             // Most stores have none, and a long range needn't be read for them.
-            if try files.status(of: ValueFiles.root, in: directory) == nil { return }
+            if try files.status(of: ValueFiles.root, in: directory) == nil { return names }
         } catch {
             throw EngineError(error)
         }
-        var names: [ValueFileName] = []
-        try collectReplaced(from: from, to: tail, &names)
-        for name in names { unlink(name) }
-    }
-
-    private func collectReplaced(
-        from: Position, to tail: Position, _ names: inout [ValueFileName]
-    ) throws(EngineError) {
+        try log.mapNewSegments(upTo: tail &- 4)
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
@@ -102,9 +102,10 @@ extension Store {
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
             if !keeps { names.append(file.name) }
         }
+        return names
     }
 
-    private func unlink(_ name: ValueFileName) {
+    func unlink(_ name: ValueFileName) {
         try? valueFiles.unlink(name)
         FaultPoint.reach(.deadFileUnlinked)
     }

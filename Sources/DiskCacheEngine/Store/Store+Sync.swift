@@ -118,33 +118,36 @@ extension Store {
     /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
     /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
     private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
-        let spared = block.deadFrom.relaxed()
+        if snapshotLock.earlierAreOver() { return try unlinkDead(from: from, to: tail) }
+        let before = block.deadFrom.relaxed()
         // No log begins below that.
-        let start = max(spared == 0 ? from : min(spared, from), UInt64(SegmentHeader.granule))
-        guard snapshotLock.earlierAreOver() else {
-            block.deadFrom.store(start)
-            awaitsSnapshots.store(true, ordering: .relaxed)
-            return
-        }
-        try unlinkDead(from: start, to: tail)
-        block.deadFrom.store(0)
+        block.deadFrom.store(max(before == 0 ? from : min(before, from), UInt64(SegmentHeader.granule)))
+        awaitsSnapshots.store(true, ordering: .relaxed)
     }
 
     /// Unlinks what was spared for snapshots, by whichever process, if that isn't needed any more, or `evenIfNeeded`.
     func unlinkSpared(evenIfNeeded: Bool, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
+        let (start, end) = (block.deadFrom.acquire(), block.synced.acquire())
+        if start == 0 || !mayUnlink(evenIfNeeded) { return }
+        // What may be long without the lock.
+        let names = try deadFiles(from: start, to: end)
         try withSyncLock(timeout: timeout, unless: { block.deadFrom.acquire() == 0 }) { () throws(EngineError) in
-            // Who began before this, and no later one, may need what `synced` has passed: that stays where it is meanwhile.
-            guard snapshotLock.earlierAreOver() || evenIfNeeded else {
-                awaitsSnapshots.store(true, ordering: .relaxed)
-                return
-            }
-            let (start, end) = (block.deadFrom.relaxed(), block.synced.relaxed())
-            if start < end {
-                try log.mapNewSegments(upTo: end &- 4)
-                try unlinkDead(from: start, to: end)
-            }
+            // A snapshot that began since may need what `synced` has passed since; no later one does, while that stays where it is.
+            guard mayUnlink(evenIfNeeded) else { return }
+            for name in names { unlink(name) }
+            try unlinkDead(from: max(start, end), to: block.synced.relaxed())
             block.deadFrom.store(0)
         }
+    }
+
+    private func mayUnlink(_ evenIfNeeded: Bool) -> Bool {
+        if snapshotLock.earlierAreOver() || evenIfNeeded { return true }
+        awaitsSnapshots.store(true, ordering: .relaxed)
+        return false
+    }
+
+    private func unlinkDead(from: Position, to tail: Position) throws(EngineError) {
+        for name in try deadFiles(from: from, to: tail) { unlink(name) }
     }
 
     /// After a sync whose owner died: perhaps it was told of an error, which nobody else is told.

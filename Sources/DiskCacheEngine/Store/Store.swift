@@ -227,8 +227,10 @@ public final class Store: @unchecked Sendable {
         if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
-            // What a snapshot holds up is left to the next one that writes.
-            try unlinkSpared(evenIfNeeded: false, timeout: 2_000_000_000)
+            // What a snapshot holds up is left to the next one that writes, and so is what would take long.
+            if block.synced.relaxed() &- block.deadFrom.relaxed() <= UInt64(Self.unsyncedLimit) {
+                try unlinkSpared(evenIfNeeded: false, timeout: 2_000_000_000)
+            }
             try maintainTrees(merges: false)
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }

@@ -317,8 +317,9 @@ struct ViewOpening {
         block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
         // Unlinks come back after a power loss, and what was cut off may have had files.
-        block.deadFrom.store(max(rebuild.head, UInt64(SegmentHeader.granule)))
-        block.unswept.store(1)
+        let isNew = chain.links.isEmpty && chain.gaps.isEmpty
+        block.deadFrom.store(isNew ? 0 : max(rebuild.head, UInt64(SegmentHeader.granule)))
+        block.unswept.store(isNew ? 0 : 1)
         noteBoot()
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
@@ -340,7 +341,7 @@ struct ViewOpening {
             throw EngineError(error)
         }
         // A store that was made just now has nothing to report.
-        return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
+        return (index, isNew ? nil : rebuild.report)
     }
 
     /// The segments of the log, and where it begins. `knownHead`: at least there. `before`: see `LogScanner.chain`.
