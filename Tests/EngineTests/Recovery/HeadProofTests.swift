@@ -69,7 +69,7 @@ import Testing
 
     /// A copy that has the record which says where the log begins, but not all that lies between, and nothing of what lay below.
     @Test(arguments: ["a value's file", "the end of a segment", "nothing"])
-    func aCopyThatLacksWhatTheHeadRelaysOn(lacks: String) throws {
+    func aCopyThatLacksWhatTheHeadReliesOn(lacks: String) throws {
         let first = try compacted()
         // A header names the head too.
         for number in 0..<100 { try first.set("key \(number)", Self.filling) }
