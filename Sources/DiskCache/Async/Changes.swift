@@ -25,14 +25,19 @@ public struct Changes: AsyncSequence, Sendable {
         start = Result { try position ?? cache.readChanges().position }
     }
 
+    private static let lines = Atomic<UInt64>(0)
+
+    /// A line that nobody else waits in.
+    static func newLine() -> [UInt8] {
+        withUnsafeBytes(of: lines.add(1, ordering: .relaxed).newValue) { Array($0) }
+    }
+
     /// Reads the changes.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        private static let numbers = Atomic<UInt64>(0)
-
         private let cache: Cache
         private let start: Result<Change.Position, any Error>
         /// A line of its own: nobody else waits for these changes.
-        private let line: [UInt8]
+        private let line = Changes.newLine()
         private var reader: Exclusive<ChangeReader>?
         private var batch: [Change] = []
         private var index = 0
@@ -40,8 +45,6 @@ public struct Changes: AsyncSequence, Sendable {
         fileprivate init(_ changes: Changes) {
             cache = changes.cache
             start = changes.start
-            let number = Self.numbers.add(1, ordering: .relaxed).newValue
-            line = withUnsafeBytes(of: number) { Array($0) }
         }
 
         /// The next change; waits for it.

@@ -23,15 +23,7 @@ public struct AsyncLock: Sendable {
         timeout: Duration? = nil, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
     ) async throws -> R {
         try await lock(timeout: timeout)
-        let result: R
-        do {
-            result = try await body()
-        } catch {
-            try? unlock()
-            throw error
-        }
-        try unlock()
-        return result
+        return try await holding(body) { try unlock() }
     }
 }
 
@@ -61,15 +53,7 @@ public struct AsyncRecursiveLock {
         timeout: Duration? = nil, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
     ) async throws -> R {
         try await lock(timeout: timeout)
-        let result: R
-        do {
-            result = try await body()
-        } catch {
-            try? lock.unlock()
-            throw error
-        }
-        try lock.unlock()
-        return result
+        return try await holding(body) { try lock.unlock() }
     }
 }
 
@@ -78,53 +62,129 @@ extension RecursiveLock {
     public var async: AsyncRecursiveLock { AsyncRecursiveLock(lock: self) }
 }
 
+/// Runs `body` and then `unlock`, whose error counts for nothing if `body` throws one.
+func holding<R>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R, _ unlock: () throws -> Void
+) async throws -> R {
+    let result: R
+    do {
+        result = try await body()
+    } catch {
+        try? unlock()
+        throw error
+    }
+    try unlock()
+    return result
+}
+
 extension Leases {
-    /// Suspends until a lease is had.
+    /// Suspends until a lease is had. What needs the disk, such as opening the lock's files for the first time, is done on another thread.
     func take(timeout: Duration?) async throws {
         let wait = LeaseWait()
         try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
-                do {
-                    let place = try place(timeout: timeout) { continuation.resume(with: $0) }
-                    if wait.begin(place, continuation) { place.take() }
-                } catch {
-                    continuation.resume(throwing: error)
+                guard wait.enter(continuation) else { return }
+                if isAtHand { return begin(wait, timeout) }
+                RecipeThreads.perform {
+                    self.begin(wait, timeout)
+                } orFail: {
+                    wait.fail($0)
                 }
             }
         } onCancel: {
             wait.cancel()
         }
     }
+
+    private func begin(_ wait: LeaseWait, _ timeout: Duration?) {
+        do {
+            wait.stand(in: try place(timeout: timeout) { wait.finish($0) })
+        } catch {
+            wait.fail(error)
+        }
+    }
+
+    /// Gives the newest lease back on another thread, whether the task is cancelled or not: for leases whose files are removed then.
+    func giveBackElsewhere() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            RecipeThreads.perform {
+                try? self.giveBack()
+                continuation.resume()
+            } orFail: { _ in
+                try? self.giveBack()
+                continuation.resume()
+            }
+        }
+    }
 }
 
-/// A task's place in the line, which its cancellation gives up. Whoever is told first resumes the task: the line, or this.
+/// A task's place in the line, which its cancellation gives up. Who moves it on to `over` resumes the task.
 private final class LeaseWait: Sendable {
     private enum State {
         case new
-        case waiting(NamedLockHandle.Place, UnsafeContinuation<Void, any Error>)
-        case cancelled
+        /// On the way to its place.
+        case coming(UnsafeContinuation<Void, any Error>)
+        case standing(NamedLockHandle.Place, UnsafeContinuation<Void, any Error>)
+        case over
     }
 
     private let state = Guarded(State.new)
 
-    /// False: the task was cancelled, and goes on.
-    func begin(_ place: NamedLockHandle.Place, _ continuation: UnsafeContinuation<Void, any Error>) -> Bool {
+    /// The task is suspended now. False: it was cancelled, and goes on.
+    func enter(_ continuation: UnsafeContinuation<Void, any Error>) -> Bool {
         let isNew = state.withLock { state in
             guard case .new = state else { return false }
-            state = .waiting(place, continuation)
+            state = .coming(continuation)
             return true
         }
         if !isNew { continuation.resume(throwing: Self.error) }
         return isNew
     }
 
+    /// Takes a place, unless the task went on without it.
+    func stand(in place: NamedLockHandle.Place) {
+        let isComing = state.withLock { state in
+            guard case .coming(let continuation) = state else { return false }
+            state = .standing(place, continuation)
+            return true
+        }
+        if isComing { place.take() }
+    }
+
+    /// What came of the place.
+    func finish(_ result: Result<Void, CacheError>) {
+        let last = end()
+        if case .standing(_, let continuation) = last { continuation.resume(with: result) }
+    }
+
+    /// There is no place.
+    func fail(_ error: any Error) {
+        let last = end()
+        if case .coming(let continuation) = last { continuation.resume(throwing: error) }
+    }
+
     func cancel() {
         let last = state.withLock { state in
-            defer { state = .cancelled }
-            return state
+            let last = state
+            if case .standing = state { return last }
+            state = .over
+            return last
         }
-        if case .waiting(let place, let continuation) = last, place.cancel() {
+        switch last {
+        case .coming(let continuation): continuation.resume(throwing: Self.error)
+        case .standing(let place, let continuation):
+            // One that was told already is about to finish.
+            guard place.cancel() else { return }
+            _ = end()
             continuation.resume(throwing: Self.error)
+        case .new, .over: break
+        }
+    }
+
+    private func end() -> State {
+        state.withLock { state in
+            defer { state = .over }
+            return state
         }
     }
 

@@ -26,35 +26,7 @@ extension Cache {
     /// `wrongKind` if one of them is a collection's, `timeout`, `diskFull`, `io`.
     @discardableResult
     public func merge(from other: Cache, policy: MergePolicy = .newer) throws -> MergeResult {
-        let (own, others) = (handle, other.handle)
-        if own.isInTransaction || others.isInTransaction {
-            throw CacheError(.inTransaction, "caches can't be merged inside a transaction", path: directory)
-        }
-        let (mine, theirs) = try rethrowing { () throws(EngineError) in
-            func settings(_ handle: StoreHandle) throws(EngineError) -> DiskCacheEngine.Settings {
-                try handle.withStore { (store) throws(EngineError) in try store.currentSettings() }
-            }
-            return (try settings(own), try settings(others))
-        }
-        guard mine.kind == theirs.kind else {
-            throw CacheError(
-                .wrongKind, "the other directory is a \(theirs.kind.rawValue), this one a \(mine.kind.rawValue)",
-                path: other.directory)
-        }
-        guard mine.serializer == theirs.serializer else {
-            throw CacheError(
-                .serializerMismatch,
-                "the other cache was made with the serialiser \(theirs.serializer), this one with \(mine.serializer)",
-                path: other.directory)
-        }
-        return try rethrowing { () throws(EngineError) in
-            if try own.isSameStore(as: others) { return MergeResult(StoreMerge.Counts()) }
-            let merge = try others.withStore {
-                StoreMerge(from: $0, policy: StoreMerge.Policy(policy), timeout: own.timeout)
-            }
-            while try own.take(merge, from: others) {}
-            return MergeResult(merge.counts)
-        }
+        try takeItems(of: other, policy)
     }
 
     /// Takes over the items of the cache in another directory, as `merge(from:policy:)`. Throws `io` if there is none.
@@ -85,6 +57,50 @@ extension Cache {
         public let tooLarge: Int
         /// Items whose values can't be read, since their files are missing or damaged.
         public let unreadable: Int
+    }
+}
+
+extension PartedCache {
+    /// Takes over the items of another cache, each into the part that has its key; see `Cache.merge(from:policy:)`.
+    func takeItems(of other: some PartedCache, _ policy: MergePolicy) throws -> Cache.MergeResult {
+        let (own, others) = (parts.map(\.handle), other.parts.map(\.handle))
+        if (own + others).contains(where: \.isInTransaction) {
+            throw CacheError(
+                .inTransaction, "caches can't be merged inside a transaction", path: parts.first?.directory)
+        }
+        guard let first = own.first, let source = others.first else { return Cache.MergeResult(StoreMerge.Counts()) }
+        let (mine, theirs) = try rethrowing { () throws(EngineError) in
+            func settings(_ handle: StoreHandle) throws(EngineError) -> DiskCacheEngine.Settings {
+                try handle.withStore { (store) throws(EngineError) in try store.currentSettings() }
+            }
+            return (try settings(first), try settings(source))
+        }
+        guard mine.kind == theirs.kind else {
+            throw CacheError(
+                .wrongKind, "the other directory is a \(theirs.kind.rawValue), this one a \(mine.kind.rawValue)",
+                path: source.path)
+        }
+        guard mine.serializer == theirs.serializer else {
+            throw CacheError(
+                .serializerMismatch,
+                "the other cache was made with the serialiser \(theirs.serializer), this one with \(mine.serializer)",
+                path: source.path)
+        }
+        return try rethrowing { () throws(EngineError) in
+            var counts = StoreMerge.Counts()
+            for store in others {
+                var isOwn = false
+                for part in own where try part.isSameStore(as: store) { isOwn = true }
+                // What lies in an own part is there already.
+                if isOwn { continue }
+                let merge = try store.withStore {
+                    StoreMerge(from: $0, policy: StoreMerge.Policy(policy), timeout: first.timeout)
+                }
+                while try store.take(merge, into: own) {}
+                counts += merge.counts
+            }
+            return Cache.MergeResult(counts)
+        }
     }
 }
 

@@ -6,8 +6,14 @@ package protocol PartedCache: CacheProtocol {
     var parts: [Cache] { get }
     /// Runs a write, or `count` of them, in the part that has a key; nil: dropped, since the lock couldn't be had in time.
     func write<R>(_ key: some CacheKey, count: Int, retry: Bool, _ body: (Cache) throws -> R) throws -> R?
-    /// Removes everything; how many items there were.
+    // What both kinds can do as a whole.
     func clear() throws -> Int
+    func expire() throws -> Int
+    func cull() throws -> Int
+    func evict(tag: Tag) throws -> Int
+    func evictUntagged() throws -> Int
+    var statistics: Cache.Statistics { get throws }
+    func resetStatistics() throws
 }
 
 extension PartedCache {

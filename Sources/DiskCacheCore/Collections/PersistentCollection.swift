@@ -3,7 +3,8 @@ internal import DiskCacheEngine
 /// What `Deque` and `Index` have in common: a directory of their own, shared by all threads and processes that open it, in which nothing
 /// is evicted and nothing expires.
 ///
-/// A directory is one kind of thing for good: opening a deque as an index, or a cache as either, throws `wrongKind` and changes nothing.
+/// A directory is one kind of thing for good: opening a deque as an index, or a cache as either, throws `wrongKind` and changes nothing. A cache
+/// that lets nothing go can be used as either all the same, by `init(cache:)`, and stays a cache.
 /// What is told of a ``Cache`` about reading, writing, errors, threads and closing holds here too.
 public protocol PersistentCollection: AnyObject, Sendable, CustomStringConvertible {
     /// What the elements lie in.
@@ -22,6 +23,18 @@ public struct CollectionStore: Sendable {
             $0.kind = kind
             $0.allowsOthers = allowsOthers
         }
+    }
+
+    /// In a cache that is open. Throws `invalidSetting` if that lets items go.
+    init(_ cache: Cache) throws {
+        let settings = try cache.settings
+        guard settings.evictionPolicy == .none, settings.defaultExpire == nil else {
+            throw CacheError(
+                .invalidSetting,
+                "a collection needs a cache that lets nothing go: evictionPolicy none, and no defaultExpire",
+                path: cache.directory)
+        }
+        self.cache = cache
     }
 }
 

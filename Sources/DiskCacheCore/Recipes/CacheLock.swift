@@ -5,8 +5,9 @@
 /// more gives back what it holds, and so does a process that dies.
 ///
 /// **Waiting** costs no processor time to speak of. In a process it is first come, first served; between processes nobody who waits
-/// gets the lock twice while somebody else waits at the head, unless that one lets it lie for 50 ms, and who is next of those behind is left
-/// to chance. `tryLock` waits for nobody, so it may pass those by who wait in other processes.
+/// gets the lock twice while somebody else waits at the head, unless that one lets it lie free for 50 ms, as a process that was stopped
+/// does; and who is next of those behind is left to chance. `tryLock` waits for nobody, so it may pass those by who wait in other
+/// processes: one that is called again and again may starve them.
 ///
 /// Locks hold no data: they are files in the cache's directory, which `clear` leaves alone, and nothing of them expires or is evicted.
 public protocol CacheLock: AnyObject {

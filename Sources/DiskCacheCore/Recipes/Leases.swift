@@ -22,6 +22,9 @@ package final class Leases: Sendable {
         return true
     }
 
+    /// Whether the lock can be asked for without a look at the disk.
+    package var isAtHand: Bool { lock.isAtHand }
+
     /// A place in the line that no thread waits in: `notify` is called, on any thread, when the lease is had or isn't to be had.
     package func place(
         timeout: Duration?, _ notify: @escaping @Sendable (Result<Void, CacheError>) -> Void

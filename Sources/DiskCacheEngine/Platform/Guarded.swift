@@ -47,6 +47,18 @@ package struct Guarded<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         return try body(&value.pointee)
     }
 
+    /// Runs `body` with the value if no other thread has it at this moment; nil: one has.
+    package borrowing func withLockIfAvailable<Result, E: Error>(
+        _ body: (inout sending Value) throws(E) -> sending Result
+    ) throws(E) -> sending Result? {
+        guard word.pointee.compareExchange(expected: Self.free, desired: Self.taken, ordering: .acquiring).exchanged
+        else { return nil }
+        defer {
+            if word.pointee.exchange(Self.free, ordering: .releasing) == Self.awaited { wakeOne() }
+        }
+        return try body(&value.pointee)
+    }
+
     @inline(never)
     private borrowing func wait() {
         for _ in 0..<Self.looks {

@@ -53,3 +53,6 @@ extension Store {
 
 /// CLOCK_MONOTONIC in nanoseconds.
 public func monotonicNanoseconds() -> UInt64 { SystemCalls.monotonicClock() }
+
+/// A number of the calling thread that no other living thread of the process has.
+public func threadIdentity() -> UInt { SystemCalls.threadID() }

@@ -114,6 +114,11 @@ extension Store {
         return nil
     }
 
+    /// How many items there are, expired ones included; nil: the queue's record is damaged. No lock.
+    public func itemCount(_ name: QueueName) throws(EngineError) -> Int? {
+        try ends(name).map { Int(clamping: $0.count) }
+    }
+
     // MARK: Moves
 
     /// Moves items from one end to the other, as one transaction: the last `count` to the front, or as many first ones to the back if it is

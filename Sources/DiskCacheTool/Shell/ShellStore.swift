@@ -11,16 +11,9 @@ protocol ShellStore: PartedCache {
     func configure(_ change: (inout Cache.Settings) throws -> Void) throws
     var count: Int { get throws }
     var volume: Int { get throws }
-    var statistics: Cache.Statistics { get throws }
-    func resetStatistics() throws
     var metrics: Cache.Metrics { get throws }
     func check(fix: Bool) throws -> [Cache.Finding]
-    func clear() throws -> Int
-    func cull() throws -> Int
-    func expire() throws -> Int
     func expire(asOf seconds: Double) throws -> Int
-    func evict(tag: Tag) throws -> Int
-    func evictUntagged() throws -> Int
     func sync() throws
     func compact() throws
     func close() throws

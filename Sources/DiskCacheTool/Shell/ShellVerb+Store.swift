@@ -48,7 +48,11 @@ extension ShellVerb {
         },
         ShellVerb("backup", ["to"], ["shares"]) { session, request in
             guard let path = try request.text("to") else { throw BadRequest("to is a path") }
-            return JSON(try session.single.backup(to: path, shares: try request.bool("shares", default: true)))
+            let shares = try request.bool("shares", default: true)
+            guard let fanout = session.cache as? FanoutCache else {
+                return JSON(try session.single.backup(to: path, shares: shares))
+            }
+            return JSON(try fanout.backup(to: path, shares: shares))
         },
         ShellVerb("merge", ["from"], ["policy"]) { session, request in
             guard let path = try request.text("from") else { throw BadRequest("from is a path") }
@@ -56,7 +60,10 @@ extension ShellVerb {
             guard let policy = MergePolicy(rawValue: name) else {
                 throw BadRequest("policy is \"newer\", \"keep\" or \"replace\"")
             }
-            return JSON(try session.single.merge(from: path, policy: policy))
+            guard let fanout = session.cache as? FanoutCache else {
+                return JSON(try session.single.merge(from: path, policy: policy))
+            }
+            return JSON(try fanout.merge(from: path, policy: policy))
         },
         ShellVerb("close") { session, _ in
             if session.isInSnapshot {
@@ -105,6 +112,15 @@ extension JSON {
             "position": .integer(Int64(clamping: backup.position)), "count": .integer(Int64(backup.count)),
             "files": .integer(Int64(backup.files)), "sharedBytes": .integer(Int64(backup.sharedBytes)),
             "copiedBytes": .integer(Int64(backup.copiedBytes)), "losses": .array(backup.losses.map { .text($0) }),
+        ])
+    }
+
+    fileprivate init(_ backup: FanoutCache.Backup) {
+        self = .object([
+            "positions": .array(backup.shards.map { .integer(Int64(clamping: $0.position)) }),
+            "count": .integer(Int64(backup.count)), "files": .integer(Int64(backup.files)),
+            "sharedBytes": .integer(Int64(backup.sharedBytes)), "copiedBytes": .integer(Int64(backup.copiedBytes)),
+            "losses": .array(backup.losses.map { .text($0) }),
         ])
     }
 

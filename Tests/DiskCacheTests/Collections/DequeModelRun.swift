@@ -101,11 +101,26 @@ final class DequeModelRun {
         case 73..<80: try rotate()
         case 80..<82: try reverse()
         case 82..<88: try extend()
-        case 88..<92: try search()
+        case 88..<90: try search()
+        case 90..<92: try insert()
         case 92..<94: try setLimit()
         case 94: if oneIn(8) { try clear() }
         case 95: try iterateMeanwhile()
         default: try ends()
+        }
+    }
+
+    private func insert() throws {
+        let (element, index) = (element(), index())
+        note("insert \(element.prefix(12)) at \(index)")
+        let place = index < 0 ? index + model.count : index
+        if !(0...model.count).contains(place) {
+            expectError(.keyNotFound) { try deque.insert(element, at: index) }
+        } else if let limit, model.count >= limit {
+            expectError(.queueFull) { try deque.insert(element, at: index) }
+        } else {
+            try deque.insert(element, at: index)
+            model.insert(element, at: place)
         }
     }
 

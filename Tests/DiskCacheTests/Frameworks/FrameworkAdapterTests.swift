@@ -41,23 +41,24 @@ import Testing
         let cache: NamespacedCache
 
         func create<Object: Codable & Sendable>(key: String, value: Object, expires: Duration?) async throws {
-            guard try cache.add(key, value, expire: expires.map { .after($0) }) else { throw PersistError.duplicate }
+            let isNew = try await cache.async.add(key, value, expire: expires.map { .after($0) })
+            guard isNew else { throw PersistError.duplicate }
         }
         func set<Object: Codable & Sendable>(key: String, value: Object, expires: Duration?) async throws {
             if let expires {
-                try cache.set(key, value, expire: .after(expires))
+                try await cache.async.set(key, value, expire: .after(expires))
             } else {
-                try cache.update(key, default: value) { $0 = value }  // what expires keeps its time
+                try await cache.async.update(key, default: value) { $0 = value }  // what expires keeps its time
             }
         }
         func get<Object: Codable & Sendable>(key: String, as: Object.Type) async throws -> Object? {
             do {
-                return try cache.get(key, as: Object.self)
+                return try await cache.async.get(key, as: Object.self)
             } catch CacheError.Code.typeMismatch {
                 throw PersistError.invalidConversion
             }
         }
-        func remove(key: String) async throws { try cache.delete(key) }
+        func remove(key: String) async throws { try await cache.async.delete(key) }
     }
     // end of the adapter
 

@@ -246,5 +246,66 @@ import Testing
     }
 }
 
+/// Functions that call themselves.
+@Suite struct RecursiveBarrierTests {
+    private let scratch: TestDirectory
+    private let cache: Cache
+
+    init() throws {
+        scratch = try TestDirectory("barriers")
+        cache = try Cache(directory: scratch.path + "/cache")
+    }
+
+    private struct Failure: Error {}
+
+    @Test func aCallInsideOfOneIsAPartOfIt() throws {
+        let tally = Tally()
+        let inside = Atomic<Int>(0)
+        let box = Box<@Sendable (Int) throws -> Void>()
+        let visit = barrier(RecursiveLock(cache, "b")) { (depth: Int) throws in
+            let before = tally.value
+            if depth == 3, inside.add(1, ordering: .relaxed).newValue > 1 { Issue.record("another call is inside") }
+            if depth > 0 { try box.value!(depth - 1) }
+            tally.value += 1
+            if depth == 3 { inside.subtract(1, ordering: .relaxed) }
+            if tally.value - before != depth + 1 { Issue.record("another call came between") }
+        }
+        box.value = visit
+        let group = TestThreads()
+        for _ in 0..<4 { group.start { for _ in 0..<50 { try visit(3) } } }
+        group.join()
+        #expect(tally.value == 4 * 50 * 4)
+        // It is the lock of that name, and free again.
+        let lock = Lock(cache, "b")
+        #expect(try lock.tryLock())
+        let patient = barrier(RecursiveLock(cache, "b"), timeout: .milliseconds(1)) { 1 }
+        expectError(.timeout) { try patient() }
+        try lock.unlock()
+        #expect(try patient() == 1)
+        let failing = barrier(RecursiveLock(cache, "b")) { throw Failure() }
+        #expect(throws: Failure.self) { try failing() }
+        #expect(throws: Failure.self) { try failing() }
+    }
+
+    @Test func aTaskComesBackToItself() async throws {
+        let tally = Tally()
+        let box = Box<@concurrent @Sendable (Int) async throws -> Void>()
+        let visit = barrier(RecursiveLock(cache, "t").async) { (depth: Int) async throws in
+            let before = tally.value
+            await Task.yield()
+            if depth > 0 { try await box.value!(depth - 1) }
+            tally.value += 1
+            if tally.value - before != depth + 1 { Issue.record("another call came between") }
+        }
+        box.value = visit
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<40 { group.addTask { for _ in 0..<5 { try await visit(2) } } }
+            try await group.waitForAll()
+        }
+        #expect(tally.value == 40 * 5 * 3)
+        #expect(try Lock(cache, "t").tryLock())
+    }
+}
+
 /// A number that a lock of ours guards.
 private final class Tally: @unchecked Sendable { var value = 0 }

@@ -28,7 +28,8 @@ import Testing
         results.clock = { [time] in Double(time.microseconds) / 1e6 }
         results.random = { random }
         return Memo(
-            keys: CallKeys("f", labels: [], ignoring: []), results: results, singleFlight: .process,
+            keys: CallKeys(FunctionName("f", "", "", line: 0, column: 0), labels: [], ignoring: [], typed: false),
+            results: results, singleFlight: .process,
             onRefreshError: onError)
     }
 

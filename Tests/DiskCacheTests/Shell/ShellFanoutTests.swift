@@ -39,6 +39,13 @@ import Testing
         let settings = try shell.ask(#"{"do": "settings", "set": {"sizeLimit": 9000001}}"#)?["ok"]
         #expect(settings?["sizeLimit"] == .integer(9_000_001) && settings?["timeout"] == .float(0.01))
         #expect(try result(#"{"do": "stats", "enable": true}"#) == #"{"hits": 0, "misses": 0}"#)
+        let backup = try shell.ask(#"{"do": "backup", "to": "\#(tool.cache).copy"}"#)?["ok"]
+        #expect(backup?["count"] == .integer(21) && backup?["losses"] == .array([]))
+        guard case .array(let positions) = backup?["positions"] else { throw BadRequest("no positions") }
+        #expect(positions.count == 3)
+        #expect(try FanoutCache(directory: tool.cache + ".copy").count == 21)
+        let merged = try shell.ask(#"{"do": "merge", "from": "\#(tool.cache).copy"}"#)?["ok"]
+        #expect(merged?["kept"] == .integer(21) && merged?["taken"] == .integer(0))
         #expect(try result(#"{"do": "evict", "tag": "t"}"#) == "20")
         #expect(try result(#"{"do": "check"}"#) == "[]")
         #expect(try result(#"{"do": "clear"}"#) == "1")

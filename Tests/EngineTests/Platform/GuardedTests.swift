@@ -28,6 +28,16 @@ import Testing
         return total.withLock { $0 }
     }
 
+    @Test func isHadOnlyIfItIsFree() {
+        let number = Guarded(1)
+        #expect(number.withLockIfAvailable { $0 += 1 } != nil)
+        number.withLock { own in
+            own += 1
+            #expect(number.withLockIfAvailable { _ in 1 } == nil)
+        }
+        #expect(number.withLockIfAvailable { $0 } == 3)
+    }
+
     @Test func excludes() {
         #expect(Self.sum(6, 20_000) == 120_000)
     }

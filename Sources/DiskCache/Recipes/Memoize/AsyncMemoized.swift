@@ -12,23 +12,21 @@ public struct AsyncMemoized<each Argument: Encodable & Sendable, Output: Codable
     ///
     /// Throws what the function throws, `cancelled`, and as `Cache.get` and `Cache.set`.
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Output {
-        let key = try key(for: repeat each arguments)
+        let key = try storedKey(repeat each arguments)
         let (function, all) = (function, (repeat each arguments))
         return try await memo.value(key) { try await function(repeat each all) }
     }
 
     /// The key under which the result of a call is stored; as ``Memoized/key(for:)``.
     public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
-        var list: [any Encodable] = []
-        for argument in repeat each arguments { list.append(argument) }
-        return try memo.keys.key(list)
+        try memo.keys.key(list(repeat each arguments))
     }
 
     /// Removes the result of a call; whether there was one. One that is being computed by this function, or a copy of
     /// it, won't be stored; one that another `memoize` of the same name or another process computes will be.
     @discardableResult
     public func invalidate(_ arguments: repeat each Argument) async throws -> Bool {
-        let (memo, key) = (memo, try key(for: repeat each arguments))
+        let (memo, key) = (memo, try storedKey(repeat each arguments))
         return try await RecipeThreads.executor.run { try memo.invalidate(key) }
     }
 
@@ -36,9 +34,13 @@ public struct AsyncMemoized<each Argument: Encodable & Sendable, Output: Codable
     /// `invalidate`.
     @discardableResult
     public func refresh(_ arguments: repeat each Argument) async throws -> Output {
-        let key = try key(for: repeat each arguments)
+        let key = try storedKey(repeat each arguments)
         let (function, all) = (function, (repeat each arguments))
         return try await memo.refresh(key) { try await function(repeat each all) }
+    }
+
+    private func storedKey(_ arguments: repeat each Argument) throws -> AnyCacheKey {
+        try memo.keys.storedKey(list(repeat each arguments))
     }
 }
 
@@ -50,15 +52,17 @@ extension CacheProtocol {
     /// let text = try await page("https://example.org")
     /// ```
     public func memoize<each Argument: Encodable & Sendable, Output: Codable & Sendable>(
-        _ name: String, labels: [String] = [], ignoring: [MemoizedArgument] = [], expire: Expiration? = nil,
-        tag: Tag? = nil, recompute: Recomputation = .whenMissing, singleFlight: SingleFlight = .process,
-        onRefreshError: (@Sendable (any Error) -> Void)? = nil,
+        _ name: String? = nil, labels: [String] = [], ignoring: [MemoizedArgument] = [], typed: Bool = false,
+        expire: Expiration? = nil, tag: Tag? = nil, recompute: Recomputation = .whenMissing,
+        singleFlight: SingleFlight = .process, onRefreshError: (@Sendable (any Error) -> Void)? = nil,
+        file: String = #fileID, function: String = #function, line: UInt = #line, column: UInt = #column,
         _ body: @escaping @concurrent @Sendable (repeat each Argument) async throws -> Output
     ) -> AsyncMemoized<repeat each Argument, Output> {
-        let results = ResultStore<Output>(cache: self, expire: expire, tag: tag, recomputation: recompute)
+        let name = FunctionName(name, file, function, line: line, column: column)
         let memo = Memo(
-            keys: CallKeys(name, labels: labels, ignoring: ignoring), results: results, singleFlight: singleFlight,
-            onRefreshError: onRefreshError)
+            keys: CallKeys(name, labels: labels, ignoring: ignoring, typed: typed),
+            results: ResultStore<Output>(cache: self, expire: expire, tag: tag, recomputation: recompute),
+            singleFlight: singleFlight, onRefreshError: onRefreshError)
         return AsyncMemoized(memo: memo, function: body)
     }
 }

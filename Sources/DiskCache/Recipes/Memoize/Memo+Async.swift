@@ -42,9 +42,22 @@ extension Memo {
         guard singleFlight == .allProcesses else { return try await computeAndStore(key, flight, of: flights, compute) }
         let lease = try lease(key)
         try await lease.take(timeout: nil)
-        defer { try? lease.giveBack() }
-        if let value = try await foundLater(key) { return value }
-        return try await computeAndStore(key, flight, of: flights, compute)
+        return try await letting(go: lease) {
+            if let value = try await foundLater(key) { return value }
+            return try await computeAndStore(key, flight, of: flights, compute)
+        }
+    }
+
+    /// Runs `body`, and then gives a lease back, whose file is removed with that.
+    private func letting<R>(go lease: Leases, _ body: () async throws -> R) async throws -> R {
+        let outcome: Result<R, any Error>
+        do {
+            outcome = .success(try await body())
+        } catch {
+            outcome = .failure(error)
+        }
+        await lease.giveBackElsewhere()
+        return try outcome.get()
     }
 
     /// Computes a result and stores it, whatever is stored.
@@ -89,12 +102,13 @@ extension Memo {
         Task {
             do {
                 let lease = try lease(key)
-                if try lease.tryTake() {
-                    defer { try? lease.giveBack() }
-                    let isDue = try await RecipeThreads.executor.run(on: .reading) {
-                        try self.results.isUnchanged(key, since: storedAt)
+                if try await RecipeThreads.executor.run({ try lease.tryTake() }) {
+                    try await letting(go: lease) {
+                        let isDue = try await RecipeThreads.executor.run(on: .reading) {
+                            try self.results.isUnchanged(key, since: storedAt)
+                        }
+                        if isDue { _ = try await computeAndStore(key, flight, of: refreshes, compute) }
                     }
-                    if isDue { _ = try await computeAndStore(key, flight, of: refreshes, compute) }
                 }
                 refreshes.end(key, flight)
             } catch {

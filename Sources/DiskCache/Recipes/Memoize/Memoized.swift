@@ -15,32 +15,34 @@ public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Se
     /// Throws what the function throws, and as `Cache.get` and `Cache.set`. Errors aren't stored; all who waited for the same
     /// computation get the same one.
     public func callAsFunction(_ arguments: repeat each Argument) throws -> Output {
-        let key = try key(for: repeat each arguments)
+        let key = try storedKey(repeat each arguments)
         let (function, all) = (function, (repeat each arguments))
         return try memo.value(key) { try function(repeat each all) }
     }
 
-    /// The key under which the result of a call is stored. Throws `unencodable`, and `invalidSetting` if labels or ignored arguments aren't
-    /// the function's.
+    /// The key under which the result of a call is stored; in a namespace the key there, without prefix and version. Throws `unencodable`, and
+    /// `invalidSetting` if labels or ignored arguments aren't the function's, or if it has no name that is its own.
     public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
-        var list: [any Encodable] = []
-        for argument in repeat each arguments { list.append(argument) }
-        return try memo.keys.key(list)
+        try memo.keys.key(list(repeat each arguments))
     }
 
     /// Removes the result of a call; whether there was one. One that is being computed by this function, or a copy of
     /// it, won't be stored; one that another `memoize` of the same name or another process computes will be.
     @discardableResult
     public func invalidate(_ arguments: repeat each Argument) throws -> Bool {
-        try memo.invalidate(key(for: repeat each arguments))
+        try memo.invalidate(storedKey(repeat each arguments))
     }
 
     /// Computes the result of a call now, whatever is stored, and stores it. One that is being computed already is treated as by
     /// `invalidate`.
     @discardableResult
     public func refresh(_ arguments: repeat each Argument) throws -> Output {
-        let key = try key(for: repeat each arguments)
+        let key = try storedKey(repeat each arguments)
         return try memo.refresh(key) { try function(repeat each arguments) }
+    }
+
+    private func storedKey(_ arguments: repeat each Argument) throws -> AnyCacheKey {
+        try memo.keys.storedKey(list(repeat each arguments))
     }
 }
 
@@ -58,9 +60,12 @@ extension CacheProtocol {
     /// read, it is computed again.
     ///
     /// - Parameters:
-    ///   - name: Names the function: the same name, the same results, in every process.
+    ///   - name: Names the function: the same name, the same results, in every process. nil: file and function in which `memoize` is called,
+    ///     by `file` and `function`. That is for one function there: calls of a second one throw `invalidSetting`.
     ///   - labels: The arguments' labels, in order. An argument with one is known in keys by that instead of its place; an empty one is none.
     ///   - ignoring: Arguments, by place or label, that don't matter for the result and stand in no key.
+    ///   - typed: Whether the types of the arguments stand in the keys as well, by name. Without that, arguments that are serialised alike are
+    ///     the same one: an `Int` and an `Int8` of one value, or an enum of texts and its text. An `Int` and a `Double` never are.
     ///   - expire: nil: as the cache's default has it. Zero or less: results are looked up, but not stored.
     ///   - tag: for `evict(tag:)`.
     ///   - recompute: when a result is computed again though there is one.
@@ -68,15 +73,17 @@ extension CacheProtocol {
     ///   - onRefreshError: told what goes wrong when a result is computed again in the background, on any thread.
     ///   - body: The function. The same arguments are to give the same result.
     public func memoize<each Argument: Encodable & Sendable, Output: Codable & Sendable>(
-        _ name: String, labels: [String] = [], ignoring: [MemoizedArgument] = [], expire: Expiration? = nil,
-        tag: Tag? = nil, recompute: Recomputation = .whenMissing, singleFlight: SingleFlight = .process,
-        onRefreshError: (@Sendable (any Error) -> Void)? = nil,
+        _ name: String? = nil, labels: [String] = [], ignoring: [MemoizedArgument] = [], typed: Bool = false,
+        expire: Expiration? = nil, tag: Tag? = nil, recompute: Recomputation = .whenMissing,
+        singleFlight: SingleFlight = .process, onRefreshError: (@Sendable (any Error) -> Void)? = nil,
+        file: String = #fileID, function: String = #function, line: UInt = #line, column: UInt = #column,
         _ body: @escaping @Sendable (repeat each Argument) throws -> Output
     ) -> Memoized<repeat each Argument, Output> {
-        let results = ResultStore<Output>(cache: self, expire: expire, tag: tag, recomputation: recompute)
+        let name = FunctionName(name, file, function, line: line, column: column)
         let memo = Memo(
-            keys: CallKeys(name, labels: labels, ignoring: ignoring), results: results, singleFlight: singleFlight,
-            onRefreshError: onRefreshError)
+            keys: CallKeys(name, labels: labels, ignoring: ignoring, typed: typed),
+            results: ResultStore<Output>(cache: self, expire: expire, tag: tag, recomputation: recompute),
+            singleFlight: singleFlight, onRefreshError: onRefreshError)
         return Memoized(memo: memo, function: body)
     }
 }

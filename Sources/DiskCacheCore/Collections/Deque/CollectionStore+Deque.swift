@@ -8,6 +8,11 @@ extension CollectionStore {
 
     private var timeout: UInt64 { cache.handle.timeout }
 
+    /// How many elements there are, whatever else lies in the cache.
+    var elementCount: Int {
+        get throws { try inQueue { store, name in try store.itemCount(name) } ?? cache.count }
+    }
+
     var maxLength: Int? {
         get throws { try inQueue { store, name in try store.limit(name) } }
     }

@@ -24,6 +24,26 @@ extension Deque {
         }
     }
 
+    /// Adds an element so that it has an index from then on: before the one that has it now, or at the end for `count`. −1 is before the last
+    /// one. All at one instant; O(min(index, count − index)), with the write lock held. What is moved for that counts as added where
+    /// cursors are concerned.
+    ///
+    /// Throws `queueFull` if there are `maxLength` elements already: which of them is to go isn't said. Otherwise as `append`.
+    public func insert(_ element: Element, at index: Int) throws {
+        try transact {
+            let count = try store.elementCount
+            let place = index < 0 ? index + count : index
+            guard (0...count).contains(place) else { throw store.noItem(at: index) }
+            if let limit = try maxLength, count >= limit {
+                throw CacheError(.queueFull, "the deque has its \(limit) elements already", path: directory)
+            }
+            if place == count { return try append(element) }
+            try rotate(by: -place)
+            try prepend(element)
+            try rotate(by: place)
+        }
+    }
+
     /// Removes the element at an index and gives it. Nothing else moves in the store: in the middle it leaves a gap. Takes the write
     /// lock, as `append`. If the element can't be read as an `Element` nothing is removed.
     @inlinable @discardableResult

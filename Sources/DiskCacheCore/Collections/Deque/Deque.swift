@@ -63,6 +63,38 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
         store = try CollectionStore(
             .deque, directory: directory, configuration: configuration, environment: environment,
             allowsOthers: allowsOthers)
+        try begin(maxLength, contents)
+    }
+
+    /// Makes a deque of the queue without a prefix of a cache that is open, which is to hold nothing else: `count` and `clear` are those of
+    /// the cache, and so is `close`.
+    ///
+    /// ```swift
+    /// var lasting = Cache.Configuration()
+    /// lasting.evictionPolicy = EvictionPolicy.none
+    /// let jobs = try Deque<Job>(cache: Cache(directory: "jobs", configuration: lasting))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - cache: Its serialiser and its `timeout` are the deque's. Other caches of the same directory see the elements as what
+    ///     they push and pull.
+    ///   - maxLength: As for a deque in a directory of its own; it holds for who pushes in the cache, too.
+    ///   - contents: What is appended to what is there.
+    ///
+    /// Throws `invalidSetting` if the cache may let elements go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil; what the
+    /// settings become later is for their owner to mind. Throws `foreignDirectory` if it holds anything else, and as `append`.
+    public init(cache: Cache, maxLength: Int? = nil, contents: [Element] = []) throws {
+        store = try CollectionStore(cache)
+        // Others may push between the two numbers, but for those who have the lock.
+        guard try store.elementCount == cache.count || cache.transact({ try store.elementCount == cache.count }) else {
+            throw CacheError(
+                .foreignDirectory, "the cache holds items that aren't the deque's; give it one of its own",
+                path: cache.directory)
+        }
+        try begin(maxLength, contents)
+    }
+
+    private func begin(_ maxLength: Int?, _ contents: [Element]) throws {
         // One that is opened as it is stored isn't written to.
         if contents.isEmpty, try maxLength == nil || maxLength == self.maxLength { return }
         try transact {

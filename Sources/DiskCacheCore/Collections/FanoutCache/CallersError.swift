@@ -34,3 +34,23 @@ final class CallersError {
         mutating func next(maximum: Int) throws -> [UInt8]? { try own.run { try base.next(maximum: maximum) } }
     }
 }
+
+extension PartedCache {
+    /// Stores what a source of the caller's gives, unless the key is there and that is asked for. False: nothing was stored, or it was dropped,
+    /// after the source was read.
+    func store(
+        _ source: some ByteSource, _ key: some CacheKey, _ expire: Expiration?, _ tag: Tag?, onlyIfMissing: Bool,
+        retry: Bool
+    ) throws -> Bool {
+        let own = CallersError()
+        let done = try write(key, retry: retry) { part in
+            try own.result {
+                let source = CallersError.Source(source, own)
+                if onlyIfMissing { return try part.add(key, reading: source, expire: expire, tag: tag) }
+                try part.set(key, reading: source, expire: expire, tag: tag)
+                return true
+            }
+        }
+        return try done?.get() ?? false
+    }
+}

@@ -33,13 +33,7 @@ extension FanoutCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         retry: Bool = false
     ) throws -> Bool {
-        let own = CallersError()
-        let done = try write(key, retry: retry) { shard in
-            try own.result {
-                try shard.set(key, reading: CallersError.Source(source, own), expire: expire, tag: tag)
-            }
-        }
-        return try done?.get() != nil
+        try store(source, key, expire, tag, onlyIfMissing: false, retry: retry)
     }
 
     /// Stores bytes that come in pieces if the key is missing or expired. False: it was there at the end, or the write was dropped.
@@ -48,13 +42,7 @@ extension FanoutCache {
         _ key: some CacheKey, reading source: some ByteSource, expire: Expiration? = nil, tag: Tag? = nil,
         retry: Bool = false
     ) throws -> Bool {
-        let own = CallersError()
-        let done = try write(key, retry: retry) { shard in
-            try own.result {
-                try shard.add(key, reading: CallersError.Source(source, own), expire: expire, tag: tag)
-            }
-        }
-        return try done?.get() ?? false
+        try store(source, key, expire, tag, onlyIfMissing: true, retry: retry)
     }
 
     /// Removes a key. False: it was missing or expired, or the write was dropped.

@@ -39,7 +39,24 @@ public final class Index<Key: CacheKey & Codable, Value: Codable & Sendable>: Pe
         if !contents.isEmpty { try merge(contents) }
     }
 
-    /// As above, with a wall clock of the caller's: microseconds since 1970.
+    /// Makes an index of the items of a cache that is open; `close` closes the cache.
+    ///
+    /// ```swift
+    /// var lasting = Cache.Configuration()
+    /// lasting.evictionPolicy = EvictionPolicy.none
+    /// let users = try Index<Int, User>(cache: Cache(directory: "users", configuration: lasting))
+    /// ```
+    ///
+    /// All items of the cache are the index's, and its serialiser and `timeout` too.
+    ///
+    /// Throws `invalidSetting` if the cache may let items go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil; what the
+    /// settings become later, and items that somebody gives an expiry of their own, are for their owner to mind. Otherwise as `merge`.
+    public init(cache: Cache, contents: KeyValuePairs<Key, Value> = [:]) throws {
+        store = try CollectionStore(cache)
+        if !contents.isEmpty { try merge(contents) }
+    }
+
+    /// In a directory, with a wall clock of the caller's: microseconds since 1970.
     package convenience init(
         directory: String?, configuration: Cache.Configuration, clock: @escaping @Sendable () -> Int64
     ) throws {

@@ -21,8 +21,9 @@ public struct NamespacedCache: Sendable {
     /// When items expire that are stored without saying so; nil: as the cache beneath says.
     public let expire: Expiration?
     /// Whether writes wait for the lock of a `FanoutCache`.
-    private let retry: Bool
-    private let base: any PartedCache
+    let retry: Bool
+    /// The cache beneath.
+    package let base: any PartedCache
     private let namespace: [UInt8]
 
     /// A view of a cache.
@@ -256,10 +257,6 @@ public struct NamespacedCache: Sendable {
 
     // MARK: Removing all
 
-    /// Removes everything from the cache beneath, whatever its prefix; how many items there were. As ``Cache/clear()``.
-    @discardableResult
-    public func clear() throws -> Int { try base.clear() }
-
     /// Removes all items of this prefix, of all versions or of one; how many there were. Items that come meanwhile stay.
     ///
     /// In transactions of a few hundred items. O(items · log), as ``Cache/keys(in:reversed:)`` finds them. A `timeout` says in `removed`
@@ -286,7 +283,12 @@ public struct NamespacedCache: Sendable {
 
     // MARK: Parts
 
-    private func full(_ key: some CacheKey, _ version: Int?) throws -> NamespacedKey {
+    /// The key that an item has in the cache beneath.
+    package func keyBeneath(_ key: some CacheKey, version: Int?) throws -> AnyCacheKey {
+        .encoded(try full(key, version).bytes)
+    }
+
+    func full(_ key: some CacheKey, _ version: Int?) throws -> NamespacedKey {
         try NamespacedKey(key, in: version.map { NamespacedKey.namespace(prefix, $0) } ?? namespace)
     }
 

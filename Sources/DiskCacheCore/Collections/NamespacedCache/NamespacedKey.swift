@@ -9,7 +9,7 @@ internal import DiskCacheEngine
 ///
 /// All keys of a prefix begin with the same bytes, and so do all of one version of it.
 struct NamespacedKey: CacheKey {
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
 
     init(_ key: some CacheKey, in namespace: [UInt8]) throws {
         bytes = try withKeyBytes(key) { keyClass, own in

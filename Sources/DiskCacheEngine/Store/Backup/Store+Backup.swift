@@ -37,7 +37,7 @@ extension Store {
             throw EngineError(.inTransaction, "a backup can't be made inside a transaction", path: self.path)
         }
         let target = try BackupTarget(path, for: self)
-        defer { target.abandon(environment) }
+        defer { target.place.abandon(environment) }
         var run = BackupRun(
             // After a failed sync the system may have dropped what a second name would then show.
             self, target, FileTransfer(files: files, shares: shares && block.poison.acquire() == 0))
@@ -45,7 +45,7 @@ extension Store {
             let courtesy = snapshotLock.share()
             defer { if let courtesy { snapshotLock.end(courtesy) } }
             if let report = try run.pass() {
-                try target.place()
+                try target.finish()
                 return report
             }
         }
@@ -61,14 +61,7 @@ extension StoreHandle {
         let access = try beginAccess()
         let store = access.store.takeUnretainedValue()
         end(access)
-        let absolute: String
-        do throws(SystemError) {
-            let isWhole = path.isEmpty || path.utf8.first == UInt8(ascii: "/")
-            absolute = isWhole ? path : try SystemCalls.currentDirectory() + "/" + path
-        } catch {
-            throw EngineError(error)
-        }
-        return try store.backUp(to: absolute, shares: shares)
+        return try store.backUp(to: BackupPlace.absolute(path), shares: shares)
     }
 }
 

@@ -34,6 +34,16 @@ public final class StoreMerge {
 
         /// None yet.
         public init() {}
+
+        /// Adds what happened elsewhere.
+        public static func += (counts: inout Counts, more: Counts) {
+            counts.taken += more.taken
+            counts.kept += more.kept
+            counts.expired += more.expired
+            counts.queued += more.queued
+            counts.tooLarge += more.tooLarge
+            counts.unreadable += more.unreadable
+        }
     }
 
     /// What happened so far.
@@ -54,10 +64,15 @@ public final class StoreMerge {
         self.timeout = timeout
     }
 
-    /// Takes the next batch; false: there is nothing behind it.
-    public func next(from source: Store, into target: Store) throws(EngineError) -> Bool {
+    /// Reads the next batch.
+    fileprivate func read(from source: Store) throws(EngineError) -> [Record] {
         try scan.next(in: source)
-        let records = scan.rows.compactMap(\.record)
+        return scan.rows.compactMap(\.record)
+    }
+
+    fileprivate var isAtEnd: Bool { scan.isAtEnd }
+
+    fileprivate func take(_ records: [Record], from source: Store, into target: Store) throws(EngineError) {
         var index = 0
         while index < records.count {
             if isInline(records[index], target) {
@@ -78,7 +93,6 @@ public final class StoreMerge {
                 index += 1
             }
         }
-        return !scan.isAtEnd
     }
 
     private func isInline(_ record: Record, _ target: Store) -> Bool {
@@ -303,10 +317,23 @@ extension StoreHandle {
         return try own == other.withStore { ObjectIdentifier($0) }
     }
 
-    /// Takes the next batch of a merge; false: there is nothing behind it.
-    public func take(_ merge: StoreMerge, from other: StoreHandle) throws(EngineError) -> Bool {
-        try other.withStore { (source) throws(EngineError) in
-            try withStore { (target) throws(EngineError) in try merge.next(from: source, into: target) }
+    /// Takes the next batch of a merge into the stores that are to have its rows: one, or shards; false: there is nothing behind it.
+    public func take(_ merge: StoreMerge, into targets: [StoreHandle]) throws(EngineError) -> Bool {
+        try withStore { (source) throws(EngineError) in
+            let records = try merge.read(from: source)
+            var shares = [records]
+            if targets.count > 1 {
+                shares = Array(repeating: [], count: targets.count)
+                for record in records {
+                    shares[FanoutDirectory.shard(of: record.keyClass, record.key, among: targets.count)].append(record)
+                }
+            }
+            for (target, share) in zip(targets, shares) where !share.isEmpty {
+                try target.withStore { (target) throws(EngineError) in
+                    try merge.take(share, from: source, into: target)
+                }
+            }
+            return !merge.isAtEnd
         }
     }
 }

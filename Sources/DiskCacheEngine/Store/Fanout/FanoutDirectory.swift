@@ -48,6 +48,16 @@ public enum FanoutDirectory {
         return String(repeating: "0", count: max(0, 3 - digits.count)) + digits
     }
 
+    /// Whether a name is that of a shard's directory.
+    static func isShard(_ name: String) -> Bool {
+        name.utf8.count == 3 && name.utf8.allSatisfy { (48...57).contains($0) }
+    }
+
+    /// Whether a directory's items are spread over shards; nothing is made there.
+    public static func isThere(_ path: String) -> Bool {
+        (try? SystemFiles().status(of: path + "/" + FanoutFile.name, in: nil)) != .some(nil)
+    }
+
     /// Whether a store has files or directories of this name.
     public static func isStoreName(_ name: String) -> Bool { StoreDirectory.isOurs(name) }
 
@@ -94,15 +104,20 @@ public enum FanoutDirectory {
         // A store may have been made, and let go of, before the lock was had.
         try refuseOthers(in: directory, files)
         let file = FanoutFile(count: count)
-        try system { () throws(SystemError) in
-            let made = try files.open(FanoutFile.newName, in: directory, [.write, .create])
-            try files.write(made, file.encoded(), at: 0)
-            try files.truncate(made, to: FanoutFile.size)
-            try files.sync(made)
-            try files.rename(FanoutFile.newName, to: FanoutFile.name, in: directory)
-            try files.syncDirectory(directory)
-        }
+        try system { () throws(SystemError) in try write(file, in: directory, files) }
         return file
+    }
+
+    /// Writes the file, durable, under its name.
+    static func write(
+        _ file: FanoutFile, in directory: FileDescriptor, _ files: any FileSystem
+    ) throws(SystemError) {
+        let made = try files.open(FanoutFile.newName, in: directory, [.write, .create])
+        try files.write(made, file.encoded(), at: 0)
+        try files.truncate(made, to: FanoutFile.size)
+        try files.sync(made)
+        try files.rename(FanoutFile.newName, to: FanoutFile.name, in: directory)
+        try files.syncDirectory(directory)
     }
 
     /// Throws if something else lies in a directory that has no shards yet.

@@ -25,6 +25,9 @@ struct LockFiles {
         isBoundKnown = name.kind != .semaphore
     }
 
+    /// Whether everything is open. A flight's files come and go.
+    var areOpen: Bool { name.kind != .flight && isBoundKnown && open.allSatisfy { $0 != nil } }
+
     /// Closes everything, and so lets go of everything.
     mutating func close() {
         for index in open.indices { drop(index) }

@@ -11,7 +11,7 @@ import Synchronization
 /// has just let go of a slot can't take it again before the one that waits at the gate, and of those before the gate any is next:
 /// each asks again at a random moment, on the average half a millisecond later (polling that favours who came last starves the others,
 /// PERFORMANCE 3 and 8). The gate decides about turns alone, never about who holds: a waiter that was stopped at the gate
-/// is passed by after `patience`.
+/// is passed by when a slot was seen free for `patience`. Who only looks whether one is, lets go of it again in a moment.
 ///
 /// Nobody blocks inside `flock` (DESIGN 7.1). Threads ask by themselves while they wait; for tasks, which must not wait in a thread, the
 /// worker asks.
@@ -23,6 +23,8 @@ package final class NamedLock: Sendable {
         /// Which slots this process has.
         var isHeld: [Bool]
         var hasGate = false
+        /// Since when a slot was free whenever it was looked at, though somebody else had the gate.
+        var freeSince: UInt64?
         /// Who waits, first come first.
         var line: [LockWaiter] = []
         /// When the kernel may be asked again, nanoseconds of the monotonic clock, and how long after the last time that was.
@@ -41,7 +43,7 @@ package final class NamedLock: Sendable {
     private static let longestSleep: UInt64 = 3_600_000_000_000
     /// Who has waited for so long asks four times less often, and …
     private static let longWait: UInt64 = 1_000_000_000
-    /// … who for so long, takes a free slot though somebody else has the gate.
+    /// … who for so long, looks whether a slot is free, and takes one that was for so long, though somebody else has the gate.
     private static let patience: UInt64 = 50_000_000
 
     init(files: any FileSystem, store: FileDescriptor, name: LockName, slots: Int) {
@@ -80,6 +82,9 @@ package final class NamedLock: Sendable {
         }
         try outcome.get()
     }
+
+    /// Whether what asks the kernel finds everything open, and needs no disk; false too if another thread is at it.
+    var isAtHand: Bool { state.withLockIfAvailable { $0.files.areOpen } ?? false }
 
     // MARK: Taking
 
@@ -207,10 +212,28 @@ package final class NamedLock: Sendable {
     private func takeTurn(_ first: LockWaiter, _ state: inout State, _ now: UInt64) throws(EngineError) -> LockLease? {
         guard state.isHeld.contains(false) else { return nil }
         if !state.hasGate { state.hasGate = try state.files.lockGate() }
-        guard state.hasGate || first.waited(until: now) >= Self.patience else { return nil }
+        if !state.hasGate {
+            guard try isGateStuck(first, &state, now) else { return nil }
+        }
         guard let lease = try takeSlot(&state) else { return nil }
+        state.freeSince = nil
         leaveGate(&state)
         return lease
+    }
+
+    /// Whether somebody who doesn't take a slot that is free has the gate.
+    private func isGateStuck(_ first: LockWaiter, _ state: inout State, _ now: UInt64) throws(EngineError) -> Bool {
+        if first.waited(until: now) < Self.patience { return false }
+        for slot in state.isHeld.indices where !state.isHeld[slot] {
+            guard try state.files.lockSlot(slot) else { continue }
+            // Not to be taken yet: it may have been let go of just now, and the one at the gate is to find it.
+            state.files.unlockSlot(slot)
+            let since = state.freeSince ?? now
+            state.freeSince = since
+            return now >= since && now - since >= Self.patience
+        }
+        state.freeSince = nil
+        return false
     }
 
     private func takeSlot(_ state: inout State) throws(EngineError) -> LockLease? {

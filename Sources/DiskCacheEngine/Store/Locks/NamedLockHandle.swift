@@ -32,6 +32,9 @@ package final class NamedLockHandle: Sendable {
     /// Throws `invalidSetting` if whoever made the lock gave it another number of slots.
     package func check() throws(EngineError) { try lock().check() }
 
+    /// Whether the lock can be asked for without a look at the disk.
+    package var isAtHand: Bool { handle.isOpen && ((try? lock().isAtHand) ?? false) }
+
     /// A place in the line that no thread waits in.
     package struct Place: Sendable {
         private let lock: NamedLock
