@@ -123,7 +123,7 @@ extension Store {
             let evenIfNeeded = isUrgent && !sparesSnapshots
             try dropDead(evenIfNeeded: evenIfNeeded)
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
-            unlinkSpared(evenIfNeeded: evenIfNeeded)
+            try unlinkSpared(evenIfNeeded: evenIfNeeded)
             space = try measure(timeout)
             let last = space.tail
             // While a snapshot keeps what lies below the head, to move that on would gain nothing.
