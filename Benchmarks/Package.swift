@@ -8,23 +8,23 @@ let common: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+// The peers are a package of their own, Peers, which uses the two libraries.
 let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "bench", targets: ["Bench"])],
+    products: [
+        .executable(name: "bench", targets: ["bench"]),
+        .library(name: "Harness", targets: ["Harness"]),
+        .library(name: "Driver", targets: ["Driver"]),
+    ],
     dependencies: [.package(name: "DiskCache", path: "..")],
     targets: [
-        .target(name: "Workloads", swiftSettings: common),
-        .systemLibrary(
-            name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
-        .systemLibrary(
-            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
-        .target(name: "Compare", dependencies: ["Workloads", "CLMDB", "CSQLite"], swiftSettings: common),
-        .executableTarget(
-            name: "Bench",
-            dependencies: ["Workloads", "Compare", .product(name: "DiskCache", package: "DiskCache")],
+        .target(name: "Harness", swiftSettings: common),
+        .target(
+            name: "Driver", dependencies: ["Harness", .product(name: "DiskCache", package: "DiskCache")],
             // The engines' own state is reached without the check for overlapping accesses, as a caller's local variables are.
             swiftSettings: common + [.unsafeFlags(["-enforce-exclusivity=unchecked"])]),
-        .testTarget(name: "WorkloadsTests", dependencies: ["Workloads"], swiftSettings: common),
+        .executableTarget(name: "bench", dependencies: ["Driver"], swiftSettings: common),
+        .testTarget(name: "HarnessTests", dependencies: ["Harness", "Driver"], swiftSettings: common),
     ]
 )

@@ -1,0 +1,3 @@
+import Driver
+
+Driver.main(contestants: Driver.own)
