@@ -272,6 +272,28 @@ struct Fixture {
                 try log.put("a", "one")
                 try log.head(log.tail, commit: false)
             },
+            crafted("clear-without-its-file", "a clear whose transaction lacks a value's file: nothing was cleared") {
+                log in
+                try log.put("a", "one")
+                log.roll()
+                try log.put("b", "two")
+                try log.head(log.tail, commit: false)
+                log.put(try TestKey("c"), TestValue(ValueFormCode.textFile, [UInt8](repeating: 1, count: 32)))
+            },
+            crafted("unproved-head", "a header's head of which no record tells that counts, and nothing below it") {
+                log in
+                try log.put("a", "one")
+                log.roll()
+                try log.put("b", "two")
+                let torn = log.tail
+                try log.put("c", "three")
+                try log.head(0x20000)
+                log.flip(torn + 26)
+                log.roll()
+                log.setHeader { $0.replaceSubrange(72..<80, with: [0, 0, 2, 0, 0, 0, 0, 0]) }
+                try log.put("d", "four")
+                log.files["0000000000010000.seg"] = nil
+            },
             crafted("damage-in-the-middle", "a flipped bit below synced", synced: 0x10080 + 5 * 28) { log in
                 for key in ["a", "b", "c", "b", "d"] { try log.put(key, "one") }
                 // An overwrite names the version before it: 0x1009c / 4.

@@ -41,7 +41,11 @@ import Testing
         #expect(try PythonReader.run([scratch.path + "/kept", "--hints"]) == "{\"0000000000010000\": true}\n")
         let path = scratch.path + "/made"
         let store = try TestStore(path)
-        try store.configure { $0.minFileSize = 4000 }
+        try store.configure {
+            $0.minFileSize = 4000
+            // The sealed segments are to be there still when their hints are written.
+            $0.compaction = 0
+        }
         for number in 0..<120 {
             let key = try TestKey("key \(number % 40)")
             try store.set(key, TestValue(String(repeating: "v", count: number % 30 == 7 ? 5000 : 1500)))

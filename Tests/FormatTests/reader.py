@@ -168,25 +168,25 @@ def read_segments(store, store_id):
     return believed, gaps
 
 
-def chain(believed, gaps):
-    """The segments of the log, upwards, and the head as far as headers tell it."""
+def chain(believed, gaps, before=M):
+    """The segments of the log, upwards, and the head as far as headers tell it. From `before` on nothing counts."""
     if not believed:
         return [], 0
     claiming = believed[0]
     head = claiming.head
     missing = []
     links = follow(believed, head, missing)
-    while not is_proved(believed, head):
+    while head >= before or not is_proved(believed, head):
         below = [s for s in believed if s.first == claiming.predecessor]
         if not below:
             break
         lower, more = below[0].head, []
         longer = follow(believed, lower, more)
-        named = heads_in(below[0], more)
+        named = heads_in(below[0], more, before)
         if named > lower:
             lower, more = named, []
             longer = follow(believed, lower, more)
-        if len(more) > len(missing):
+        if head < before and len(more) > len(missing):
             break
         claiming, head, links, missing = below[0], lower, longer, more
     links = follow(believed, head, gaps)
@@ -212,7 +212,7 @@ def is_proved(believed, head):
         position = record.end
 
 
-def heads_in(segment, gaps):
+def heads_in(segment, gaps, before):
     """The greatest clear that whole transactions of a segment hold, or the least other head that closes the gaps below it."""
     position, cleared, moved, pending = segment.first_record, 0, [], None
     stop = min(segment.first + len(segment.data), segment.limit)
@@ -226,6 +226,8 @@ def heads_in(segment, gaps):
         if record.kind == VOID and pending and word <= pending[0]:
             pending = None
         if record.commit:
+            if pending and pending[0] >= before:
+                pending = None
             if pending and pending[0] == pending[1]:
                 cleared = max(cleared, pending[1])
             elif pending:
@@ -394,33 +396,57 @@ class Store:
         self.meta = Meta.read(path)
         if self.meta and self.meta.format > 1:
             raise Refused("newer format")
-        believed, self.gaps = read_segments(path, self.meta.store_id if self.meta else None)
-        if not self.meta and not believed and self.gaps:
+        believed, torn = read_segments(path, self.meta.store_id if self.meta else None)
+        if not self.meta and not believed and torn:
             raise Refused("damaged headers")
-        self.links, header_head = chain(believed, self.gaps)
-        self.quarantined = []
-        self.cut = None
-        self.versions = {}
-        self.system = {}
-        self.head = header_head
+        self.bounds(believed, torn)
         self.salt = self.meta.salt if self.meta else self.links[-1].salt if self.links else 0
         self.epoch = self.meta.epoch if self.meta else self.links[-1].epoch if self.links else 0
-        if self.gaps and self.links:
-            self.head = max(self.head, self.newest_head())
+        is_known = False
         self.believed_end = 0
         if self.meta:
             if same_boot and self.meta.is_intact and self.meta.is_in_place and self.meta.is_on_device:
                 self.believed_end = self.meta.tail
                 self.head = max(self.head, self.meta.head)
+                is_known = True
             elif self.meta.is_intact and self.meta.synced <= self.meta.tail:
                 if self.meta.seal or self.meta.is_in_place and (self.meta.is_on_device or not same_boot):
                     self.believed_end = self.meta.synced
+        before = M
         self.scan()
+        while not is_known and not self.proves_head():
+            begin, end = self.begin, self.end
+            self.bounds(believed, torn, end)
+            if self.head < begin and all(gap <= self.head for gap in self.gaps):
+                before = end
+                self.scan()
+                continue
+            # What lay below isn't there.
+            self.bounds(believed, torn, before)
+            self.scan()
+            self.gaps.append(begin)
+            break
 
-    def newest_head(self):
-        return heads_in(self.links[-1], self.gaps)
+    def bounds(self, believed, torn, before=M):
+        """Which segments are the log, and where it begins. From `before` on nothing counts."""
+        self.gaps = list(torn)
+        self.links, self.head = chain(believed, self.gaps, before)
+        if len(self.links) > 1 or self.gaps and self.links:
+            self.head = max(self.head, heads_in(self.links[-1], self.gaps, before))
+
+    def proves_head(self):
+        """Whether a record that counts says that the log begins where the reading began."""
+        if self.begin == 0 or self.told >= self.begin or self.quarantined or self.gaps:
+            return True
+        lowest = [s for s in self.links if s.first <= self.begin]
+        return not lowest or lowest[-1].predecessor == 0 and self.begin <= lowest[-1].first_record
 
     def scan(self):
+        self.quarantined = []
+        self.cut = None
+        self.versions = {}
+        self.system = {}
+        self.begin, self.told = self.head, 0
         pending = []
         held = []
         end = self.head
@@ -490,6 +516,7 @@ class Store:
             end = behind
         if is_cut or pending or count < len(held):
             self.cut = end
+        self.end = end
         # What lay below the head may be gone rightly.
         self.gaps = [gap for gap in self.gaps if gap > self.head]
 
@@ -531,7 +558,8 @@ class Store:
             elif record.has_slot():
                 self.versions[record.identity()] = record
             elif record.kind == HEAD:
-                self.head = max(self.head, self.word(record))
+                self.told = max(self.told, self.word(record))
+                self.head = max(self.head, self.told)
             elif record.kind == SYSTEM:
                 self.system[record.key] = record
 

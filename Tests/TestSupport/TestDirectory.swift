@@ -61,6 +61,12 @@ package final class TestDirectory: Sendable {
         return try files.read(file, count: files.status(file).size, at: 0)
     }
 
+    /// Makes a file that holds these bytes.
+    package static func write(_ bytes: [UInt8], to path: String) throws {
+        let files = SystemFiles()
+        try files.write(try files.open(path, in: nil, [.write, .create]), bytes, at: 0)
+    }
+
     /// Bytes that everything below a directory takes on disk.
     package static func allocated(_ path: String) throws -> Int {
         let files = SystemFiles()

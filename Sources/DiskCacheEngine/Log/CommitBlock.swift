@@ -22,6 +22,8 @@
 ///  144  wanted trees 8    bit n: tree n was read since the last batch that drops what nobody reads
 ///  152  dead bytes 8      bytes of value files that were replaced and may not be unlinked yet
 ///  160  spare 8          first position of the segment that was made of the spare, while there is no other; 0: none
+///  168  dead from 8       value files that were replaced from here on may be in place still, though *synced* has passed it; 0: none
+///  176  unswept 8         1: value files that no record names may be in place, since the index was made again
 ///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
@@ -69,6 +71,11 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var deadFileBytes: SharedWord { SharedWord(base, 152) }
     /// See `Log+Spare`.
     @inline(__always) var spareSegment: SharedWord { SharedWord(base, 160) }
+    /// Value files that records from here on replaced may be in place still, though `synced` has passed them: a snapshot was in the way.
+    /// 0: none. Stored with the lock on `sync`.
+    @inline(__always) var deadFrom: SharedWord { SharedWord(base, 168) }
+    /// 1: the index was made again, and nobody has looked since for value files that no record names.
+    @inline(__always) var unswept: SharedWord { SharedWord(base, 176) }
     @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     static let identityOffset = 512
     static let sealOffset = 640

@@ -36,8 +36,10 @@ struct LogScanner {
     var hints: [Position: SegmentHint] = [:]
 
     /// The live chain that ends in the highest whole segment, what is missing in it, and the head as far as headers tell it.
+    ///
+    /// `end`: where what counts was seen to end. A *clear* at or behind that is none.
     static func chain(
-        files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?
+        files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?, before end: Position = .max
     ) throws(EngineError) -> (links: [Link], gaps: [Gap], head: Position) {
         var gaps: [Gap] = []
         var segments: [Segment] = []
@@ -77,7 +79,7 @@ struct LogScanner {
         var found = follow(from: newest, to: head, segments, unusable)
         // A header is on the disk before what lies below it need be, so the head that it names may be lost. As long as what an older one
         // leads to is all there, that is looked through as well: if the later head counts, its record is met there.
-        while !isProved(head, segments, files),
+        while head >= end || !isProved(head, segments, files),
             let below = segments.first(where: { $0.first == claiming.header.predecessor })
         {
             var lower = below.header.head
@@ -85,9 +87,9 @@ struct LogScanner {
             // It may have been moved since, by a record of that segment.
             let scanner = LogScanner(
                 files: files, salt: below.header.salt, links: [Link(segment: below, end: nil)], believedEnd: 0)
-            let named = try scanner.newestHead(closing: longer.gaps)
+            let named = try scanner.newestHead(closing: longer.gaps, before: end)
             if named > lower { (lower, longer) = (named, follow(from: newest, to: named, segments, unusable)) }
-            if longer.gaps.count > found.gaps.count { break }
+            if head < end, longer.gaps.count > found.gaps.count { break }
             (found, head, claiming) = (longer, lower, below)
         }
         return (found.links, gaps + found.gaps, head)
@@ -203,7 +205,7 @@ struct LogScanner {
     ///
     /// The greatest *clear*. A head behind which rows were copied counts only if what lies between it and that record is whole, which the
     /// scan from an older one finds out; but where segments are missing that it takes away, it was durable with all before it.
-    func newestHead(closing gaps: [Gap]) throws(EngineError) -> Position {
+    func newestHead(closing gaps: [Gap], before end: Position) throws(EngineError) -> Position {
         guard let newest = links.last else { return 0 }
         let link = Link(segment: newest.segment, end: nil)
         let scanner = LogScanner(files: files, salt: salt, links: [link], believedEnd: 0)
@@ -217,6 +219,7 @@ struct LogScanner {
             }
             if record.kind == RecordKind.void.rawValue, record.valueWord <= pending.at { pending = (0, 0) }
             if record.isCommit {
+                if pending.at >= end { pending = (0, 0) }
                 if pending.at != 0, pending.at == pending.head {
                     cleared = max(cleared, pending.head)
                 } else if pending.at != 0 {

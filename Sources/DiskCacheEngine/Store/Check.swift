@@ -30,6 +30,8 @@ extension Store {
             throw EngineError(
                 .inTransaction, "a store can't be checked inside a transaction; check it before or after", path: path)
         }
+        // What may go by now is no finding. If it can't go now, files aren't looked at.
+        try? unlinkSpared(evenIfNeeded: false, timeout: timeout)
         return try write(timeout: timeout) { () throws(EngineError) in
             try takeOver()
             var repairs = Repairs()
@@ -178,7 +180,7 @@ extension Store {
             }
         }
         // While replaced files wait for a sync before they may go, a file without a row is no finding.
-        guard block.deadFiles.relaxed() <= block.synced.relaxed(), spared.withLock({ $0.isEmpty }) else {
+        guard block.deadFiles.relaxed() <= block.synced.relaxed(), block.deadFrom.relaxed() == 0 else {
             return findings
         }
         let firsts = try Log.firsts(files, log.directory)

@@ -57,7 +57,12 @@ extension Store {
             if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
             try dropDead()
             try keepSpare()
-            unlinkSpared(evenIfNeeded: false)
+            do throws(EngineError) {
+                try unlinkSpared(evenIfNeeded: false, timeout: 0)
+            } catch {
+                if error.code != .timeout { throw error }
+                awaitsSnapshots.store(true, ordering: .relaxed)
+            }
             try maintainTrees()
             owesHints = writeHints()
             try sweep()
@@ -72,36 +77,17 @@ extension Store {
         return waits || owesHints ? now &+ interval : nil
     }
 
-    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
-    /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
-    func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
+    /// The files that committed records of a range replaced; if there was a `clear`, all that are named below it.
+    func deadFiles(from: Position, to tail: Position) throws(EngineError) -> [ValueFileName] {
         var names: [ValueFileName] = []
-        try collectReplaced(from: from, to: tail, &names)
-        if names.isEmpty { return }
-        if snapshotLock.earlierAreOver() {
-            for name in names { unlink(name) }
-        } else {
-            let dead = names
-            spared.withLock { $0 += dead }
-            awaitsSnapshots.store(true, ordering: .relaxed)
+        if from >= tail { return names }
+        do throws(SystemError) {
+            // Most stores have none, and a long range needn't be read for them.
+            if try files.status(of: ValueFiles.root, in: directory) == nil { return names }
+        } catch {
+            throw EngineError(error)
         }
-    }
-
-    /// Unlinks what was spared for snapshots.
-    func unlinkSpared(evenIfNeeded: Bool) {
-        let names = spared.withLock { $0 }
-        if names.isEmpty { return }
-        guard snapshotLock.earlierAreOver() || evenIfNeeded else {
-            awaitsSnapshots.store(true, ordering: .relaxed)
-            return
-        }
-        for name in names { unlink(name) }
-        spared.withLock { $0.removeFirst(min(names.count, $0.count)) }
-    }
-
-    private func collectReplaced(
-        from: Position, to tail: Position, _ names: inout [ValueFileName]
-    ) throws(EngineError) {
+        try log.mapNewSegments(upTo: tail &- 4)
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
         try forEachCommitted(from: from, to: tail) { (record) throws(EngineError) in
@@ -116,9 +102,10 @@ extension Store {
             let keeps = ValueFormCode.isFile(record.form) && ValueFileReference(record.value)?.name == file.name
             if !keeps { names.append(file.name) }
         }
+        return names
     }
 
-    private func unlink(_ name: ValueFileName) {
+    func unlink(_ name: ValueFileName) {
         try? valueFiles.unlink(name)
         FaultPoint.reach(.deadFileUnlinked)
     }
@@ -275,8 +262,8 @@ extension Store {
 
     // MARK: What killed processes left
 
-    /// Unlinks temporary files that nobody writes any more and, after a rebuild, files that no record names: once after an
-    /// opening, and whenever the write lock came from another owner.
+    /// Unlinks temporary files that nobody writes any more and, if nobody has done that since a rebuild, files that no record names:
+    /// once after an opening, and whenever the write lock came from another owner.
     private func sweep() throws(EngineError) {
         guard wantsSweep.exchange(false, ordering: .relaxed) else { return }
         do throws(SystemError) {
@@ -284,8 +271,7 @@ extension Store {
         } catch {
             throw EngineError(error)
         }
-        guard recovery != nil, !hasSweptAll.exchange(true, ordering: .relaxed) else { return }
-        try sweepUnnamed()
+        if block.unswept.acquire() != 0 { try sweepUnnamed() }
     }
 
     /// A file in place has a record in the log before it has its name: so whatever is listed first, and then not met up to a tail
@@ -297,7 +283,7 @@ extension Store {
         } catch {
             throw EngineError(error)
         }
-        if names.isEmpty { return }
+        if names.isEmpty { return block.unswept.store(0) }
         let (begin, tail) = try settledBounds()
         let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
         var isWhole = chain.gaps.allSatisfy { $0.end <= begin }
@@ -312,9 +298,17 @@ extension Store {
             case .hinted, .end: break
             }
         }
+        // What a cleared record names, a snapshot may be reading.
+        guard snapshotLock.earlierAreOver() else {
+            wantsSweep.store(true, ordering: .relaxed)
+            awaitsSnapshots.store(true, ordering: .relaxed)
+            return
+        }
         // What a damaged record names may still be wanted by who repairs it.
-        guard isWhole else { return }
-        for name in names { unlink(name) }
+        if isWhole {
+            for name in names { unlink(name) }
+        }
+        block.unswept.store(0)
     }
 
     /// Head and tail when nothing is under way.

@@ -14,6 +14,9 @@ struct Rebuild {
     var counters = CommitBlock.Counters()
     var report: RecoveryReport
     private let gaps: [LogScanner.Gap]
+    /// Where the reading began, and the greatest head of which a record that counts tells.
+    private let begin: Position
+    private var toldHead: Position = 0
     /// Whether a value file is there and is the one that was written.
     let isWhole: (ValueFileReference) throws(EngineError) -> Bool
     /// Transactions above `believedEnd`, from the first on that names a value file: how many of them count isn't known yet.
@@ -36,6 +39,7 @@ struct Rebuild {
         self.scanner = scanner
         self.index = index
         self.head = head
+        begin = head
         end = head
         report = RecoveryReport(reason: reason)
         self.gaps = gaps
@@ -133,6 +137,22 @@ struct Rebuild {
         FaultPoint.reach(.rebuildScanned)
     }
 
+    /// Whether the log begins where the reading did. The record that says so lies above that. If it isn't met in what counts, what lies
+    /// below would count as well: a *clear* was cut off again, or a copy was made while files came and went.
+    ///
+    /// Where something is known to be lost, that may be what it is.
+    var hasProvedHead: Bool {
+        guard begin != 0, toldHead < begin, !report.hasLosses else { return true }
+        guard let lowest = scanner.links.last(where: { $0.segment.first <= begin })?.segment else { return true }
+        return lowest.header.predecessor == 0 && begin <= lowest.firstRecord
+    }
+
+    /// What lay below where the reading began isn't there: that is a loss.
+    mutating func noteUnprovedHead() {
+        report.gaps.append(
+            "the log below position \(begin): it is missing, and so is the record that says that it isn't needed")
+    }
+
     private mutating func read(_ record: Record, _ pending: inout [Pending]) throws(EngineError) {
         report.records += 1
         if record.position >= scanner.believedEnd { try applyCommitted(&pending) }
@@ -208,7 +228,8 @@ struct Rebuild {
                 }
             }
         case RecordKind.head.rawValue:
-            head = max(head, min(record.valueWord, record.position))
+            toldHead = max(toldHead, min(record.valueWord, record.position))
+            head = max(head, toldHead)
             counters.nextRowid = max(counters.nextRowid, Self.secondWord(record))
             counters.apply(record, replacing: nil)
         default:

@@ -92,6 +92,7 @@ extension Store {
                 newest[key] = record
             case RecordKind.head.rawValue:
                 head = min(record.valueWord, record.position)
+                if head == record.position, counters.fileBytes != 0 { replacedFile = true }
                 counters.apply(record, replacing: nil)
             default:
                 counters.apply(record, replacing: nil)

@@ -21,12 +21,19 @@ extension Store {
     /// Returns when everything below `tail`, the end of a transaction, is durable.
     @inline(never)
     func sync(covering tail: Position, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
-        if try isDurable(tail) { return }
+        try withSyncLock(timeout: timeout, unless: { () throws(EngineError) in try isDurable(tail) }, syncNow)
+    }
+
+    /// Does `body` with the lock on `sync`, unless another has done what was wanted meanwhile.
+    private func withSyncLock(
+        timeout: UInt64, unless isDone: () throws(EngineError) -> Bool, _ body: () throws(EngineError) -> Void
+    ) throws(EngineError) {
+        if try isDone() { return }
         let sum = SystemCalls.monotonicClock().addingReportingOverflow(timeout)
         let deadline = sum.overflow ? UInt64.max : sum.partialValue
         guard syncQueue.tryAcquire() || syncQueue.acquire(deadline: deadline) else { throw syncTimeout() }
         defer { syncQueue.release() }
-        if try isDurable(tail) { return }
+        if try isDone() { return }
         let file = try syncFile()
         ForkGuard.register(file)
         defer { ForkGuard.unregister(file) }
@@ -35,11 +42,11 @@ extension Store {
             if SystemCalls.monotonicClock() >= deadline { throw syncTimeout() }
             SystemCalls.sleep(nanoseconds: pause)
             pause = min(pause * 2, 200_000)
-            if try isDurable(tail) { return }
+            if try isDone() { return }
         }
         defer { _ = try? files.lock(file, .unlock) }
-        if try isDurable(tail) { return }
-        try syncNow()
+        if try isDone() { return }
+        try body()
     }
 
     /// Poison first: whether what a failed sync was to cover is there, nobody knows.
@@ -99,12 +106,48 @@ extension Store {
             throw EngineError(error.error)
         }
         FaultPoint.reach(.syncDone)
-        // Dead files go before `synced` passes the records that replaced them: who is killed between begins again from `from`.
+        // Dead files go before `synced` passes the records that replaced them, or `deadFrom` tells of them: who is killed between begins
+        // again from `from`.
         if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
         block.deadFileBytes.add(0 &- deadBytes)
         block.synced.release(tail)
         block.syncing.store(0)
         block.note(.syncs)
+    }
+
+    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
+    /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
+    private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
+        if snapshotLock.earlierAreOver() { return try unlinkDead(from: from, to: tail) }
+        let before = block.deadFrom.relaxed()
+        // No log begins below that.
+        block.deadFrom.store(max(before == 0 ? from : min(before, from), UInt64(SegmentHeader.granule)))
+        awaitsSnapshots.store(true, ordering: .relaxed)
+    }
+
+    /// Unlinks what was spared for snapshots, by whichever process, if that isn't needed any more, or `evenIfNeeded`.
+    func unlinkSpared(evenIfNeeded: Bool, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
+        let (start, end) = (block.deadFrom.acquire(), block.synced.acquire())
+        if start == 0 || !mayUnlink(evenIfNeeded) { return }
+        // What may be long without the lock.
+        let names = try deadFiles(from: start, to: end)
+        try withSyncLock(timeout: timeout, unless: { block.deadFrom.acquire() == 0 }) { () throws(EngineError) in
+            // A snapshot that began since may need what `synced` has passed since; no later one does, while that stays where it is.
+            guard mayUnlink(evenIfNeeded) else { return }
+            for name in names { unlink(name) }
+            try unlinkDead(from: max(start, end), to: block.synced.relaxed())
+            block.deadFrom.store(0)
+        }
+    }
+
+    private func mayUnlink(_ evenIfNeeded: Bool) -> Bool {
+        if snapshotLock.earlierAreOver() || evenIfNeeded { return true }
+        awaitsSnapshots.store(true, ordering: .relaxed)
+        return false
+    }
+
+    private func unlinkDead(from: Position, to tail: Position) throws(EngineError) {
+        for name in try deadFiles(from: from, to: tail) { unlink(name) }
     }
 
     /// After a sync whose owner died: perhaps it was told of an error, which nobody else is told.

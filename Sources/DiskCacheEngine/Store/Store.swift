@@ -55,12 +55,9 @@ public final class Store: @unchecked Sendable {
     let hintedEnd: Atomic<Position>
     /// The threads of this process that want a sync: one at a time asks for the file's lock.
     let syncQueue = ThreadQueue()
-    /// Whether a killed process may have left files that belong to nobody, and whether all of them were looked at.
+    /// Whether a killed process may have left files that belong to nobody.
     let wantsSweep = Atomic<Bool>(true)
-    let hasSweptAll = Atomic<Bool>(false)
     let snapshotLock: SnapshotLock
-    /// Value files that nothing names any more, kept for a snapshot that may be reading them.
-    let spared = Guarded<[ValueFileName]>([])
     /// Whether something waits for snapshots to end.
     let awaitsSnapshots = Atomic<Bool>(false)
     private let isShutDown = Atomic<Bool>(false)
@@ -228,10 +225,12 @@ public final class Store: @unchecked Sendable {
         lock.stopKeeping()
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
-        // Nobody comes back for them; a snapshot that still wants one says that it has expired.
-        unlinkSpared(evenIfNeeded: true)
         do throws(EngineError) {
             if durability != .none { try sync(timeout: 2_000_000_000) }
+            // What a snapshot holds up is left to the next one that writes, and so is what would take long.
+            if block.synced.relaxed() &- block.deadFrom.relaxed() <= UInt64(Self.unsyncedLimit) {
+                try unlinkSpared(evenIfNeeded: false, timeout: 2_000_000_000)
+            }
             try maintainTrees(merges: false)
             try lock.acquire(timeout: 2_000_000_000)
             defer { lock.release() }

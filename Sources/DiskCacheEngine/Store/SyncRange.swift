@@ -105,7 +105,13 @@ struct SyncRange {
     ///
     /// On descriptors of its own. Nobody appends below the range's end, so no other store is written over.
     func storeAnew(from: Position, to tail: Position) throws(SystemError) -> Position {
-        let segments = try segments(from: from, to: tail, known: [])
+        // Those that a recovery has cut off have their names still, and aren't part of the log.
+        var segments: [Segment] = []
+        for segment in try self.segments(from: from, to: tail, known: []).reversed()
+        where segments.last.map({ $0.header.predecessor == segment.first }) ?? true {
+            segments.append(segment)
+        }
+        segments.reverse()
         var reached = from
         for (number, segment) in segments.enumerated() {
             let start = max(from, segment.first)

@@ -43,6 +43,7 @@ struct TransactionState {
         var newFiles: Int
         var droppedFiles: Int
         var replacedFiles: UInt64
+        var replacedBytes: UInt64
         /// Of the pending queues and their changes.
         var queues: Int
         var queueChanges: Int

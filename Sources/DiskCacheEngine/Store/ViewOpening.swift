@@ -244,43 +244,39 @@ struct ViewOpening {
     private func rebuild(reason: String, believing: Position? = nil) throws(EngineError) -> Opened {
         let state = block.read()
         let sameBoot = isThisBoot && isInPlace && state.isIntact
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
-        log.forgetSegments()
-        try log.adopt(chain.links.map(\.segment.first))
-        let generation = try Self.nextGeneration(directory, files)
-        var headerHead = chain.head
-        if chain.links.count > 1 || !chain.gaps.isEmpty {
-            // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
-            let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
-            headerHead = max(headerHead, try scanner.newestHead(closing: chain.gaps))
-        }
         // In the same boot no power was lost: what the commit block says is durable enough to believe.
-        let head = sameBoot && believing == nil ? max(state.head, headerHead) : headerHead
+        let knownHead = sameBoot && believing == nil ? state.head : nil
+        var (chain, head) = try bounds(knownHead: knownHead)
         if !sameBoot {
             block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: mayHoldLostPages)
         }
-        // What is in doubt is read, and so is a copy, which may be older in one place than in another.
-        let hints = believing == nil && (isInPlace || isAtRest(state.word)) ? self.hints(chain.links) : [:]
         let believedEnd = believing ?? (sameBoot ? CommitBlock.tail(state.word) : block.synced.relaxed())
-        let scanner = LogScanner(
-            files: files, salt: identity.salt, links: chain.links,
-            believedEnd: max(believedEnd, hints.values.map(\.end).max() ?? 0), hints: hints)
-        let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
-        func fill(_ scanner: LogScanner) throws(EngineError) -> Rebuild {
-            let index = try HashIndex.create(
-                generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
-            var rebuild = Rebuild(
-                files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
-                head: head, reason: reason, gaps: chain.gaps
-            ) { file throws(EngineError) in try valueFiles.isWhole(file) }
-            try rebuild.run()
-            return rebuild
+        // What is in doubt is read, and so is a copy, which may be older in one place than in another.
+        let mayUseHints = believing == nil && (isInPlace || isAtRest(state.word))
+        let generation = try Self.nextGeneration(directory, files)
+        var hints: [Position: SegmentHint] = [:]
+        func read() throws(EngineError) -> Rebuild {
+            log.forgetSegments()
+            try log.adopt(chain.links.map(\.segment.first))
+            hints = mayUseHints ? self.hints(chain.links) : [:]
+            var scanner = LogScanner(
+                files: files, salt: identity.salt, links: chain.links,
+                believedEnd: max(believedEnd, hints.values.map(\.end).max() ?? 0), hints: hints)
+            let rebuild = try fill(scanner, generation, head, reason, chain.gaps)
+            guard rebuild.hasWrongHint else { return rebuild }
+            scanner.hints = [:]
+            return try fill(scanner, generation, head, reason, chain.gaps)
         }
-        var rebuild = try fill(scanner)
-        if rebuild.hasWrongHint {
-            var reading = scanner
-            reading.hints = [:]
-            rebuild = try fill(reading)
+        var rebuild = try read()
+        while knownHead == nil, !rebuild.hasProvedHead {
+            // Without what turned out not to count: as long as it is all there.
+            let earlier = try bounds(knownHead: nil, before: rebuild.end)
+            guard earlier.head < head, earlier.chain.gaps.allSatisfy({ $0.end <= earlier.head }) else {
+                rebuild.noteUnprovedHead()
+                break
+            }
+            (chain, head) = earlier
+            rebuild = try read()
         }
         let index = rebuild.index
         FaultPoint.reach(.indexFilled)
@@ -320,6 +316,10 @@ struct ViewOpening {
         // Of the files that were replaced some may be there still.
         block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
+        // Unlinks come back after a power loss, and what was cut off may have had files.
+        let isNew = chain.links.isEmpty && chain.gaps.isEmpty
+        block.deadFrom.store(isNew ? 0 : max(rebuild.head, UInt64(SegmentHeader.granule)))
+        block.unswept.store(isNew ? 0 : 1)
         noteBoot()
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
@@ -341,7 +341,39 @@ struct ViewOpening {
             throw EngineError(error)
         }
         // A store that was made just now has nothing to report.
-        return (index, chain.links.isEmpty && chain.gaps.isEmpty ? nil : rebuild.report)
+        return (index, isNew ? nil : rebuild.report)
+    }
+
+    /// The segments of the log, and where it begins. `knownHead`: at least there. `before`: see `LogScanner.chain`.
+    private func bounds(
+        knownHead: Position?, before end: Position = .max
+    ) throws(EngineError) -> (
+        chain: (links: [LogScanner.Link], gaps: [LogScanner.Gap], head: Position), head: Position
+    ) {
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, before: end)
+        var head = max(chain.head, knownHead ?? 0)
+        if chain.links.count > 1 || !chain.gaps.isEmpty {
+            // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
+            let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)
+            head = max(head, try scanner.newestHead(closing: chain.gaps, before: end))
+        }
+        return (chain, head)
+    }
+
+    /// A new index of a generation, filled from the log.
+    private func fill(
+        _ scanner: LogScanner, _ generation: UInt64, _ head: Position, _ reason: String, _ gaps: [LogScanner.Gap]
+    ) throws(EngineError) -> Rebuild {
+        let valueFiles = ValueFiles(directory: directory, environment: Environment(files: files))
+        let index = try HashIndex.create(
+            generation: generation, in: directory, files: files, storeID: identity.storeID, boot: boot)
+        var rebuild = Rebuild(
+            files: files, log: log, hash: KeyHash(storeID: identity.storeID), scanner: scanner, index: index,
+            head: head, reason: reason, gaps: gaps
+        ) { file throws(EngineError) in try valueFiles.isWhole(file) }
+        try rebuild.run()
+        return rebuild
     }
 
     /// A generation beyond that of every index file: what `meta` says may be anything.

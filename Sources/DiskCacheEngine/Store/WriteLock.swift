@@ -8,8 +8,12 @@ import Synchronization
 /// map `meta` can't knock), and a thread of its own lets go when a millisecond passed without a write, or at a knock. `isKept` belongs to
 /// who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
 ///
+/// **Turns.** To hand the lock to another process costs as much as fifty small writes. So of several that do nothing but write, each has it
+/// for `turnLength` at a time: who writes back to back keeps it so long though others knock.
+///
 /// The kernel lets go of a dead process's lock, so nothing here can go stale. Nobody blocks inside `flock`: a waiter asks again
-/// after three yields, then after sleeps that grow from 20 to 200 µs, until its deadline, and counts each try up in `knocks`.
+/// after three yields, then after sleeps on `knocks` that grow from 20 to 200 µs, until its deadline, and counts each try up in `knocks`;
+/// who lets go while somebody knocks ends those sleeps.
 /// Whoever let go of the lock while somebody knocked doesn't ask again until `owner` has changed, at most 2 ms: without that,
 /// polling starves (PERFORMANCE 3 and 8).
 ///
@@ -41,7 +45,12 @@ final class WriteLock: @unchecked Sendable {
     private let keeps: Atomic<Bool>
     /// *Any thread.* The task that lets go of a kept lock.
     private let keeper = Guarded<Worker.Token?>(nil)
+    /// How many writes came back to back.
+    private var run = 0
     private static let leastStreak = 8
+    /// Between writes that are back to back, microseconds: who does anything else between them isn't to keep others waiting for that.
+    private static let gap: Int64 = 10
+    private static let turnLength: Int64 = 200
     private static let shortPause: Int64 = 1000
     private static let quietAfterKnock: Int64 = 10_000
     private static let longestKept: Int64 = 100_000
@@ -79,10 +88,11 @@ final class WriteLock: @unchecked Sendable {
         // The clock is read only by who has to wait.
         if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout)) }
         do throws(EngineError) {
-            if !isKept { try lockFile(timeout, now) }
             let pause = now &- lastUse
             streak = pause >= 0 && pause < Self.shortPause ? streak &+ 1 : 0
+            run = pause >= 0 && pause < Self.gap ? run &+ 1 : 0
             lastUse = now
+            if !isKept { try lockFile(timeout, now) }
             if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
         } catch {
             isKept = false
@@ -107,9 +117,12 @@ final class WriteLock: @unchecked Sendable {
     private func lockFile(_ timeout: UInt64, _ now: Int64) throws(EngineError) {
         if stepsBack { stepBack() }
         if now &- pausedAt < Self.pauseLength { pause(now) }
-        if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) { try wait(Self.deadline(timeout)) }
+        if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) {
+            // The time that it took is nobody's turn, and no pause.
+            lastUse = now &+ Int64(clamping: try wait(Self.deadline(timeout)) / 1000)
+        }
         if let block { knocksAtAcquisition.store(block.knocks.relaxed(), ordering: .relaxed) }
-        keptSince = now
+        keptSince = lastUse
     }
 
     /// As above, for callers that have read no clock.
@@ -127,7 +140,7 @@ final class WriteLock: @unchecked Sendable {
     @inline(__always)
     func release() {
         let isKnocked = self.isKnocked
-        if !isKnocked && streak >= Self.leastStreak && keep() {
+        if streak >= Self.leastStreak && keep(isKnocked) {
             queue.release()
             return
         }
@@ -149,15 +162,18 @@ final class WriteLock: @unchecked Sendable {
         }
         isKept = false
         _ = try? files.lock(file, .unlock)
+        if isKnocked, let block { SystemCalls.wake(block.knocks.address, count: 1, shared: true) }
     }
 
     /// Keeps the lock between two writes, if that is allowed now.
     @inline(__always)
-    private func keep() -> Bool {
-        guard keeps.load(ordering: .relaxed), lastUse &- lastKnock >= Self.quietAfterKnock else { return false }
+    private func keep(_ isKnocked: Bool) -> Bool {
+        guard keeps.load(ordering: .relaxed) else { return false }
+        let isAlone = !isKnocked && lastUse &- lastKnock >= Self.quietAfterKnock
+        if !isAlone && run < Self.leastStreak { return false }
         let kept = lastUse &- keptSince
-        if kept < 0 || kept >= Self.longestKept {
-            pausedAt = lastUse
+        if kept < 0 || kept >= (isAlone ? Self.longestKept : Self.turnLength) {
+            if isAlone { pausedAt = lastUse }
             return false
         }
         #if FAILPOINTS
@@ -247,9 +263,9 @@ final class WriteLock: @unchecked Sendable {
         waited = 0
     }
 
-    /// For other processes.
+    /// For other processes. Nanoseconds that it took.
     @inline(never)
-    private func wait(_ deadline: UInt64) throws(EngineError) {
+    private func wait(_ deadline: UInt64) throws(EngineError) -> UInt64 {
         let begun = SystemCalls.monotonicClock()
         var tries = 0
         var pause: UInt64 = 20_000
@@ -261,14 +277,23 @@ final class WriteLock: @unchecked Sendable {
             } else {
                 let now = SystemCalls.monotonicClock()
                 if now >= deadline { throw timeoutError() }
-                SystemCalls.sleep(nanoseconds: min(pause, deadline - now))
+                sleep(min(pause, deadline - now))
                 pause = min(pause * 3 / 2, 200_000)
             }
             if try files.lockOrThrow(file, .exclusive) {
-                waited += SystemCalls.monotonicClock() - begun
-                return
+                let time = SystemCalls.monotonicClock() - begun
+                waited += time
+                return time
             }
         }
+    }
+
+    /// Sleeps so many nanoseconds, or until whoever has the lock lets go of it.
+    private func sleep(_ nanoseconds: UInt64) {
+        guard let block else { return SystemCalls.sleep(nanoseconds: nanoseconds) }
+        // Others that knock in between end it at once, and then it is begun again.
+        let knocks = UInt32(truncatingIfNeeded: block.knocks.relaxed())
+        SystemCalls.wait(on: block.knocks.address, while: knocks, nanoseconds: nanoseconds, shared: true)
     }
 
     /// A lock on a file that has no name any more excludes nobody: the directory was removed (P25). Whoever removes a directory

@@ -22,6 +22,10 @@ extension Store {
         head = position
         counters.dead = UInt64(draft.size)
         eviction.deadCheckpoint = 0
+        if counters.fileBytes != 0 {
+            transaction.replacedFiles &+= 1
+            transaction.replacedBytes &+= counters.fileBytes
+        }
         counters.live = 0
         counters.count = 0
         counters.fileBytes = 0

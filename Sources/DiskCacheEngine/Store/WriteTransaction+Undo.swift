@@ -41,6 +41,7 @@ extension Store {
         transaction.newFiles.removeSubrange(savepoint.newFiles...)
         transaction.droppedFiles.removeSubrange(savepoint.droppedFiles...)
         transaction.replacedFiles = savepoint.replacedFiles
+        transaction.replacedBytes = savepoint.replacedBytes
         transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
         eviction.forget()

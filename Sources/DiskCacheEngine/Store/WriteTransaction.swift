@@ -37,8 +37,8 @@ extension Store {
                 tail: log.tail, changes: transaction.changes.count, operations: transaction.operations,
                 counters: counters,
                 head: head, newFiles: transaction.newFiles.count, droppedFiles: transaction.droppedFiles.count,
-                replacedFiles: transaction.replacedFiles, queues: queues.list.count, queueChanges: queues.changes.count,
-                ownBytes: transaction.ownBytes))
+                replacedFiles: transaction.replacedFiles, replacedBytes: transaction.replacedBytes,
+                queues: queues.list.count, queueChanges: queues.changes.count, ownBytes: transaction.ownBytes))
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.

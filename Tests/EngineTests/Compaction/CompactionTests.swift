@@ -212,6 +212,41 @@ import Testing
             }
         }
 
+        /// A damaged record that a key still leads to stays where it is, and so does its segment. Once a check has written it off,
+        /// compaction passes it.
+        @Test func damageThatIsWrittenOffGoes() throws {
+            try client.configure { $0.compaction = 0 }
+            for key in 0..<400 { try client.set("\(key)", value(key, 0, 300)) }
+            for key in 0..<400 where key % 4 != 1 { try client.set("\(key)", value(key, 1, 300)) }
+            let place = try client.handle.withStore { (store) throws(EngineError) -> (Segment, Position) in
+                let record = try StoreClient.withBytes(Array("1".utf8)) { (key) throws(EngineError) in
+                    try store.find(KeyClass.text, key)
+                }
+                return (store.log.segments[0], record?.position ?? 0)
+            }
+            #expect(place.1 >= place.0.firstRecord && place.1 < place.0.limit)
+            let files = SystemFiles()
+            let name = "\(path)/log/\(SegmentHeader.name(place.0.first))"
+            let file = try files.open(name, in: nil, [.write])
+            let at = Int(place.1 - place.0.first) + 100
+            let byte = try files.read(file, count: 1, at: at)[0]
+            try files.write(file, [byte ^ 1], at: at)
+            #expect(throws: EngineError.self) { _ = try client.get("1") }
+            try client.compact()
+            #expect(try files.status(of: name, in: nil) != nil)
+            #expect(throws: EngineError.self) { _ = try client.get("1") }
+            _ = try client.handle.withStore { (store) throws(EngineError) in
+                try store.check(timeout: StoreClient.timeout, fix: true)
+            }
+            #expect(try client.get("1") == nil)
+            try client.compact()
+            #expect(try files.status(of: name, in: nil) == nil)
+            for key in 0..<400 where key != 1 {
+                #expect(try client.get("\(key)") == .bytes(value(key, key % 4 == 1 ? 0 : 1, 300)))
+            }
+            #expect(try client.findings() == [])
+        }
+
         /// After random steps of everything that compaction meets, index and counters are those that the log says.
         @Test func anIndexMadeFromTheLogIsTheLiveOne() throws {
             var random = ReplayableRandom(seed: seed)

@@ -10,7 +10,9 @@ import Testing
         environment.bootIdentity = { "first" }
         let handle = try StoreHandle(directory: path, options: StoreOptions(), environment: environment)
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in settings.durability = .none
+            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in
+                settings.durability = .none
+                settings.compaction = 0
             }
         }
         let value = String(repeating: "v", count: 1000)
@@ -50,6 +52,28 @@ import Testing
             #expect(try present(again) == found)
             #expect(try StoreTests.get(again, "after") == "more")
             again.close()
+        }
+    }
+
+    /// What was cut off keeps its names for a while. Who finds that the last sync was cut short stores the log anew, without those:
+    /// they seemed to be its continuation, and the store was poisoned.
+    @Test func cutOffSegmentsAreNotStoredAnew() throws {
+        let scratch = try ScratchDirectory()
+        var environment = try makeStore(scratch.path)
+        let log = try scratch.files.open(scratch.path + "/log", in: nil, [.directory])
+        let firsts = try Log.firsts(scratch.files, log)
+        let torn = try scratch.files.open(SegmentHeader.name(firsts[1]), in: log, [.write])
+        try scratch.files.write(torn, [UInt8](repeating: 0, count: 4096), at: 8192)
+        environment.bootIdentity = { "second" }
+        let second = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: environment)
+        defer { second.close() }
+        try StoreTests.set(second, "after", "more")
+        #expect(try Log.firsts(scratch.files, log).contains(firsts[2]))
+        try second.withStore { (store) throws(EngineError) in
+            store.block.syncing.store(1)
+            try store.sync()
+            #expect(store.block.poison.acquire() == 0)
+            #expect(store.block.synced.acquire() == CommitBlock.tail(store.block.word.acquire()))
         }
     }
 

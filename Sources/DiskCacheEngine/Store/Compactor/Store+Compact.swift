@@ -11,7 +11,7 @@ extension Store {
         let isDone = try withCompactionLock(waiting: timeout, timeout) { () throws(EngineError) in
             try dropDead()
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
-            unlinkSpared(evenIfNeeded: false)
+            try unlinkSpared(evenIfNeeded: false)
             try compactLog(timeout: timeout)
             try compactViews(timeout: timeout)
             try sweepUnnamed()

@@ -89,8 +89,8 @@ extension Store {
     private static var shortestHold: UInt64 { 2_000 }
     private static var longestHold: UInt64 { 200_000 }
 
-    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged, and what it was
-    /// must stay known.
+    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged that a slot names, and what
+    /// it was must stay known, until `check(fix:)` takes the slot away.
     ///
     /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
     /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
@@ -103,7 +103,12 @@ extension Store {
             var live: [Position] = []
             var bytes = 0
             while position < end, live.count < Self.batchRecords, bytes < Self.batchBytes {
-                guard case .record(let record) = try log.record(at: position) else { return nil }
+                guard case .record(let record) = try log.record(at: position) else {
+                    let damage = position
+                    position = try recordBehind(damage, end)
+                    if try isNamed(damage..<position) { return nil }
+                    continue
+                }
                 if counts(record), !(Mutant.isPlanted(.headBeforeCopies) && copied == 0 && live.isEmpty) {
                     live.append(position)
                     bytes += record.size
@@ -139,6 +144,26 @@ extension Store {
             if !isWhole { return nil }
         }
         return copied
+    }
+
+    /// Where the next record begins behind damage; `end`: there is none before that.
+    private func recordBehind(_ damage: Position, _ end: Position) throws(EngineError) -> Position {
+        var position = damage + 4
+        while position < end {
+            if case .record = try log.record(at: position) { return position }
+            position += 4
+        }
+        return end
+    }
+
+    /// Whether a slot leads into what is damaged. No slot comes to that later.
+    private func isNamed(_ damage: Range<Position>) throws(EngineError) -> Bool {
+        let tail = CommitBlock.tail(block.word.acquire())
+        var isFound = false
+        try currentIndex().forEachSlotNow { (slot, _) throws(EngineError) in
+            if damage.contains(PackedPosition.complete(slot.low, around: tail)) { isFound = true }
+        }
+        return isFound
     }
 
     /// Whether a record is its key's newest version as far as a reader can tell.

@@ -75,7 +75,8 @@ extension Store {
         let until = deadline(Self.compactionTimeout)
         while SystemCalls.monotonicClock() < until {
             let space = try measure(Self.compactionTimeout)
-            guard let limits = space.limits, space.volume > limits.urgent else { return }
+            // The segment between is what whoever compacts may copy before anything goes.
+            guard let limits = space.limits, space.volume > limits.urgentGoal else { return }
             let isDone = try reclaim(
                 downTo: limits.urgentGoal, isUrgent: true, sparesSnapshots: !limits.isSizeLimit, waiting: 1_000_000,
                 timeout: Self.compactionTimeout)
@@ -123,7 +124,7 @@ extension Store {
             let evenIfNeeded = isUrgent && !sparesSnapshots
             try dropDead(evenIfNeeded: evenIfNeeded)
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
-            unlinkSpared(evenIfNeeded: evenIfNeeded)
+            try unlinkSpared(evenIfNeeded: evenIfNeeded)
             space = try measure(timeout)
             let last = space.tail
             // While a snapshot keeps what lies below the head, to move that on would gain nothing.
