@@ -47,7 +47,7 @@ func groupsRunAndShowWhatTheyFound(name: String) throws {
         11 <... futex resumed>) = 0
         10 access("/trace-ends", F_OK) = -1 ENOENT (No such file or directory)
         """
-    #expect(Costs.systemCalls(trace) == [0, 3])
+    #expect(Costs.systemCalls(trace) == [0, 2])
 }
 
 @Test func instructionsAndAllocationsAreReadFromCallgrind() {

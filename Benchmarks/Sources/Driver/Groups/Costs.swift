@@ -14,8 +14,8 @@ struct Costs: Group {
     let title = "Costs that are counted"
     let about = """
         Counts an operation, in a process of its own with one thread of work: instructions and allocations as valgrind's callgrind counts them \
-        in the working thread, system calls as strace sees them (of all threads), bytes written as the system counts what the \
-        process makes dirty. They include the loop and the work on the key, some 30 instructions, and hardly change from run to run; \
+        in the working thread, its system calls as strace sees them, bytes written as the system counts what the process makes \
+        dirty. They include the loop and the work on the key, some 30 instructions, and hardly change from run to run; \
         `.ci/run` holds this engine to `Thresholds/costs.txt`.
         """
     let keys = 20_000
@@ -80,17 +80,19 @@ struct Costs: Group {
         try worker.close()
     }
 
-    /// System calls between each pair of marks that a worker leaves in a trace.
+    /// System calls between each pair of marks that a worker leaves in a trace, of the thread that left them: what background threads do
+    /// meanwhile depends on how long it takes.
     static func systemCalls(_ trace: String) -> [Int] {
         var counts: [Int] = []
-        var isInside = false
+        var thread: Substring?
         for line in trace.split(separator: "\n") {
+            let caller = line.prefix { $0 != " " }
             if line.contains("\"/trace-begins/") {
                 counts.append(0)
-                isInside = true
+                thread = caller
             } else if line.contains("\"/trace-ends\"") {
-                isInside = false
-            } else if isInside, !line.contains("resumed>") {
+                thread = nil
+            } else if caller == thread, !line.contains("resumed>") {
                 counts[counts.count - 1] += 1
             }
         }
