@@ -91,7 +91,7 @@ import Testing
 
     @Test func aNamespaceKeepsItsResultsApart() async throws {
         let (first, second) = (
-            NamespacedCache(cache, prefix: "a"), NamespacedCache(cache, prefix: "b", expire: .after(.seconds(50)))
+            NamespacedCache(cache, prefix: "a"), NamespacedCache(cache, prefix: "b", expire: .after(.seconds(50_000)))
         )
         let add = first.memoize("add", singleFlight: .allProcesses) { [calls] (a: Int) in calls.next(a + 1) }
         let other = second.memoize("add", tag: "t") { [calls] (a: Int) in calls.next(a + 2) }
