@@ -81,7 +81,7 @@ import Testing
 
     @Test func hummingbird() async throws {
         let driver = DiskPersistDriver(cache: NamespacedCache(try Cache(), prefix: "hummingbird"))
-        try await driver.create(key: "user", value: User(name: "Ada"), expires: .seconds(60))
+        try await driver.create(key: "user", value: User(name: "Ada"), expires: .seconds(86_400))
         await #expect(throws: PersistError.duplicate) {
             try await driver.create(key: "user", value: User(name: "Bob"), expires: nil)
         }

@@ -171,9 +171,14 @@ final class BackupPlace {
                 try files.makeDirectory(name, in: parent, mode: 0o700)
                 let made = try files.open(name, in: parent, [.directory])
                 ForkGuard.register(made)
-                // Somebody who removes what was abandoned may have come between.
-                if try files.lock(made, .exclusive), try files.status(of: name, in: parent) != nil {
-                    return (made, name)
+                do throws(SystemError) {
+                    // Somebody who removes what was abandoned may have come between.
+                    if try files.lock(made, .exclusive), try files.status(of: name, in: parent) != nil {
+                        return (made, name)
+                    }
+                } catch {
+                    ForkGuard.unregister(made)
+                    throw error
                 }
                 ForkGuard.unregister(made)
             } catch {

@@ -194,14 +194,18 @@ extension Store {
             throw EngineError(error)
         }
         ForkGuard.register(file)
-        while true {
-            if try files.lockOrThrow(file, .exclusive) { return file }
-            guard SystemCalls.monotonicClock() < until else {
-                ForkGuard.unregister(file)
-                return nil
+        do throws(EngineError) {
+            while true {
+                if try files.lockOrThrow(file, .exclusive) { return file }
+                if SystemCalls.monotonicClock() >= until { break }
+                SystemCalls.sleep(nanoseconds: 100_000)
             }
-            SystemCalls.sleep(nanoseconds: 100_000)
+        } catch {
+            ForkGuard.unregister(file)
+            throw error
         }
+        ForkGuard.unregister(file)
+        return nil
     }
 
     private func deadline(_ timeout: UInt64) -> UInt64 {
