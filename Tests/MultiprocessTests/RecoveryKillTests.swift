@@ -39,7 +39,8 @@ import Testing
             let isWhole = environmentNumber("RECOVERY_KILLS", default: 0) != 0
             var kills = 0
             var missed = Set(points.map(\.rawValue))
-            let site = try KillSite(seed: random.next(), random: &random)
+            // Where nothing is synced a seal isn't believed in another boot.
+            let site = try KillSite(seed: random.next(), random: &random, syncs: recovery == .sealed)
             for first in points {
                 for second in isWhole ? points : [points[Int.random(in: 0..<points.count, using: &random)]] {
                     let before = site.kills
