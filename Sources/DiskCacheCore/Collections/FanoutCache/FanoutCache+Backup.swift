@@ -44,7 +44,7 @@ extension FanoutCache {
 
     // MARK: Merging
 
-    /// Takes over the items of another cache of shards, whatever their number; the other one stays as it is. As ``Cache/merge(from:policy:)``,
+    /// Takes over the items of another cache of shards, whatever their number; the other one stays as it is. As ``Cache/merge(from:policy:)-(Cache,_)``,
     /// shard by shard.
     ///
     /// Never dropped: throws `timeout` where a shard's lock isn't to be had within `timeout`, and then has taken what came before it.
@@ -80,7 +80,7 @@ extension FanoutCache {
 }
 
 extension Cache {
-    /// Takes over the items of all shards of another cache; as ``merge(from:policy:)``.
+    /// Takes over the items of all shards of another cache; as ``merge(from:policy:)-(Cache,_)``.
     @discardableResult
     public func merge(from other: FanoutCache, policy: MergePolicy = .newer) throws -> MergeResult {
         try takeItems(of: other, policy)
