@@ -45,9 +45,8 @@ final class WriteLock: @unchecked Sendable {
     private let keeps: Atomic<Bool>
     /// *Any thread.* The task that lets go of a kept lock.
     private let keeper = Guarded<Worker.Token?>(nil)
-    /// How many writes came back to back; a gap halves it, for a write that had to make room takes longer as well.
+    /// How many writes came back to back.
     private var run = 0
-    private static let longestRun = 32
     private static let leastStreak = 8
     /// Between writes that are back to back, microseconds: who does anything else between them isn't to keep others waiting for that.
     private static let gap: Int64 = 10
@@ -91,7 +90,7 @@ final class WriteLock: @unchecked Sendable {
         do throws(EngineError) {
             let pause = now &- lastUse
             streak = pause >= 0 && pause < Self.shortPause ? streak &+ 1 : 0
-            run = pause >= 0 && pause < Self.gap ? min(run &+ 1, Self.longestRun) : run / 2
+            run = pause >= 0 && pause < Self.gap ? run &+ 1 : 0
             lastUse = now
             if !isKept { try lockFile(timeout, now) }
             if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
@@ -207,9 +206,7 @@ final class WriteLock: @unchecked Sendable {
     /// *Keeper's thread.* Lets go of a lock that is kept for nothing; when to look again.
     private func watch(_ now: UInt64) -> UInt64? {
         let isKnocked = self.isKnocked
-        if isUsed.exchange(false, ordering: .relaxed) {
-            return now &+ (isKnocked ? UInt64(Self.turnLength) * 1000 : Self.keeperInterval)
-        }
+        if isUsed.exchange(false, ordering: .relaxed) && !isKnocked { return now &+ Self.keeperInterval }
         // Who has the queue is writing, and decides itself.
         guard queue.tryAcquire() else { return now &+ Self.keeperInterval }
         defer { queue.release() }
