@@ -212,6 +212,25 @@ import Testing
             }
         }
 
+        /// Whoever asks for compaction while another process is at it for too long is told, and isn't told that it was done.
+        @Test func whoWaitsInVainForTheCompactorIsTold() throws {
+            for key in 0..<300 { try client.set("\(key)", value(key, 0, 200)) }
+            let files = SystemFiles()
+            let log = try files.open("\(path)/log", in: nil, [.directory])
+            // On a descriptor of its own this is as another process's.
+            let deadline = SystemCalls.monotonicClock() + 10_000_000_000
+            while try !files.lock(log, .exclusive), SystemCalls.monotonicClock() < deadline {
+                SystemCalls.sleep(nanoseconds: 1_000_000)
+            }
+            func compact() throws {
+                try client.handle.withStore { (store) throws(EngineError) in try store.compact(timeout: 5_000_000) }
+            }
+            let error = #expect(throws: EngineError.self) { try compact() }
+            #expect(error?.code == .timeout)
+            #expect(try files.lock(log, .unlock))
+            try client.compact()
+        }
+
         /// A damaged record that a key still leads to stays where it is, and so does its segment. Once a check has written it off,
         /// compaction passes it.
         @Test func damageThatIsWrittenOffGoes() throws {
