@@ -71,22 +71,18 @@ enum Targets {
             }
         }
         let writers = results["writers"]
+        func againstAlone(_ workload: String) -> Double? {
+            guard let writers, let mean = writers.spread(Figure.mean, "diskcache", workload),
+                let alone = writers.spread(Figure.mean, "diskcache", "alone")
+            else { return nil }
+            return mean.median / alone.median
+        }
         atMost(
             "`set` when another process has the store open, idle, against alone", "within 1.2 ×",
-            writers.flatMap { writers in
-                guard let open = writers.spread(Figure.mean, "diskcache", "another has it open"),
-                    let alone = writers.spread(Figure.mean, "diskcache", "alone")
-                else { return nil }
-                return open.median / alone.median
-            }, 1.2, times)
+            againstAlone("another has it open"), 1.2, times)
         atMost(
-            "two processes writing in turn: a `set` of each against one alone", "2 ×",
-            writers.flatMap { writers in
-                guard let two = writers.spread(Figure.mean, "diskcache", "one of two"),
-                    let alone = writers.spread(Figure.mean, "diskcache", "alone")
-                else { return nil }
-                return two.median / alone.median
-            }, 2, times)
+            "two processes writing in turn: a `set` of each against one alone", "2 ×", againstAlone("one of two"), 2,
+            times)
         let share = writers?.spread("share", "diskcache", "one of two")
         rows.append(
             Row(
