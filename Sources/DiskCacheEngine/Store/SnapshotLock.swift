@@ -9,6 +9,9 @@ final class SnapshotLock: Sendable {
     /// How long snapshots are spared: nanoseconds.
     static let limit: UInt64 = 60_000_000_000
 
+    /// How long others are waited for that exclude snapshots too: nanoseconds.
+    private static let patience: UInt64 = 100_000_000
+
     private let files: any FileSystem
     private let directory: FileDescriptor
     /// When the exclusive lock was first asked for in vain, monotonic nanoseconds; 0: it was to be had the last time.
@@ -41,8 +44,8 @@ final class SnapshotLock: Sendable {
 
     /// Whether every snapshot that began before this call is over, or was hoped to be for longer than `limit`. One that begins
     /// later has a newer T, so the lock isn't kept: what was replaced before the call may go after it.
-    func earlierAreOver() -> Bool {
-        let excluded = exclude()
+    func earlierAreOver(patience: UInt64 = SnapshotLock.patience) -> Bool {
+        let excluded = exclude(patience: patience)
         defer { excluded.end() }
         return excluded.isAllowed
     }
@@ -59,8 +62,9 @@ final class SnapshotLock: Sendable {
         }
     }
 
-    /// Takes the exclusive lock, for a moment: snapshots that want to begin poll for 2 ms.
-    func exclude() -> Exclusion {
+    /// Takes the exclusive lock, for a moment: snapshots that want to begin poll for 2 ms. For others that ask for it, `patience`
+    /// nanoseconds are waited; who holds the write lock, for which they may wait in turn, has less of it.
+    func exclude(patience: UInt64 = SnapshotLock.patience) -> Exclusion {
         guard let file = open() else { return Exclusion() }
         let begun = SystemCalls.monotonicClock()
         while true {
@@ -68,8 +72,10 @@ final class SnapshotLock: Sendable {
                 refusedSince.store(0, ordering: .relaxed)
                 return Exclusion(held: (self, file), isAllowed: true)
             }
-            // Another may be asking the same question at this moment.
-            if StepPoint.isTimeless || SystemCalls.monotonicClock() - begun >= 1_000_000 { break }
+            // Another may be asking the same question at this moment, or be about to move the head: that is no snapshot.
+            let waited = SystemCalls.monotonicClock() - begun
+            if StepPoint.isTimeless || waited >= patience { break }
+            if waited >= 1_000_000, (try? files.lock(file, .shared)) != false { break }
             SystemCalls.sleep(nanoseconds: 50_000)
         }
         ForkGuard.unregister(file)

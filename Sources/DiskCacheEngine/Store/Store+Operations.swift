@@ -274,7 +274,7 @@ extension Store {
             fresh.cover(CommitBlock.tail(block.word.relaxed()))
             Seal.clear(metaBase)
             // A snapshot from before the `clear` looks for keys in the old one.
-            if snapshotLock.earlierAreOver() {
+            if snapshotLock.earlierAreOver(patience: 1_000_000) {
                 if block.floor.relaxed() < head { block.floor.release(head) }
                 replaceIndex(with: fresh)
             } else {
