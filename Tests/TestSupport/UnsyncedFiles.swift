@@ -42,6 +42,8 @@ package struct UnsyncedFiles: FileSystem {
 
     package func sync(_ file: FileDescriptor) throws(SystemError) {}
 
+    package func askWriteback(_ file: FileDescriptor) throws(SystemError) {}
+
     package func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {}
 
     package func lock(_ file: FileDescriptor, _ operation: LockOperation) throws(SystemError) -> Bool {

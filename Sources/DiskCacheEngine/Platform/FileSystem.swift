@@ -23,6 +23,9 @@ package protocol FileSystem: Sendable {
     func allocate(_ file: FileDescriptor, offset: Int, count: Int) throws(SystemError)
     /// fdatasync(2), or what makes data durable on this system.
     func sync(_ file: FileDescriptor) throws(SystemError)
+    /// Throws if the system failed to write back pages of a file since it was opened or asked last, and waits for nothing: sync_file_range(2).
+    /// Where there is no such thing it says nothing.
+    func askWriteback(_ file: FileDescriptor) throws(SystemError)
     /// fsync(2) of a directory.
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError)
     /// flock(2) without waiting; false if somebody else's lock is in the way.
@@ -187,6 +190,10 @@ package struct SystemFiles: FileSystem {
     }
 
     package func sync(_ file: FileDescriptor) throws(SystemError) { try SystemCalls.sync(file.number, file.path) }
+
+    package func askWriteback(_ file: FileDescriptor) throws(SystemError) {
+        try SystemCalls.askWriteback(file.number, file.path)
+    }
 
     package func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {
         try SystemCalls.syncDirectory(directory.number, directory.path)

@@ -242,6 +242,16 @@ enum SystemCalls {
         #endif
     }
 
+    /// sync_file_range(2), of one byte, so that it waits for a page at most; it tells of errors of the whole file.
+    static func askWriteback(_ descriptor: Int32, _ path: String) throws(SystemError) {
+        #if os(Linux) || os(Android)
+            let waitBefore = 1
+            while rawSyscall(SyscallNumber.syncFileRange, Int(descriptor), 0, 1, waitBefore, 0, 0) != 0 {
+                if errno != EINTR { throw lastError("sync_file_range", path) }
+            }
+        #endif
+    }
+
     /// flock(2); false if it isn't to be had without waiting.
     static func lock(
         _ descriptor: Int32, _ operation: LockOperation, _ path: String

@@ -51,7 +51,7 @@ extension Store {
         let isHurried = self.isHurried.exchange(false, ordering: .relaxed)
         if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1, !isHurried { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
-        var owesHints = false
+        var (owesHints, owesViews) = (false, false)
         do throws(EngineError) {
             // Without waiting for another process's sync: this thread serves every store.
             if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
@@ -66,6 +66,7 @@ extension Store {
             try maintainTrees()
             owesHints = writeHints()
             try sweep()
+            owesViews = try renewLostViews()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
             if error.code != .poisoned && block.poison.relaxed() == 0 {
@@ -74,7 +75,7 @@ extension Store {
             }
         }
         let waits = awaitsSnapshots.exchange(false, ordering: .relaxed) || ReaderPins.waiting != 0
-        return waits || owesHints ? now &+ interval : nil
+        return waits || owesHints || owesViews ? now &+ interval : nil
     }
 
     /// The files that committed records of a range replaced; if there was a `clear`, all that are named below it.

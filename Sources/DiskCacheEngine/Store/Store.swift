@@ -60,6 +60,9 @@ public final class Store: @unchecked Sendable {
     let snapshotLock: SnapshotLock
     /// Whether something waits for snapshots to end.
     let awaitsSnapshots = Atomic<Bool>(false)
+    /// Generations of index and trees of which something couldn't be written back; 0: none.
+    let lostIndex = Atomic<UInt64>(0)
+    let lostTrees = Atomic<UInt64>(0)
     private let isShutDown = Atomic<Bool>(false)
     /// Whether the store is being closed: what takes long stops.
     var isClosing: Bool { isShutDown.load(ordering: .relaxed) }

@@ -90,6 +90,11 @@ final class FailingFiles: FileSystem {
         try real.sync(file)
     }
 
+    func askWriteback(_ file: FileDescriptor) throws(SystemError) {
+        try reach("askWriteback of " + (file.path.contains("trees") ? "trees" : "index"), file.path)
+        try real.askWriteback(file)
+    }
+
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {
         try reach("syncDirectory", directory.path)
         try real.syncDirectory(directory)

@@ -203,6 +203,8 @@ final class RecordingFiles: FileSystem {
 
     func sync(_ file: FileDescriptor) throws(SystemError) { try sync(file, isDirectory: false) }
 
+    func askWriteback(_ file: FileDescriptor) throws(SystemError) { try real.askWriteback(file) }
+
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError) { try sync(directory, isDirectory: true) }
 
     private func sync(_ file: FileDescriptor, isDirectory: Bool) throws(SystemError) {

@@ -123,6 +123,8 @@
         func sync(_ file: FileDescriptor) throws(SystemError) {}
         func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {}
 
+        func askWriteback(_ file: FileDescriptor) throws(SystemError) {}
+
         func lock(_ file: FileDescriptor, _ operation: LockOperation) throws(SystemError) -> Bool {
             guard let machine else { return world.locks.lock(file, operation, actor: actor) }
             if operation == .unlock {

@@ -20,10 +20,11 @@ extension Store {
         else { return }
         var used = 0
         try index.forEachSlotNow { _, _ in used += 1 }
-        if used < slots / 4 { try replaceIndex(index, timeout: timeout) }
+        if used < slots / 4 { try renewIndex(index, timeout: timeout) }
     }
 
-    private func replaceIndex(_ old: HashIndex, timeout: UInt64) throws(EngineError) {
+    /// Puts a fresh index in place of `old`, unless the log is damaged or was cleared meanwhile. The caller has the compaction lock.
+    func renewIndex(_ old: HashIndex, timeout: UInt64) throws(EngineError) {
         // Others make the next generation, under the lock; this one is beyond that, so that nobody takes it for theirs.
         let generation = old.generation + 2
         var head: Position = 0
