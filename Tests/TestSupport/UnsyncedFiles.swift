@@ -44,6 +44,8 @@ package struct UnsyncedFiles: FileSystem {
 
     package func askWriteback(_ file: FileDescriptor) throws(SystemError) {}
 
+    package func beginWriteback(_ file: FileDescriptor) {}
+
     package func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {}
 
     package func lock(_ file: FileDescriptor, _ operation: LockOperation) throws(SystemError) -> Bool {

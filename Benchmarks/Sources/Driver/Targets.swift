@@ -130,7 +130,7 @@ enum Targets {
             "reopen after kill -9, \(grouped(keys)) keys", "10 ms",
             opening?.spread("opening", "diskcache", "after a kill")?.median, 10_000_000
         ) { "\(Format.millis.text($0)) ms" }
-        let rebuilt = opening?.spread("opening", "diskcache", "after a kill, in another boot")
+        let rebuilt = opening?.spread("opening", "diskcache", "another boot, killed under none")
         let rate = rebuilt.map { Double(keys) / $0.median * 1000 }
         rows.append(
             Row(

@@ -39,6 +39,9 @@ extension Cache {
         /// How often `normal` syncs. Default one second.
         public var syncInterval: Duration?
         /// From how many bytes on a text, bytes or a serialised value gets a file of its own; at most 16 MiB. Default 32 KiB.
+        ///
+        /// In the log values of up to half a megabyte are written two to ten times as fast, and read twice as fast, but compaction copies
+        /// them: raise it where most values are that large and are replaced often.
         public var minFileSize: Int?
         /// Whether hits and misses are counted. Default false.
         public var statistics: Bool?

@@ -26,6 +26,9 @@ package protocol FileSystem: Sendable {
     /// Throws if the system failed to write back pages of a file since it was opened or asked last, and waits for nothing: sync_file_range(2).
     /// Where there is no such thing it says nothing.
     func askWriteback(_ file: FileDescriptor) throws(SystemError)
+    /// Has the system begin to write a file to the disk, and waits for nothing: sync_file_range(2), where there is such a thing. Its errors are
+    /// told by `sync`.
+    func beginWriteback(_ file: FileDescriptor)
     /// fsync(2) of a directory.
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError)
     /// flock(2) without waiting; false if somebody else's lock is in the way.
@@ -194,6 +197,8 @@ package struct SystemFiles: FileSystem {
     package func askWriteback(_ file: FileDescriptor) throws(SystemError) {
         try SystemCalls.askWriteback(file.number, file.path)
     }
+
+    package func beginWriteback(_ file: FileDescriptor) { SystemCalls.beginWriteback(file.number) }
 
     package func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {
         try SystemCalls.syncDirectory(directory.number, directory.path)

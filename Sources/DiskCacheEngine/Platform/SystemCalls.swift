@@ -252,6 +252,14 @@ enum SystemCalls {
         #endif
     }
 
+    /// sync_file_range(2) of the whole file.
+    static func beginWriteback(_ descriptor: Int32) {
+        #if os(Linux) || os(Android)
+            let write = 2
+            _ = rawSyscall(SyscallNumber.syncFileRange, Int(descriptor), 0, 0, write, 0, 0)
+        #endif
+    }
+
     /// flock(2); false if it isn't to be had without waiting.
     static func lock(
         _ descriptor: Int32, _ operation: LockOperation, _ path: String

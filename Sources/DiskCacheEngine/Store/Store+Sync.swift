@@ -93,10 +93,11 @@ extension Store {
         let from = block.synced.relaxed()
         try log.mapNewSegments(upTo: tail &- 4)
         let range = syncRange
+        let replaced = block.deadFiles.acquire() > from ? try deadFiles(from: from, to: tail) : []
         if block.syncing.relaxed() != 0 { try storeAnew(range, from: from, to: tail) }
         block.syncing.store(1)
         do throws(SyncRange.Failure) {
-            try range.sync(from: from, to: tail)
+            try range.sync(from: from, to: tail, except: Set(replaced))
         } catch {
             if error.isInDoubt {
                 poison(error.error, from: from)
@@ -108,17 +109,20 @@ extension Store {
         FaultPoint.reach(.syncDone)
         // Dead files go before `synced` passes the records that replaced them, or `deadFrom` tells of them: who is killed between begins
         // again from `from`.
-        if block.deadFiles.acquire() > from { try unlinkReplaced(from: from, to: tail) }
+        if !replaced.isEmpty { unlinkReplaced(replaced, from: from) }
         block.deadFileBytes.add(0 &- deadBytes)
         block.synced.release(tail)
         block.syncing.store(0)
         block.note(.syncs)
     }
 
-    /// Unlinks the files that committed records of a range replaced; if there was a `clear`, all that are named below it. While a
+    /// Unlinks the files that committed records from `from` on replaced; if there was a `clear`, all that are named below it. While a
     /// snapshot is being read they are spared for later: a snapshot that begins after this needs none of them.
-    private func unlinkReplaced(from: Position, to tail: Position) throws(EngineError) {
-        if snapshotLock.earlierAreOver() { return try unlinkDead(from: from, to: tail) }
+    private func unlinkReplaced(_ names: [ValueFileName], from: Position) {
+        if snapshotLock.earlierAreOver() {
+            for name in names { unlink(name) }
+            return
+        }
         let before = block.deadFrom.relaxed()
         // No log begins below that.
         block.deadFrom.store(max(before == 0 ? from : min(before, from), UInt64(SegmentHeader.granule)))
@@ -135,7 +139,7 @@ extension Store {
             // A snapshot that began since may need what `synced` has passed since; no later one does, while that stays where it is.
             guard mayUnlink(evenIfNeeded) else { return }
             for name in names { unlink(name) }
-            try unlinkDead(from: max(start, end), to: block.synced.relaxed())
+            for name in try deadFiles(from: max(start, end), to: block.synced.relaxed()) { unlink(name) }
             block.deadFrom.store(0)
         }
     }
@@ -144,10 +148,6 @@ extension Store {
         if snapshotLock.earlierAreOver() || evenIfNeeded { return true }
         awaitsSnapshots.store(true, ordering: .relaxed)
         return false
-    }
-
-    private func unlinkDead(from: Position, to tail: Position) throws(EngineError) {
-        for name in try deadFiles(from: from, to: tail) { unlink(name) }
     }
 
     /// After a sync whose owner died: perhaps it was told of an error, which nobody else is told.

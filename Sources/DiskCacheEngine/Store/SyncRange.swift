@@ -20,11 +20,14 @@ struct SyncRange {
         let isInDoubt: Bool
     }
 
-    /// Makes everything in `from ..< tail` durable. The files first, since a record must not be there without its own.
+    /// Makes everything in `from ..< tail` durable. The files first, since a record must not be there without its own; but for those that
+    /// records of the range have `replaced`: where they are the newest, the range isn't there as a whole.
     ///
     /// Directories are synced where a name in them may be new: another sync of one that isn't would cost a flush of the drive for
     /// nothing. A sync that covered a record of a segment has made that segment's name durable.
-    func sync(from: Position, to tail: Position) throws(Failure) {
+    func sync(
+        from: Position, to tail: Position, except replaced: Set<ValueFileName> = []
+    ) throws(Failure) {
         let segments = try opening { () throws(SystemError) in
             try self.segments(from: from, to: tail, known: log.segments)
         }
@@ -34,7 +37,8 @@ struct SyncRange {
         }
         for segment in segments where hasFiles {
             let named = try opening { () throws(SystemError) in try self.files(in: segment, from: from, below: tail) }
-            try asking { () throws(SystemError) in try valueFiles.sync(named.map(\.name)) }
+            let names = named.map(\.name).filter { !replaced.contains($0) }
+            try asking { () throws(SystemError) in try valueFiles.sync(names) }
         }
         try asking { () throws(SystemError) in
             for segment in segments {

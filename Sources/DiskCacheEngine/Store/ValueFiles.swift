@@ -75,19 +75,47 @@ final class ValueFiles: Sendable {
     }
 
     /// Makes files in place durable, with their names. One that is gone is as good.
+    ///
+    /// Of several the writing is begun before the first is waited for: then a journal commits them together.
     func sync(_ names: [ValueFileName]) throws(SystemError) {
         var parents: Set<String> = []
-        for name in names {
-            guard let file = try openIfPresent(name.path) else { continue }
-            try system.sync(file)
-            parents.insert(name.parents.inner)
-            parents.insert(name.parents.outer)
+        var rest = names[...]
+        while !rest.isEmpty {
+            let opened = try open(rest.prefix(Self.syncedTogether))
+            if opened.count > 1 {
+                for case let file? in opened { system.beginWriteback(file) }
+            }
+            for case (let name, let file?) in zip(rest, opened) {
+                try system.sync(file)
+                parents.insert(name.parents.inner)
+                parents.insert(name.parents.outer)
+            }
+            rest = rest.dropFirst(opened.count)
         }
         if parents.isEmpty { return }
         for path in parents.union([Self.root]) {
             if let found = try openIfPresent(path, [.directory]) { try system.syncDirectory(found) }
         }
         try system.syncDirectory(directory)
+    }
+
+    /// How many are open at once for that.
+    private static let syncedTogether = 64
+
+    /// The files of these names, as far as descriptors last, but one at least; nil for what is gone.
+    private func open(_ names: ArraySlice<ValueFileName>) throws(SystemError) -> [FileDescriptor?] {
+        var opened: [FileDescriptor?] = []
+        for name in names {
+            do throws(SystemError) {
+                opened.append(try openIfPresent(name.path))
+            } catch {
+                let isShort =
+                    error.errno == ErrorNumber.tooManyOpenFiles || error.errno == ErrorNumber.tooManyOpenFilesInSystem
+                if opened.isEmpty || !isShort { throw error }
+                break
+            }
+        }
+        return opened
     }
 
     /// Gives the file of `name` a second name, `made`, for another key.

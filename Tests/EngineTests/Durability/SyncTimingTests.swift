@@ -5,9 +5,10 @@ import Testing
 
 /// When the maintenance thread syncs without waiting for the interval, which is an hour here.
 @Suite struct SyncTimingTests {
-    private func open(_ scratch: TestDirectory, _ configure: @escaping @Sendable (inout Settings) -> Void) throws
-        -> StoreClient
-    {
+    private func open(
+        _ scratch: TestDirectory, _ environment: Environment = .system,
+        _ configure: @escaping @Sendable (inout Settings) -> Void
+    ) throws -> StoreClient {
         var options = StoreOptions()
         options.windowSize = 256 << 20
         options.configure = { (settings: inout Settings, _: Bool) throws(EngineError) in
@@ -16,7 +17,7 @@ import Testing
             settings.compaction = 0
             configure(&settings)
         }
-        return StoreClient(try StoreHandle(directory: scratch.path, options: options, environment: .system))
+        return StoreClient(try StoreHandle(directory: scratch.path, options: options, environment: environment))
     }
 
     private func synced(_ client: StoreClient) -> Position {
@@ -48,6 +49,24 @@ import Testing
         #expect(synced(client) == 0 && files() == 50)
         for number in 0..<150 { try client.set("key", [UInt8](repeating: UInt8(number), count: 8000)) }
         #expect(TestThreads.eventually { files() < 110 })
+        client.handle.close()
+    }
+
+    /// A value's file that was replaced before it was durable is unlinked, and not synced.
+    @Test func replacedFilesAreNotSynced() throws {
+        let scratch = try TestDirectory("timing")
+        let failing = FailingFiles()
+        let client = try open(scratch, Environment(files: failing)) { $0.minFileSize = 1000 }
+        func files() -> Int { TestDirectory.filesBelow(scratch.path).filter { $0.hasSuffix(".val") }.count }
+        for key in ["a", "b"] {
+            for number in 0..<20 { try client.set(key, [UInt8](repeating: UInt8(number), count: 8000)) }
+        }
+        failing.fail { _, _ in nil }
+        try client.sync()
+        // Two files and a segment.
+        #expect(failing.calls.count { $0 == "sync" } == 3)
+        #expect(files() == 2)
+        #expect(try client.get("a") == .bytes([UInt8](repeating: 19, count: 8000)))
         client.handle.close()
     }
 }

@@ -95,6 +95,8 @@ final class FailingFiles: FileSystem {
         try real.askWriteback(file)
     }
 
+    func beginWriteback(_ file: FileDescriptor) { real.beginWriteback(file) }
+
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {
         try reach("syncDirectory", directory.path)
         try real.syncDirectory(directory)

@@ -205,6 +205,8 @@ final class RecordingFiles: FileSystem {
 
     func askWriteback(_ file: FileDescriptor) throws(SystemError) { try real.askWriteback(file) }
 
+    func beginWriteback(_ file: FileDescriptor) { real.beginWriteback(file) }
+
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError) { try sync(directory, isDirectory: true) }
 
     private func sync(_ file: FileDescriptor, isDirectory: Bool) throws(SystemError) {

@@ -121,6 +121,8 @@
         }
 
         func sync(_ file: FileDescriptor) throws(SystemError) {}
+        func beginWriteback(_ file: FileDescriptor) {}
+
         func syncDirectory(_ directory: FileDescriptor) throws(SystemError) {}
 
         func askWriteback(_ file: FileDescriptor) throws(SystemError) {}
