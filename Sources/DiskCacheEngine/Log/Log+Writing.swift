@@ -32,7 +32,7 @@ extension Log {
             let sealed = active
             if isMappedForWriting {
                 _ = try files.map(
-                    segment.file, offset: 0, count: segment.mappable, writable: true,
+                    segment.file(), offset: 0, count: segment.mappable, writable: true,
                     at: window.address(segment.first))
             }
             // What others allocated is known to the file alone; asking for allocated blocks again costs one call.
@@ -41,7 +41,7 @@ extension Log {
             // Last: while the new one can't be written to, the old one must be.
             if isMappedForWriting, let sealed, sealed.first != segment.first, sealed.first >= window.start {
                 _ = try? files.map(
-                    sealed.file, offset: 0, count: sealed.mappable, writable: false,
+                    sealed.file(), offset: 0, count: sealed.mappable, writable: false,
                     at: window.address(sealed.first))
             }
         } catch {
@@ -54,9 +54,9 @@ extension Log {
     private func wholeLength(_ segment: Segment) throws(SystemError) -> Segment {
         let length = Int(segment.header.length)
         guard segment.mappable < length else { return segment }
-        try files.truncate(segment.file, to: length)
-        let whole = Segment(header: segment.header, file: segment.file, status: try files.status(segment.file))
-        _ = try files.map(segment.file, offset: 0, count: length, writable: false, at: window.address(segment.first))
+        try files.truncate(segment.file(), to: length)
+        let whole = try segment.with(files.status(segment.file()))
+        _ = try files.map(segment.file(), offset: 0, count: length, writable: false, at: window.address(segment.first))
         mutex.withLock { segments in
             if let index = segments.firstIndex(where: { $0.first == whole.first }) { segments[index] = whole }
         }
@@ -112,7 +112,7 @@ extension Log {
         do {
             let offset = Int(from - active.first)
             try files.allocate(
-                active.file, offset: offset, count: Int(end - from),
+                active.file(), offset: offset, count: Int(end - from),
                 mappedAt: isMappedForWriting ? window.address(from) : nil,
                 unused: Int(max(allocatedEnd, tail) - active.first))
             allocatedEnd = end
@@ -234,7 +234,9 @@ extension Log {
                 try files.rename(Self.spareName, to: SegmentHeader.name(first), in: directory)
             }
             FaultPoint.reach(.segmentHeaderWritten)
-            let segment = Segment(header: header, file: file, status: try files.status(file))
+            let segment = Segment(
+                header: header, file: file, status: try files.status(file), in: directory, files: files,
+                isWritable: true)
             let result = mutex.withLock { segments -> Result<Void, SystemError> in
                 do throws(SystemError) {
                     try map(segment, into: &segments)
@@ -299,7 +301,7 @@ extension Log {
         guard let active else { return }
         do {
             try files.write(
-                active.file, UnsafeRawBufferPointer(rebasing: scratch[0..<size]), at: Int(position - active.first))
+                active.file(), UnsafeRawBufferPointer(rebasing: scratch[0..<size]), at: Int(position - active.first))
         } catch {
             throw EngineError(error)
         }

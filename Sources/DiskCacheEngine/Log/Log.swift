@@ -182,7 +182,9 @@ final class Log: @unchecked Sendable {
             {
             case .missing: return
             case .unusable: return  // What a killed creator left, or damage: a lookup there finds zeros and says so.
-            case .segment(let segment): try map(segment, into: &segments)
+            case .segment(let segment):
+                try map(segment, into: &segments)
+                if segment.limit <= block.synced.acquire() { segment.letGo() }
             }
         } catch {
             throw EngineError(error)
@@ -194,35 +196,48 @@ final class Log: @unchecked Sendable {
         var window = self.window
         if segments.isEmpty { window.start = segment.first }
         guard segment.first >= window.end || segments.isEmpty else {
-            throw SystemError(errno: ErrorNumber.invalid, call: "the order of segments", path: segment.file.path)
+            throw SystemError(errno: ErrorNumber.invalid, call: "the order of segments", path: segment.path)
         }
         let lowest = min(window.start, retiring.withLock { $0.min() } ?? .max)
         let span = segment.limit &- lowest
         if span > UInt64(window.size / 2) {
-            window = try enlarged(for: Int(span), segments)
+            window = try enlarged(for: Int(span), &segments)
         }
         if segment.mappable > 0 {
             _ = try files.map(
-                segment.file, offset: 0, count: segment.mappable, writable: false, at: window.address(segment.first))
+                segment.file(), offset: 0, count: segment.mappable, writable: false, at: window.address(segment.first))
         }
         segments.append(segment)
         window.end = segment.limit
     }
 
     /// A window of twice the size with the same segments in it; the old one is freed when its readers have left.
-    private func enlarged(for span: Int, _ segments: [Segment]) throws(SystemError) -> LogWindow {
+    private func enlarged(for span: Int, _ segments: inout [Segment]) throws(SystemError) -> LogWindow {
         let old = window
         let new = try LogWindow(wanted: span * 4)
         if new.size < span {
             new.free()
             throw SystemError(errno: ErrorNumber.noMemory, call: "mmap", path: "the log's window of addresses")
         }
-        new.start = segments.first?.first ?? old.start
-        for segment in segments where segment.mappable > 0 {
-            _ = try files.map(
-                segment.file, offset: 0, count: segment.mappable,
-                writable: isMappedForWriting && segment.first == active?.first, at: new.address(segment.first))
+        do throws(SystemError) {
+            for segment in segments where segment.mappable > 0 {
+                do throws(SystemError) {
+                    _ = try files.map(
+                        segment.file(), offset: 0, count: segment.mappable,
+                        writable: isMappedForWriting && segment.first == active?.first, at: new.address(segment.first))
+                } catch {
+                    // Compacted away by another process: whoever reads there still does so in the old window.
+                    guard error.errno == ErrorNumber.notFound, segment.first == segments.first?.first else {
+                        throw error
+                    }
+                    segments.removeFirst()
+                }
+            }
+        } catch {
+            new.free()
+            throw error
         }
+        new.start = segments.first?.first ?? old.start
         new.end = old.end
         windowWord.store(new.fields, ordering: .sequentiallyConsistent)
         ReaderPins.retireLater { old.free() }
@@ -231,6 +246,11 @@ final class Log: @unchecked Sendable {
 
     /// The segments that are mapped, ascending.
     var segments: [Segment] { mutex.withLock { $0 } }
+
+    /// Keeps no file open that no sync asks for any more.
+    func letGoOfFiles(below synced: Position) {
+        for segment in segments where segment.limit <= synced { segment.letGo() }
+    }
 
     /// Takes away the mappings of segments that lie below `head` altogether: zeros take their place when their readers have left.
     func dropBelow(_ head: Position) {
@@ -286,7 +306,9 @@ final class Log: @unchecked Sendable {
     func allocatedBytes() throws(EngineError) -> Int {
         do {
             var sum = 0
-            for segment in segments { sum += try files.status(segment.file).allocated }
+            for segment in segments {
+                sum += try files.status(of: SegmentHeader.name(segment.first), in: directory)?.allocated ?? 0
+            }
             return sum
         } catch {
             throw EngineError(error)

@@ -53,6 +53,7 @@ struct LogScanner {
                     first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
                 {
                 case .segment(let segment):
+                    segment.letGo()
                     segments.append(segment)
                     if expected == nil { expected = segment.header.storeID }
                 case .missing: break
@@ -100,7 +101,7 @@ struct LogScanner {
         if head == 0 { return true }
         guard let segment = segments.first(where: { $0.first <= head }), head >= segment.firstRecord,
             let bytes = try? files.read(
-                segment.file, count: min(4096, max(0, Int(clamping: segment.limit &- head))),
+                segment.file(), count: min(4096, max(0, Int(clamping: segment.limit &- head))),
                 at: Int(head - segment.first))
         else { return false }
         return bytes.withUnsafeBytes { buffer in
@@ -179,7 +180,7 @@ struct LogScanner {
             }
             let bytes: [UInt8]
             do throws(SystemError) {
-                bytes = try files.read(segment.file, count: segment.mappable, at: 0)
+                bytes = try files.read(segment.file(), count: segment.mappable, at: 0)
             } catch {
                 if isLast { throw EngineError(error) }
                 try visit(.damaged(position, link.end ?? segment.limit))

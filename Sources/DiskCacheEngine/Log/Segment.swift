@@ -1,7 +1,14 @@
-/// One file of the log, as one process has it open.
+/// One file of the log, as one process has it mapped.
+///
+/// Its descriptor is kept as long as a sync may have to be told of its errors; a store has dozens of segments, a large one thousands, and
+/// a process may have few descriptors. Who needs the file after that opens it again.
 final class Segment: Sendable {
     let header: SegmentHeader
-    let file: FileDescriptor
+    private let directory: FileDescriptor
+    private let files: any FileSystem
+    private let isWritable: Bool
+    /// nil: let go.
+    private let opened: Guarded<FileDescriptor?>
     /// The file's own end when it was opened, at most the header's length: what lies behind it is zeros in the window.
     let mappable: Int
     let device: UInt64
@@ -13,12 +20,40 @@ final class Segment: Sendable {
     /// Where the first record may lie.
     var firstRecord: Position { header.first + UInt64(SegmentHeader.size) }
 
-    init(header: SegmentHeader, file: FileDescriptor, status: FileStatus) {
+    init(
+        header: SegmentHeader, file: FileDescriptor, status: FileStatus, in directory: FileDescriptor,
+        files: any FileSystem, isWritable: Bool
+    ) {
         self.header = header
-        self.file = file
+        self.directory = directory
+        self.files = files
+        self.isWritable = isWritable
+        opened = Guarded(file)
         mappable = min(status.size, Int(header.length))
         device = status.device
         inode = status.inode
+    }
+
+    /// What errors call it.
+    var path: String { directory.path + "/" + SegmentHeader.name(first) }
+
+    /// The open file; opened again if it was let go. It may have lost its name since: then that throws ENOENT.
+    func file() throws(SystemError) -> FileDescriptor {
+        if let file = opened.withLock({ $0 }) { return file }
+        let file = try files.open(SegmentHeader.name(first), in: directory, isWritable ? [.write] : [])
+        let status = try files.status(file)
+        guard status.device == device, status.inode == inode else {
+            throw SystemError(errno: ErrorNumber.notFound, call: "open", path: path)
+        }
+        return file
+    }
+
+    /// Keeps the file open no longer.
+    func letGo() { opened.withLock { $0 = nil } }
+
+    /// The same file with another status.
+    func with(_ status: FileStatus) throws(SystemError) -> Segment {
+        Segment(header: header, file: try file(), status: status, in: directory, files: files, isWritable: isWritable)
     }
 
     /// What a file that should be a segment turned out to be.
@@ -52,6 +87,8 @@ final class Segment: Sendable {
         guard header.first == first else { return .unusable("the header names another position") }
         if let storeID, header.storeID != storeID { return .unusable("it belongs to another store") }
         if let salt, header.salt != salt { return .unusable("it has another salt") }
-        return .segment(Segment(header: header, file: file, status: status))
+        return .segment(
+            Segment(
+                header: header, file: file, status: status, in: directory, files: files, isWritable: writable))
     }
 }

@@ -174,7 +174,7 @@ struct SegmentHint: Sendable {
             last = entry
         }
         guard reached == end, entries == count, let last,
-            let content = try? files.read(segment.file, count: last.size, at: Int(last.position - segment.first))
+            let content = try? files.read(segment.file(), count: last.size, at: Int(last.position - segment.first))
         else { return false }
         let wanted = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 72, as: UInt32.self) }
         return content.withUnsafeBytes { raw in

@@ -38,7 +38,7 @@ extension Store {
         // A look at its beginning tells most of those that don't pay.
         let count = Int(end - segment.first)
         guard try hasLongRecords(segment, count) else { return }
-        let content = try files.read(segment.file, count: count, at: 0)
+        let content = try files.read(segment.file(), count: count, at: 0)
         let encoded = content.withUnsafeBytes {
             SegmentHint.encoded(segment.header, end: end, $0, hash: hash)
         }
@@ -55,7 +55,7 @@ extension Store {
     }
 
     private func hasLongRecords(_ segment: Segment, _ count: Int) throws(SystemError) -> Bool {
-        let sample = try files.read(segment.file, count: min(count, 64 << 10), at: 0)
+        let sample = try files.read(segment.file(), count: min(count, 64 << 10), at: 0)
         return sample.withUnsafeBytes { buffer in
             guard let base = buffer.baseAddress else { return false }
             var offset = SegmentHeader.size

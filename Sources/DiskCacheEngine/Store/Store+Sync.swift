@@ -112,6 +112,7 @@ extension Store {
         if !replaced.isEmpty { unlinkReplaced(replaced, from: from) }
         block.deadFileBytes.add(0 &- deadBytes)
         block.synced.release(tail)
+        log.letGoOfFiles(below: tail)
         block.syncing.store(0)
         block.note(.syncs)
     }

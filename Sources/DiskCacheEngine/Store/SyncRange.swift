@@ -45,9 +45,9 @@ struct SyncRange {
                 let window = log.window
                 if segment.first >= window.start, segment.limit <= window.end {
                     try SystemCalls.syncMapping(
-                        window.address(segment.first), count: segment.mappable, segment.file.path)
+                        window.address(segment.first), count: segment.mappable, segment.path)
                 }
-                try files.sync(segment.file)
+                try files.sync(segment.file())
             }
             if from == 0 || segments.contains(where: { $0.firstRecord >= from }) {
                 try files.syncDirectory(log.directory)
@@ -125,9 +125,9 @@ struct SyncRange {
             let end = min(named, tail)
             let limit = min(end, segment.first + UInt64(segment.mappable))
             guard start < limit else { continue }
-            let bytes = try files.read(segment.file, count: Int(limit - start), at: Int(start - segment.first))
+            let bytes = try files.read(segment.file(), count: Int(limit - start), at: Int(start - segment.first))
             let whole = wholeBytes(bytes, at: start, in: segment)
-            try files.write(segment.file, Array(bytes[..<whole]), at: Int(start - segment.first))
+            try files.write(segment.file(), Array(bytes[..<whole]), at: Int(start - segment.first))
             reached = max(reached, start + UInt64(whole))
             for file in try self.files(in: segment, from: from, below: reached) { try valueFiles.storeAnew(file) }
             if reached < end { return reached }
@@ -170,7 +170,7 @@ struct SyncRange {
         let first = max(start, segment.firstRecord)
         let limit = min(end, segment.first + UInt64(segment.mappable))
         if first >= limit { return }
-        let bytes = try files.read(segment.file, count: Int(limit - first), at: Int(first - segment.first))
+        let bytes = try files.read(segment.file(), count: Int(limit - first), at: Int(first - segment.first))
         bytes.withUnsafeBytes { buffer in
             guard let base = buffer.baseAddress else { return }
             var offset = 0
