@@ -24,6 +24,8 @@ final class EvictionState: @unchecked Sendable {
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
     let prepared = Guarded<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
+    /// *Any thread.* Bits of the orders for which there is one.
+    let ready = Atomic<UInt32>(0)
     /// *Any thread.* How many victims a pool has at least.
     let smallestPool = Atomic<Int>(4096)
     /// *Any thread.* Bits of the orders for which it shall make one.
@@ -43,6 +45,7 @@ final class EvictionState: @unchecked Sendable {
     func forgetPrepared() {
         prepared.withLock { prepared in
             for index in prepared.indices { prepared[index] = nil }
+            ready.store(0, ordering: .relaxed)
         }
     }
 }

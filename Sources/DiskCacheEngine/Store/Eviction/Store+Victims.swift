@@ -41,7 +41,7 @@ extension Store {
                 victims.spare(entry, ranking, in: transaction.first)
                 continue
             }
-            if pool.isHalfUsed { wantPool(ranking) }
+            if pool.isMostlyUsed { wantPool(ranking) }
             return Victim(record: record, rank: rank)
         }
     }
@@ -87,11 +87,11 @@ extension Store {
 
     // MARK: Pools
 
-    /// The pool of an order, joined up to the end of the log.
+    /// The pool of an order, joined up to the end of the log. One that the maintenance thread has made takes the other's place at once, as
+    /// long as little was written since.
     private func currentPool(_ ranking: Ranking) throws(EngineError) -> VictimPool {
-        if var pool = victims.take(ranking) ?? takePrepared(ranking) {
-            if try catchUp(&pool, ranking) { return pool }
-        }
+        if var pool = takePrepared(ranking), try catchUp(&pool, ranking) { return pool }
+        if var pool = victims.take(ranking), try catchUp(&pool, ranking) { return pool }
         return try freshPool(ranking)
     }
 
@@ -102,10 +102,11 @@ extension Store {
     }
 
     private func takePrepared(_ ranking: Ranking) -> VictimPool? {
-        eviction.prepared.withLock { prepared in
-            let pool = prepared[ranking.rawValue]
-            prepared[ranking.rawValue] = nil
-            return pool
+        let bit = UInt32(1) << UInt32(ranking.rawValue)
+        guard eviction.ready.load(ordering: .relaxed) & bit != 0 else { return nil }
+        return eviction.prepared.withLock { prepared in
+            eviction.ready.bitwiseAnd(~bit, ordering: .relaxed)
+            return prepared[ranking.rawValue].take()
         }
     }
 
@@ -195,8 +196,7 @@ extension Store {
     /// Has the maintenance thread make the next pool.
     private func wantPool(_ ranking: Ranking) {
         let bit = UInt32(1) << UInt32(ranking.rawValue)
-        if eviction.wanted.load(ordering: .relaxed) & bit != 0 { return }
-        if eviction.prepared.withLock({ $0[ranking.rawValue] != nil }) { return }
+        if (eviction.wanted.load(ordering: .relaxed) | eviction.ready.load(ordering: .relaxed)) & bit != 0 { return }
         eviction.wanted.bitwiseOr(bit, ordering: .relaxed)
         signalEviction()
     }
@@ -228,10 +228,13 @@ extension Store {
                 try log.mapNewSegments(upTo: tail)
                 _ = try currentIndex()
                 let pool = try scan(ranking, position: tail, head: state.head, count: state.counters.count)
-                eviction.prepared.withLock { $0[ranking.rawValue] = pool }
+                eviction.prepared.withLock { prepared in
+                    prepared[ranking.rawValue] = pool
+                    eviction.ready.bitwiseOr(bit, ordering: .relaxed)
+                }
             } catch {
                 // The writer that runs dry scans for itself, and tells what is wrong.
-                eviction.prepared.withLock { $0[ranking.rawValue] = nil }
+                _ = takePrepared(ranking)
             }
             eviction.wanted.bitwiseAnd(~bit, ordering: .relaxed)
         }
