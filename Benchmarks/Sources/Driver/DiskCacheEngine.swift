@@ -36,45 +36,40 @@ final class DiskCacheEngine: Engine {
     func session() -> any Engine { DiskCacheEngine(sharing: self) }
 
     func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws {
-        load(key)
-        self.value.withUnsafeMutableBytes { $0.copyMemory(from: value) }
-        try cache.set(self.key, self.value)
+        try withKey(key) { key in try withValue(value) { _ = try cache.set(key, $0) } }
     }
 
     func get(_ key: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-        load(key)
-        let size = try cache.withValue(self.key) { (value: RawSpan) in
-            value.withUnsafeBytes { buffer.copyMemory(from: $0) }
-            return value.byteCount
+        try withKey(key) { key in
+            try cache.withValue(key) { (value: RawSpan) in
+                value.withUnsafeBytes { buffer.copyMemory(from: $0) }
+                return value.byteCount
+            } ?? -1
         }
-        return size ?? -1
     }
 
     func borrow(_ key: UnsafeRawBufferPointer, size: Int) throws -> UInt64? {
-        load(key)
-        return try cache.withValue(self.key) { (value: RawSpan) in
-            value.byteCount == size ? value.unsafeLoadUnaligned(as: UInt64.self) : 0
+        try withKey(key) { key in
+            try cache.withValue(key) { (value: RawSpan) in
+                value.byteCount == size ? value.unsafeLoadUnaligned(as: UInt64.self) : 0
+            }
         }
     }
 
     func array(_ key: UnsafeRawBufferPointer) throws -> [UInt8]? {
-        load(key)
-        return try cache.get(self.key, as: [UInt8].self)
+        try withKey(key) { try cache.get($0, as: [UInt8].self) }
     }
 
     func delete(_ key: UnsafeRawBufferPointer) throws -> Bool {
-        load(key)
-        return try cache.delete(self.key)
+        try withKey(key) { try cache.delete($0) }
     }
 
     func incr(_ key: UnsafeRawBufferPointer) throws -> Int64 {
-        load(key)
-        return try cache.incr(self.key)
+        try withKey(key) { try cache.incr($0) }
     }
 
     func push(_ value: UnsafeRawBufferPointer) throws {
-        self.value.withUnsafeMutableBytes { $0.copyMemory(from: value) }
-        try cache.push(self.value)
+        _ = try withValue(value) { try cache.push($0) }
     }
 
     func pull(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -84,8 +79,7 @@ final class DiskCacheEngine: Engine {
     }
 
     func range(from key: UnsafeRawBufferPointer, count: Int) throws -> Int {
-        load(key)
-        let cursor = try cache.items(in: KeyRange(from: self.key), as: [UInt8].self)
+        let cursor = try withKey(key) { try cache.items(in: KeyRange(from: $0), as: [UInt8].self) }
         var visited = 0
         while visited < count, let item = try cursor.next() {
             guard item.value.count == value.count else { throw EngineError("an item of another size") }
@@ -105,9 +99,17 @@ final class DiskCacheEngine: Engine {
 
     func close() throws { try cache.close() }
 
+    /// Lends these bytes as a key. The array is taken out of the engine meanwhile, so that a call neither retains nor releases it, as
+    /// with a caller's own array.
     @inline(__always)
-    private func load(_ bytes: UnsafeRawBufferPointer) {
-        key.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+    private func withKey<R>(_ bytes: UnsafeRawBufferPointer, _ body: ([UInt8]) throws -> R) rethrows -> R {
+        try lend(&key, bytes, body)
+    }
+
+    /// The same as a value.
+    @inline(__always)
+    private func withValue<R>(_ bytes: UnsafeRawBufferPointer, _ body: ([UInt8]) throws -> R) rethrows -> R {
+        try lend(&value, bytes, body)
     }
 }
 
@@ -172,31 +174,42 @@ final class DiskCacheFanoutEngine: Engine {
     func session() -> any Engine { DiskCacheFanoutEngine(sharing: self) }
 
     func set(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws {
-        load(key)
-        self.value.withUnsafeMutableBytes { $0.copyMemory(from: value) }
-        _ = try cache.set(self.key, self.value)
+        try withKey(key) { key in try withValue(value) { _ = try cache.set(key, $0) } }
     }
 
     func get(_ key: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-        load(key)
-        let size = try cache.withValue(self.key) { (value: RawSpan) in
-            value.withUnsafeBytes { buffer.copyMemory(from: $0) }
-            return value.byteCount
+        try withKey(key) { key in
+            try cache.withValue(key) { (value: RawSpan) in
+                value.withUnsafeBytes { buffer.copyMemory(from: $0) }
+                return value.byteCount
+            } ?? -1
         }
-        return size ?? -1
     }
 
     func delete(_ key: UnsafeRawBufferPointer) throws -> Bool {
-        load(key)
-        return try cache.delete(self.key)
+        try withKey(key) { try cache.delete($0) }
     }
 
     func close() throws { try cache.close() }
 
     @inline(__always)
-    private func load(_ bytes: UnsafeRawBufferPointer) {
-        key.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+    private func withKey<R>(_ bytes: UnsafeRawBufferPointer, _ body: ([UInt8]) throws -> R) rethrows -> R {
+        try lend(&key, bytes, body)
     }
+
+    @inline(__always)
+    private func withValue<R>(_ bytes: UnsafeRawBufferPointer, _ body: ([UInt8]) throws -> R) rethrows -> R {
+        try lend(&value, bytes, body)
+    }
+}
+
+/// Runs `body` with `array`, which has these bytes then and is nobody else's meanwhile.
+@inline(__always)
+private func lend<R>(
+    _ array: inout [UInt8], _ bytes: UnsafeRawBufferPointer, _ body: ([UInt8]) throws -> R
+) rethrows -> R {
+    array.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+    return try body(array)
 }
 
 extension Contestant {

@@ -273,11 +273,18 @@ extension Log {
         }
     }
 
-    /// Appends a record for which room was reserved; its position. It counts only once the commit word says so.
+    /// Asks for the cache lines that the next small record is stored into, if it goes through the mapping: they come while its
+    /// key is looked for, and no store has to wait for them.
     @inline(__always)
-    func append(_ draft: borrowing RecordDraft) throws(EngineError) -> Position {
+    func touchTail() {
+        guard isMappedForWriting, tail &+ 256 <= allocatedEnd else { return }
+        Self.touch(window.address(tail))
+    }
+
+    /// Appends a record of `size` bytes for which room was reserved; its position. It counts only once the commit word says so.
+    @inline(__always)
+    func append(_ draft: borrowing RecordDraft, size: Int) throws(EngineError) -> Position {
         let position = tail
-        let size = draft.size
         if isMappedForWriting {
             let target = window.address(position)
             if StepPoint.access(.store, target, size) { draft.write(to: target, position: position, salt: salt) }

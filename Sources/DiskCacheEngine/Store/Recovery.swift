@@ -117,7 +117,7 @@ extension Store {
         let identity = KeyClass.identity(record.keyClass)
         let hash = self.hash(identity, record.key)
         while true {
-            switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, record.key) }) {
+            switch try indexView.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, record.key) }) {
             case .present(let place, let old):
                 if old.position < record.position {
                     place.slot.release(place.value.pointing(to: record.position).raw)

@@ -262,7 +262,7 @@ extension Store {
                 generation: index.generation + 1, in: directory, files: files, storeID: identity.storeID,
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
             for record in kept {
-                let found = try fresh.findForWriting(
+                let found = try fresh.view.findForWriting(
                     hash(KeyClass.system, record.key), anchor: log.tail, log: log
                 ) { $0.isOf(KeyClass.system, record.key) }
                 switch found {

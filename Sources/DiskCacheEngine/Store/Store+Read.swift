@@ -62,13 +62,7 @@ extension Store {
         var damaged: Position?
         while true {
             let want = fingerprint &<< 2 | UInt64(truncatingIfNeeded: displacement)
-            var match: UInt32 = 0
-            var neverUsed: UInt32 = 0
-            for i in 0..<IndexLayout.slotsPerBucket {
-                let slot = index.slotWord(entry.page, bucket, i).relaxed()
-                match |= (slot &>> 40 == want ? 1 : 0) &<< UInt32(truncatingIfNeeded: i)
-                neverUsed |= slot == Slot.neverUsed ? 1 : 0
-            }
+            var match = index.matches(entry.page, bucket, want)
             while match != 0 {
                 let i = match.trailingZeroBitCount
                 match &= match &- 1
@@ -103,7 +97,7 @@ extension Store {
                     return record.kind == RecordKind.tombstone.rawValue ? .absent : .found(record)
                 }
             }
-            if neverUsed != 0 { break }
+            if index.leastSlot(entry.page, bucket) == Slot.neverUsed { break }
             displacement &+= 1
             if displacement == IndexLayout.probes { break }
             bucket = HashBits.bucket(bucket, step, 1)
@@ -197,7 +191,7 @@ extension Store {
     ) throws(EngineError) -> Record? {
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
-        switch try index.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
+        switch try indexView.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
         case .present(let place, let record):
             if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
             if counts, eviction.keepsStamps {

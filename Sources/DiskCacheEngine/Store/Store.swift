@@ -111,6 +111,7 @@ public final class Store: @unchecked Sendable {
         var transaction = TransactionState()
         var queues = PendingQueues()
         var rowEnds = RowEnds()
+        var victims = VictimPools()
         var settingsPosition: Position = .max
         var settings = Settings()
         var now: Int64 = 0
@@ -140,6 +141,11 @@ public final class Store: @unchecked Sendable {
     @inline(__always) var rowEnds: RowEnds {
         _read { yield writer.pointee.rowEnds }
         _modify { yield &writer.pointee.rowEnds }
+    }
+    /// *Writer.* The rows that go next.
+    @inline(__always) var victims: VictimPools {
+        _read { yield writer.pointee.victims }
+        _modify { yield &writer.pointee.victims }
     }
     /// *Writer.* Settings as of `settingsPosition`.
     @inline(__always) var settings: Settings {

@@ -16,7 +16,7 @@ extension Store {
         var body = (log.tail.littleEndian, counters.nextRowid.littleEndian)
         let position = try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
             draft.value = bytes
-            return try log.append(draft)
+            return try log.append(draft, size: draft.size)
         }
         transaction.operations &+= 1
         head = position
@@ -53,7 +53,7 @@ extension Store {
                 draft.key = key
                 draft.value = value
                 do throws(EngineError) {
-                    position = try log.append(draft)
+                    position = try log.append(draft, size: draft.size)
                 } catch {
                     failure = error
                 }
@@ -79,7 +79,7 @@ extension Store {
         draft.value = value
         draft.storedTime = storedTime()
         if isLast { draft.flags |= RecordBits.commit }
-        try append(&draft, KeyClass.system, hash, &found)
+        try append(&draft, size: draft.size, KeyClass.system, hash, &found)
         counters.dead &+= UInt64(truncatingIfNeeded: draft.size)
         if isLast { transaction.isClosed = true }
     }

@@ -24,7 +24,7 @@ extension Store {
         for name in transaction.newFiles { try? valueFiles.unlink(name) }
         guard wrote else { return }
         // Rows that it removed or replaced are back, and the pools have let go of them.
-        eviction.forget()
+        forgetVictims()
         rowEnds.forget()
         appendVoid(from: first)
         if Mutant.isPlanted(.undoLate) { putSlotsBack(downTo: 0) }
@@ -44,7 +44,7 @@ extension Store {
         transaction.replacedBytes = savepoint.replacedBytes
         transaction.ownBytes = savepoint.ownBytes
         guard wrote else { return }
-        eviction.forget()
+        forgetVictims()
         rowEnds.forget()
         do throws(EngineError) {
             let room = RecordLayout.voidSize + RecordLayout.voidSize + RecordLayout.commitSize
@@ -54,7 +54,7 @@ extension Store {
             var body = savepoint.tail.littleEndian
             try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
                 draft.value = bytes
-                _ = try log.append(draft)
+                _ = try log.append(draft, size: draft.size)
             }
             FaultPoint.reach(.voidWritten)
             counters.dead &+= log.tail &- savepoint.tail
@@ -103,7 +103,7 @@ extension Store {
         var body = first.littleEndian
         let done: Bool = withUnsafeBytes(of: &body) { bytes in
             draft.value = bytes
-            return Mutant.isPlanted(.noVoid) || (try? log.append(draft)) != nil
+            return Mutant.isPlanted(.noVoid) || (try? log.append(draft, size: draft.size)) != nil
         }
         guard done else {
             block.owner.store(0)

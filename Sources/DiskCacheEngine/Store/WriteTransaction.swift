@@ -11,6 +11,7 @@ extension Store {
         }
         let clock = environment.wallClock()
         try lock.acquire(timeout: timeout, now: clock)
+        log.touchTail()
         do throws(EngineError) {
             if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }
             if block.poison.relaxed() != 0 { throw poisoned() }
@@ -118,6 +119,8 @@ extension Store {
         block.publish(tail: tail, head: head, counters)
         block.note(.commits)
         block.note(.bytesWritten, tail &- transaction.first)
+        // The usual one costs less so.
+        if transaction.changes.count == 1 { transaction.changes.removeLast() }
         if !transaction.changes.isEmpty { transaction.changes.removeAll(keepingCapacity: true) }
         if !transaction.newFiles.isEmpty { transaction.newFiles.removeAll() }
         queues.settle()
@@ -145,7 +148,7 @@ extension Store {
         var body = transaction.operations.littleEndian
         try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
             draft.value = bytes
-            _ = try log.append(draft)
+            _ = try log.append(draft, size: draft.size)
         }
         counters.dead += UInt64(RecordLayout.commitSize)
         transaction.isClosed = true
@@ -236,20 +239,21 @@ extension Store {
         } else {
             draft.storedTime = storedTime()
         }
-        let bytes = accountedBytes(draft.size, form: form, value: value)
+        let size = draft.size
+        let bytes = accountedBytes(size, form: form, value: value)
         var mustCull = false
         if culls && needsCull(adding: bytes) {
             try refuseTooLarge(bytes, replacing: replaced)
             mustCull = preparesCull(adding: bytes)
         }
         if isLast && !mustCull { draft.flags |= RecordBits.commit }
-        try append(&draft, identity, hash, &found)
+        try append(&draft, size: size, identity, hash, &found)
         if replaced == nil {
             counters.nextRowid &+= 1
             counters.count &+= 1
         }
         accountReplacement(of: replaced, form, value)
-        counters.add(size: draft.size, form: form, value: value, expiry: draft.expiry)
+        counters.add(size: size, form: form, value: value, expiry: draft.expiry)
         if identity == KeyClass.queue { transaction.hasPushed = true }
         transaction.ownBytes &+= bytes
         if eviction.policy == .leastFrequentlyUsed, replaced != nil, case .present(let place, _) = found {
@@ -287,11 +291,12 @@ extension Store {
         draft.storedTime = storedTime()
         let closes = isLast && identity != KeyClass.queue
         if closes { draft.flags |= RecordBits.commit }
-        try append(&draft, identity, hash, &found)
+        let size = draft.size
+        try append(&draft, size: size, identity, hash, &found)
         counters.count &-= 1
         if cause != .deleted { block.note(cause == .expired ? .expired : .evicted) }
         accountReplacement(of: record, ValueFormCode.null, UnsafeRawBufferPointer(start: nil, count: 0))
-        counters.dead &+= UInt64(draft.size)
+        counters.dead &+= UInt64(size)
         if closes { transaction.isClosed = true }
         if identity == KeyClass.queue { try itemRemoved(record.key) }
     }
@@ -303,7 +308,7 @@ extension Store {
     func place(
         _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
     ) throws(EngineError) -> HashIndex.Found {
-        let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+        let found = try indexView.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
         if case .full = found { return try placeAfterSplits(identity, key, hash) }
         return found
     }
@@ -315,7 +320,7 @@ extension Store {
         transaction.found = nil
         while true {
             try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
-            let found = try index.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+            let found = try indexView.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
             if case .full = found { continue }
             return found
         }
@@ -334,9 +339,9 @@ extension Store {
     /// Makes room, appends, and points the slot at the record: in this order, so that nothing fails behind the append.
     @inline(__always)
     func append(
-        _ draft: inout RecordDraft, _ identity: UInt8, _ hash: UInt64, _ found: inout HashIndex.Found
+        _ draft: inout RecordDraft, size: Int, _ identity: UInt8, _ hash: UInt64, _ found: inout HashIndex.Found
     ) throws(EngineError) {
-        let room = draft.size &+ RecordLayout.voidSize &+ RecordLayout.commitSize
+        let room = size &+ RecordLayout.voidSize &+ RecordLayout.commitSize
         try log.reserve(room, head: head, settings: counters.settings)
         if transaction.operations == 0 { transaction.first = log.tail }
         let place: HashIndex.Place
@@ -353,9 +358,10 @@ extension Store {
             throw index.damaged()
         }
         if Mutant.isPlanted(.slotBeforeRecord) { place.slot.release(place.value.pointing(to: log.tail).raw) }
-        let position = try log.append(draft)
+        let position = try log.append(draft, size: size)
         transaction.changes.append(.init(record: position, hash: hash, before: before))
         transaction.operations &+= 1
+        followVictims(draft, hash, at: position)
         place.slot.release(place.value.pointing(to: position).raw)
         FaultPoint.reach(.slotStored)
     }

@@ -393,7 +393,7 @@
                 boot: (1, 1))
             for (key, version) in replay.newest {
                 let found = try withUnsafeBytes(of: key) { bytes in
-                    try fresh.findForWriting(hash(store, key), anchor: tail, log: store.log) {
+                    try fresh.view.findForWriting(hash(store, key), anchor: tail, log: store.log) {
                         $0.isOf(KeyClass.bytes, bytes)
                     }
                 }
@@ -471,7 +471,7 @@
             let newest = history.replay.newest
             for key in Set(newest.keys).union(scenario.keys) {
                 let found = try withUnsafeBytes(of: key) { bytes in
-                    try store.index.findForWriting(Self.hash(store, key), anchor: store.log.tail, log: store.log) {
+                    try store.indexView.findForWriting(Self.hash(store, key), anchor: store.log.tail, log: store.log) {
                         $0.isOf(KeyClass.bytes, bytes)
                     }
                 }

@@ -214,7 +214,8 @@ extension Store {
             draft.size + RecordLayout.voidSize + RecordLayout.commitSize, head: head, settings: counters.settings)
         transaction.first = log.tail
         transaction.countersBefore = counters
-        let position = try log.append(draft)
+        let position = try log.append(draft, size: draft.size)
+        victims.passOverCopy(from: position, to: log.tail)
         transaction.changes.append(.init(record: position, hash: hash, before: place.value.raw))
         transaction.operations = 1
         transaction.isClosed = true
@@ -267,7 +268,7 @@ extension Store {
             var body = (position.littleEndian, counters.nextRowid.littleEndian)
             _ = try withUnsafeBytes(of: &body) { (bytes) throws(EngineError) in
                 draft.value = bytes
-                return try log.append(draft)
+                return try log.append(draft, size: draft.size)
             }
             transaction.operations &+= 1
             counters.dead -= min(counters.dead, position &- head)

@@ -74,7 +74,7 @@ extension Store {
             let identity = KeyClass.identity(record.keyClass)
             let hash = self.hash(identity, record.key)
             while true {
-                switch try fresh.findForWriting(
+                switch try fresh.view.findForWriting(
                     hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) })
                 {
                 case .present(let place, _), .free(let place):

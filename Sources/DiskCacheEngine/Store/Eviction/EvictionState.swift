@@ -11,12 +11,6 @@ final class EvictionState: @unchecked Sendable {
     var rowBytes: UInt64 { keepsStamps ? 64 : 40 }
     var policy = Eviction.leastRecentlyStored
 
-    /// A pool for each order that was asked for.
-    var pools: [VictimPool?] = [VictimPool?](repeating: nil, count: Ranking.allCases.count)
-    /// Rows that a transaction met as victims and that are its own, with where it began; they come back after it.
-    var spared: [(ranking: Ranking, entry: Ranked)] = []
-    var sparedBy: Position = 0
-
     /// When the log reaches this, it is time to look at what the store takes on disk.
     var checkpoint: Position = 0
     /// When so many bytes are dead, it is time to look whether the log is to be compacted.
@@ -30,6 +24,8 @@ final class EvictionState: @unchecked Sendable {
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
     let prepared = Guarded<[VictimPool?]>([VictimPool?](repeating: nil, count: Ranking.allCases.count))
+    /// *Any thread.* Bits of the orders for which there is one.
+    let ready = Atomic<UInt32>(0)
     /// *Any thread.* How many victims a pool has at least.
     let smallestPool = Atomic<Int>(4096)
     /// *Any thread.* Bits of the orders for which it shall make one.
@@ -45,17 +41,11 @@ final class EvictionState: @unchecked Sendable {
     /// *Any thread.* The capacity as last known: what can't fit is refused before its file is written.
     let largestRow = Atomic<UInt64>(.max)
 
-    subscript(ranking: Ranking) -> VictimPool? {
-        get { pools[ranking.rawValue] }
-        set { pools[ranking.rawValue] = newValue }
-    }
-
-    /// Forgets the pools: the next victim is found by a scan.
-    func forget() {
-        for ranking in Ranking.allCases { self[ranking] = nil }
-        spared.removeAll()
+    /// Forgets the pools that the maintenance thread has made.
+    func forgetPrepared() {
         prepared.withLock { prepared in
             for index in prepared.indices { prepared[index] = nil }
+            ready.store(0, ordering: .relaxed)
         }
     }
 }

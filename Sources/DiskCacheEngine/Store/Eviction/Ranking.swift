@@ -24,13 +24,22 @@ enum Ranking: Int, CaseIterable, Sendable {
     @inline(__always)
     func rank(_ record: Record, stamp: UInt64) -> UInt64? {
         guard record.kind == RecordKind.put.rawValue, record.keyClass != KeyClass.system else { return nil }
+        let storedTime = self == .used ? max(stamp, record.storedTime) : record.storedTime
+        return rank(storedTime: storedTime, expiry: record.expiry, count: Stamp.count(stamp, rowid: record.rowid))
+    }
+
+    /// The rank of a row that was last stored, or under `used` read, at a time, and read so often since it was stored.
+    @inline(__always)
+    func rank(storedTime: UInt64, expiry: Int64?, count: UInt64) -> UInt64? {
         switch self {
-        case .expiry: return record.expiry.map { UInt64(max($0, 0)) }
-        case .stored: return record.storedTime
-        case .used: return max(stamp, record.storedTime)
-        case .frequency: return Stamp.count(stamp, rowid: record.rowid)
+        case .expiry: return expiry.map { UInt64(max($0, 0)) }
+        case .stored, .used: return storedTime
+        case .frequency: return count
         }
     }
+
+    /// Whether ranks are in the stamps too.
+    @inline(__always) var usesStamps: Bool { self == .used || self == .frequency }
 
     /// No row with this stamp ranks lower.
     @inline(__always)

@@ -7,7 +7,7 @@ extension Store {
         let policy = settings.evictionPolicy
         eviction.capacity = Self.isBound(settings) ? Self.capacity(settings) : .max
         eviction.largestRow.store(eviction.capacity, ordering: .relaxed)
-        if policy != eviction.policy { eviction.forget() }
+        if policy != eviction.policy { forgetVictims() }
         eviction.policy = policy
         eviction.keepsStamps = Modes(settings).keepsStamps
         eviction.checkpoint = 0

@@ -12,9 +12,9 @@ extension Store {
     func nextVictim(
         _ ranking: Ranking, atMost most: UInt64 = .max, sparesOwn: Bool
     ) throws(EngineError) -> Victim? {
-        restoreSpared()
+        victims.restoreSpared(before: transaction.first)
         var pool = try currentPool(ranking)
-        defer { eviction[ranking] = pool }
+        defer { victims.put(pool, ranking) }
         // Each stale entry moves once; reads go on meanwhile, and a row that is read faster than it is looked at goes all the same.
         var moves = pool.count + 64
         while true {
@@ -32,17 +32,16 @@ extension Store {
             guard let (record, rank) = try row(entry, ranking) else { continue }
             if rank != entry.rank && moves > 0 {
                 moves -= 1
-                if pool.covers(rank, entry.rowid) {
+                if pool.reach.covers(rank, entry.rowid) {
                     pool.join(Ranked(rank: rank, rowid: entry.rowid, hash: entry.hash))
                 }
                 continue
             }
             if sparesOwn && transaction.operations != 0 && record.position >= transaction.first {
-                eviction.spared.append((ranking, entry))
-                eviction.sparedBy = transaction.first
+                victims.spare(entry, ranking, in: transaction.first)
                 continue
             }
-            if pool.isHalfUsed { wantPool(ranking) }
+            if pool.isMostlyUsed { wantPool(ranking) }
             return Victim(record: record, rank: rank)
         }
     }
@@ -51,37 +50,48 @@ extension Store {
     func leastRank(_ ranking: Ranking) throws(EngineError) -> UInt64? {
         var pool = try currentPool(ranking)
         if pool.isEmpty && !pool.isComplete { pool = try freshPool(ranking) }
-        defer { eviction[ranking] = pool }
-        let spared = eviction.spared.filter { $0.ranking == ranking }.map(\.entry.rank).min()
+        defer { victims.put(pool, ranking) }
+        let spared = victims.spared.filter { $0.ranking == ranking }.map(\.entry.rank).min()
         guard let least = pool.least?.rank else { return spared }
         return min(least, spared ?? .max)
     }
 
-    /// Rows that an earlier transaction spared because they were its own are like any other now.
-    private func restoreSpared() {
-        guard !eviction.spared.isEmpty, eviction.sparedBy != transaction.first else { return }
-        // In place: a copy of the pool would cost more than all else.
-        for (ranking, entry) in eviction.spared { eviction.pools[ranking.rawValue]?.join(entry) }
-        eviction.spared.removeAll(keepingCapacity: true)
+    /// Forgets all pools.
+    func forgetVictims() {
+        victims.forget()
+        eviction.forgetPrepared()
+    }
+
+    /// *Writer.* This record of a key with this hash was appended at `position`.
+    @inline(__always)
+    func followVictims(_ draft: borrowing RecordDraft, _ hash: UInt64, at position: Position) {
+        guard victims.isKept else { return }
+        let (kind, keyClass, rowid) = (draft.kind, draft.keyClass, draft.rowid)
+        let (storedTime, expiry) = (draft.storedTime, draft.expiry)
+        victims.follow(from: position, to: log.tail) { ranking in
+            guard kind == .put, keyClass != KeyClass.system else { return nil }
+            return ranking.rank(storedTime: storedTime, expiry: expiry, count: 0).map {
+                Ranked(rank: $0, rowid: rowid, hash: hash)
+            }
+        }
     }
 
     /// The row that an entry stands for, with its rank as of now; nil: it is gone.
     private func row(_ entry: Ranked, _ ranking: Ranking) throws(EngineError) -> (Record, UInt64)? {
-        let found = try index.findForWriting(entry.hash, anchor: log.tail, log: log) { $0.rowid == entry.rowid }
+        let found = try indexView.findForWriting(entry.hash, anchor: log.tail, log: log) { $0.rowid == entry.rowid }
         guard case .present(let place, let record) = found, record.position >= head else { return nil }
-        let stamp = index.stamps?.stamp(at: index.offset(of: place.slot)) ?? 0
+        let stamp = ranking.usesStamps ? indexView.stamp(of: place.slot) : 0
         transaction.found = (record.position, entry.hash, place)
         return ranking.rank(record, stamp: stamp).map { (record, $0) }
     }
 
     // MARK: Pools
 
-    /// The pool of an order, joined up to the end of the log.
+    /// The pool of an order, joined up to the end of the log. One that the maintenance thread has made takes the other's place at once, as
+    /// long as little was written since.
     private func currentPool(_ ranking: Ranking) throws(EngineError) -> VictimPool {
-        if var pool = eviction[ranking] ?? takePrepared(ranking) {
-            eviction[ranking] = nil
-            if try catchUp(&pool, ranking) { return pool }
-        }
+        if var pool = takePrepared(ranking), try catchUp(&pool, ranking) { return pool }
+        if var pool = victims.take(ranking), try catchUp(&pool, ranking) { return pool }
         return try freshPool(ranking)
     }
 
@@ -92,18 +102,19 @@ extension Store {
     }
 
     private func takePrepared(_ ranking: Ranking) -> VictimPool? {
-        eviction.prepared.withLock { prepared in
-            let pool = prepared[ranking.rawValue]
-            prepared[ranking.rawValue] = nil
-            return pool
+        let bit = UInt32(1) << UInt32(ranking.rawValue)
+        guard eviction.ready.load(ordering: .relaxed) & bit != 0 else { return nil }
+        return eviction.prepared.withLock { prepared in
+            eviction.ready.bitwiseAnd(~bit, ordering: .relaxed)
+            return prepared[ranking.rawValue].take()
         }
     }
 
     /// Joins what was written since; false: a scan costs less, or what is behind can't be told any more.
     private func catchUp(_ pool: inout VictimPool, _ ranking: Ranking) throws(EngineError) -> Bool {
         let tail = log.tail
-        if pool.position == tail { return true }
-        let start = pool.position
+        if pool.reach.position == tail { return true }
+        let start = pool.reach.position
         guard start >= head, start <= tail, !pool.isCrowded,
             tail &- start <= max(64 << 10, counters.live / 4)
         else { return false }
@@ -112,8 +123,9 @@ extension Store {
             guard record.position < tail else { return }
             switch record.kind {
             case RecordKind.put.rawValue:
+                if record.bits.has(RecordBits.copy), pool.reach.knowsCopies(from: record.position) { return }
                 // No row ranks lower than its record alone says, but under `used`, where it may only rank higher.
-                guard let rank = ranking.rank(record, stamp: 0), pool.covers(rank, record.rowid) else { return }
+                guard let rank = ranking.rank(record, stamp: 0), pool.reach.covers(rank, record.rowid) else { return }
                 try join(record, &pool, ranking)
             case RecordKind.void.rawValue:
                 // The versions before come back, whatever they rank.
@@ -121,7 +133,7 @@ extension Store {
             default: break
             }
         }
-        pool.position = tail
+        pool.reach.position = tail
         return isWhole
     }
 
@@ -129,7 +141,7 @@ extension Store {
     private func join(_ record: Record, _ pool: inout VictimPool, _ ranking: Ranking) throws(EngineError) {
         let hash = self.hash(KeyClass.identity(record.keyClass), record.key)
         let entry = Ranked(rank: 0, rowid: record.rowid, hash: hash)
-        guard let (_, rank) = try row(entry, ranking), pool.covers(rank, record.rowid) else { return }
+        guard let (_, rank) = try row(entry, ranking), pool.reach.covers(rank, record.rowid) else { return }
         pool.join(Ranked(rank: rank, rowid: record.rowid, hash: hash))
     }
 
@@ -154,7 +166,7 @@ extension Store {
     // MARK: Scans
 
     /// A pool of the least rows, by one scan of what is live. Without the write lock too: what is written meanwhile lies behind
-    /// `position`, from where the pool is joined before it is used.
+    /// `position`, from where the pool is joined before it is used, the copies included that are made before it ends.
     func scan(
         _ ranking: Ranking, position: Position, head: Position, count: UInt64
     ) throws(EngineError) -> VictimPool {
@@ -163,9 +175,13 @@ extension Store {
         let index = self.index
         let log = self.log
         let hash = self.hash
-        try index.forEachSlotNow { (slot, stamp) throws(EngineError) in
+        try index.forEachSlotNow(
+            ahead: { log.touchHeader(at: PackedPosition.complete($0.low, around: position)) }
+        ) { (slot, stamp) throws(EngineError) in
             guard selection.wants(ranking.leastRank(stamp: stamp)) else { return }
             let at = PackedPosition.complete(slot.low, around: position)
+            // Another process may have put a copy into a segment that isn't mapped here yet.
+            if at >= log.window.end { try log.mapNewSegments(upTo: at) }
             // Verified when it is used.
             guard at >= head, let record = log.unverifiedRecord(at: at),
                 let rank = ranking.rank(record, stamp: stamp), selection.wants(rank)
@@ -174,14 +190,13 @@ extension Store {
                 Ranked(
                     rank: rank, rowid: record.rowid, hash: hash(KeyClass.identity(record.keyClass), record.key)))
         }
-        return selection.pool(position: position)
+        return selection.pool(position: position, scanEnd: max(position, CommitBlock.tail(block.word.acquire())))
     }
 
     /// Has the maintenance thread make the next pool.
     private func wantPool(_ ranking: Ranking) {
         let bit = UInt32(1) << UInt32(ranking.rawValue)
-        if eviction.wanted.load(ordering: .relaxed) & bit != 0 { return }
-        if eviction.prepared.withLock({ $0[ranking.rawValue] != nil }) { return }
+        if (eviction.wanted.load(ordering: .relaxed) | eviction.ready.load(ordering: .relaxed)) & bit != 0 { return }
         eviction.wanted.bitwiseOr(bit, ordering: .relaxed)
         signalEviction()
     }
@@ -213,10 +228,13 @@ extension Store {
                 try log.mapNewSegments(upTo: tail)
                 _ = try currentIndex()
                 let pool = try scan(ranking, position: tail, head: state.head, count: state.counters.count)
-                eviction.prepared.withLock { $0[ranking.rawValue] = pool }
+                eviction.prepared.withLock { prepared in
+                    prepared[ranking.rawValue] = pool
+                    eviction.ready.bitwiseOr(bit, ordering: .relaxed)
+                }
             } catch {
                 // The writer that runs dry scans for itself, and tells what is wrong.
-                eviction.prepared.withLock { $0[ranking.rawValue] = nil }
+                _ = takePrepared(ranking)
             }
             eviction.wanted.bitwiseAnd(~bit, ordering: .relaxed)
         }

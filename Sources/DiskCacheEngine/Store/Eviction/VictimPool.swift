@@ -17,32 +17,42 @@ struct Ranked: Comparable, Sendable {
 /// from the log. So the least entry whose rank is still its row's is the least of all (DESIGN 6.3). An entry whose row has
 /// another rank by now is stale: it is dropped, or comes back with the new rank if that is within the bound.
 struct VictimPool: Sendable {
-    /// Every row of at most this rank is here.
-    let bound: Ranked
-    /// The log is joined up to here.
-    var position: Position
+    /// What it holds.
+    struct Reach: Sendable {
+        /// Every row of at most this rank is in the pool.
+        let bound: Ranked
+        /// Where the log ended when the scan did. Copies from there on are of rows that it saw, and rank as those do.
+        let scanEnd: Position
+        /// The log is joined up to here.
+        var position: Position
+
+        /// Whether a row of this rank must be in the pool.
+        @inline(__always) func covers(_ rank: UInt64, _ rowid: UInt64) -> Bool {
+            rank != bound.rank ? rank < bound.rank : rowid <= bound.rowid
+        }
+
+        /// Whether a copy at this position tells nothing new.
+        @inline(__always) func knowsCopies(from position: Position) -> Bool { position >= scanEnd }
+    }
+
+    var reach: Reach
     /// What the scan found, ascending; those before `next` are used.
     private let sorted: [Ranked]
     private var next = 0
     /// What joined since: a binary heap, the least first.
     private var joined: [Ranked] = []
 
-    init(_ sorted: [Ranked], bound: Ranked?, position: Position) {
+    init(_ sorted: [Ranked], bound: Ranked?, position: Position, scanEnd: Position) {
         self.sorted = sorted
-        self.bound = bound ?? Ranked(rank: .max, rowid: .max, hash: .max)
-        self.position = position
+        reach = Reach(
+            bound: bound ?? Ranked(rank: .max, rowid: .max, hash: .max), scanEnd: scanEnd, position: position)
     }
 
     /// Whether the scan found no more rows than are here: then nothing is outside, and none but what joins comes later.
-    var isComplete: Bool { bound.rank == .max && bound.rowid == .max }
+    var isComplete: Bool { reach.bound.rank == .max && reach.bound.rowid == .max }
 
-    /// Whether a row of this rank must be here.
-    @inline(__always) func covers(_ rank: UInt64, _ rowid: UInt64) -> Bool {
-        rank != bound.rank ? rank < bound.rank : rowid <= bound.rowid
-    }
-
-    /// Whether half of the scan's entries are used.
-    var isHalfUsed: Bool { next > sorted.count / 2 && !isComplete }
+    /// Whether three quarters of the scan's entries are used: the next scan takes less time than the rest lasts.
+    var isMostlyUsed: Bool { next > sorted.count / 4 * 3 && !isComplete }
 
     /// Whether so many joined that another scan costs less than going on.
     var isCrowded: Bool { joined.count > 2 * sorted.count + 4096 }
@@ -108,7 +118,7 @@ struct VictimSelection {
 
     /// How many a pool of a store with so many rows holds.
     static func size(of count: UInt64, atLeast least: Int) -> Int {
-        max(least, Int(clamping: min(count / 4, 262_144)))
+        max(least, Int(clamping: min(count / 2, 262_144)))
     }
 
     /// Whether a row of this rank could still be among the least.
@@ -130,10 +140,10 @@ struct VictimSelection {
     }
 
     /// The pool, joined up to where the log ended before the scan began.
-    mutating func pool(position: Position) -> VictimPool {
+    mutating func pool(position: Position, scanEnd: Position) -> VictimPool {
         if entries.count > limit { shrink() }
         entries.sort()
-        return VictimPool(entries, bound: bound, position: position)
+        return VictimPool(entries, bound: bound, position: position, scanEnd: scanEnd)
     }
 
     /// Moves the least `count` entries to the front, in any order; the greatest of them. Hoare's selection, "Algorithm 65: Find"

@@ -3,7 +3,9 @@ import Synchronization
 extension HashIndex {
     /// Calls `visit` with every slot in use and its stamp, each key's at least once. Needs no lock: a page that is split meanwhile is
     /// read again, as its two halves. What is written meanwhile may be met or not.
-    func forEachSlotNow(_ visit: (Slot, UInt64) throws(EngineError) -> Void) throws(EngineError) {
+    func forEachSlotNow(
+        ahead: (Slot) -> Void = { _ in }, _ visit: (Slot, UInt64) throws(EngineError) -> Void
+    ) throws(EngineError) {
         var page = ScannedPage()
         var waiting: [(prefix: UInt64, depth: Int)] = [(0, 0)]
         while let (prefix, depth) = waiting.popLast() {
@@ -25,6 +27,7 @@ extension HashIndex {
                 waiting.append((prefix, depth))
                 continue
             }
+            for number in 0..<page.count { ahead(page.slots[number]) }
             for number in 0..<page.count { try visit(page.slots[number], page.stamps[number]) }
         }
     }

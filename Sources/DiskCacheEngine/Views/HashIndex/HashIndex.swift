@@ -266,53 +266,6 @@ final class HashIndex: @unchecked Sendable {
         case full
     }
 
-    /// Looks for a key under the write lock. `anchor` is a position near which all live ones lie: the tail.
-    @inline(__always)
-    func findForWriting(
-        _ hash: UInt64, anchor: Position, log: Log, _ matches: (Record) -> Bool
-    ) throws(EngineError) -> Found {
-        let root = self.root.relaxed()
-        let entry = DirectoryEntry(
-            raw: entryWord(root, HashBits.directoryIndex(hash, Self.depth(ofRoot: root))).relaxed())
-        guard isValid(entry) else { throw damaged() }
-        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
-        let step = HashBits.step(fingerprint)
-        let home = HashBits.home(hash)
-        var free: Place?
-        probing: for displacement in 0..<IndexLayout.probes {
-            let bucket = HashBits.bucket(home, step, displacement)
-            let want = fingerprint &<< 2 | UInt64(displacement)
-            var neverUsed = false
-            for index in 0..<IndexLayout.slotsPerBucket {
-                let word = slotWord(entry.page, bucket, index)
-                let slot = Slot(raw: word.relaxed())
-                if slot.isFree {
-                    if free == nil {
-                        free = Place(
-                            slot: word, value: Slot(fingerprint: fingerprint, displacement: displacement, position: 0))
-                    }
-                    if slot.raw == Slot.neverUsed { neverUsed = true }
-                } else if slot.raw &>> 40 == want {
-                    let position = PackedPosition.complete(slot.low, around: anchor)
-                    switch try log.record(at: position) {
-                    case .record(let record):
-                        if matches(record) { return .present(Place(slot: word, value: slot), record) }
-                    case .gone:
-                        break
-                    case .damaged:
-                        // Lost, but its slot serves if it was this key's; readers are told of it as long as it stands.
-                        if free == nil, let remains = log.unverifiedRecord(at: position), matches(remains) {
-                            free = Place(slot: word, value: slot)
-                        }
-                    }
-                }
-            }
-            if neverUsed { break probing }
-        }
-        if let free { return .free(free) }
-        return .full
-    }
-
     /// The slot that names exactly `position` for a key of this hash; nil: none does.
     func slot(naming position: Position, hash: UInt64) throws(EngineError) -> Place? {
         let root = self.root.relaxed()

@@ -35,6 +35,13 @@ struct IndexView: @unchecked Sendable {
     @inline(__always) var stamps: UnsafeMutablePointer<Atomic<UInt>> {
         (fields + 32).assumingMemoryBound(to: Atomic<UInt>.self)
     }
+    /// The stamp of a slot; 0: there is none. The caller is counted in `ReaderPins`.
+    @inline(__always)
+    func stamp(of slot: SharedWord) -> UInt64 {
+        guard let file = UnsafeRawPointer(bitPattern: stamps.pointee.load(ordering: .acquiring)) else { return 0 }
+        let offset = UnsafeMutableRawPointer(slot.address) - base
+        return Unmanaged<StampFile>.fromOpaque(file)._withUnsafeGuaranteedRef { $0.stamp(at: offset) }
+    }
     /// The `modes` under which the file of stamps was looked for in vain: it isn't looked for again before they change.
     @inline(__always) var missedModes: UnsafeMutablePointer<Atomic<UInt64>> {
         (fields + 40).assumingMemoryBound(to: Atomic<UInt64>.self)
@@ -52,6 +59,25 @@ struct IndexView: @unchecked Sendable {
     func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
         SharedWord(
             base, page &* IndexLayout.pageSize &+ 64 &+ bucket &* IndexLayout.bucketSize &+ index &* 8)
+    }
+
+    /// Which slots of a bucket have these upper 24 bits, a bit each: without a branch for each, none of which could be foretold.
+    @inline(__always)
+    func matches(_ page: Int, _ bucket: Int, _ want: UInt64) -> UInt32 {
+        var match: UInt32 = 0
+        for i in 0..<IndexLayout.slotsPerBucket {
+            match |= (slotWord(page, bucket, i).relaxed() &>> 40 == want ? 1 : 0) &<< UInt32(truncatingIfNeeded: i)
+        }
+        return match
+    }
+
+    /// The least slot of a bucket, which tells whether one was never used, or is vacant. To be asked after `matches`: what changed in
+    /// between changed while the key was being looked for, and no slot that passes over a bucket stands as long as one there is never used.
+    @inline(__always)
+    func leastSlot(_ page: Int, _ bucket: Int) -> UInt64 {
+        var least = UInt64.max
+        for i in 0..<IndexLayout.slotsPerBucket { least = min(least, slotWord(page, bucket, i).relaxed()) }
+        return least
     }
 
     /// Whether a directory's pages lie in the file.
@@ -79,4 +105,56 @@ struct IndexView: @unchecked Sendable {
         index._withUnsafeGuaranteedRef { $0.refreshValidPages() }
         return count <= validPages.pointee.load(ordering: .relaxed)
     }
+}
+
+extension IndexView {
+    /// *Writer.* Looks for a key. `anchor` is a position near which all live ones lie: the tail.
+    @inline(__always)
+    func findForWriting(
+        _ hash: UInt64, anchor: Position, log: Log, _ matches: (Record) -> Bool
+    ) throws(EngineError) -> HashIndex.Found {
+        let root = self.root.relaxed()
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))).relaxed())
+        guard isValid(entry) else { throw damaged() }
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        let home = HashBits.home(hash)
+        var free: HashIndex.Place?
+        for displacement in 0..<IndexLayout.probes {
+            let bucket = HashBits.bucket(home, step, displacement)
+            var match = self.matches(entry.page, bucket, fingerprint &<< 2 | UInt64(displacement))
+            while match != 0 {
+                let word = slotWord(entry.page, bucket, match.trailingZeroBitCount)
+                match &= match &- 1
+                let slot = Slot(raw: word.relaxed())
+                if slot.isFree { continue }
+                let position = PackedPosition.complete(slot.low, around: anchor)
+                switch try log.record(at: position) {
+                case .record(let record):
+                    if matches(record) { return .present(HashIndex.Place(slot: word, value: slot), record) }
+                case .gone:
+                    break
+                case .damaged:
+                    // Lost, but its slot serves if it was this key's; readers are told of it as long as it stands.
+                    if free == nil, let remains = log.unverifiedRecord(at: position), matches(remains) {
+                        free = HashIndex.Place(slot: word, value: slot)
+                    }
+                }
+            }
+            let least = leastSlot(entry.page, bucket)
+            if least <= Slot.vacant, free == nil {
+                var number = 0
+                while slotWord(entry.page, bucket, number).relaxed() > Slot.vacant { number &+= 1 }
+                free = HashIndex.Place(
+                    slot: slotWord(entry.page, bucket, number),
+                    value: Slot(fingerprint: fingerprint, displacement: displacement, position: 0))
+            }
+            if least == Slot.neverUsed { break }
+        }
+        if let free { return .free(free) }
+        return .full
+    }
+
+    @inline(never) private func damaged() -> EngineError { index._withUnsafeGuaranteedRef { $0.damaged() } }
 }
