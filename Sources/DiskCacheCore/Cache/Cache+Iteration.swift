@@ -167,8 +167,9 @@ extension Cache {
     /// A cursor over the keys of a reader.
     @inlinable
     func keyCursor<K: CacheKey>(_ reader: RowReader) -> Cursor<K> {
-        Cursor { batch in
-            try reader.nextKeys { keyClass, bytes in batch.append(try readKey(K.self, keyClass, bytes)) }
+        Cursor {
+            guard let (keyClass, bytes) = try reader.nextKey() else { return nil }
+            return try readKey(K.self, keyClass, bytes)
         }
     }
 
@@ -176,11 +177,11 @@ extension Cache {
     @inlinable
     func itemCursor<K: CacheKey, V: Decodable>(_ reader: RowReader) -> Cursor<(key: K, value: V)> {
         let serializer = self.serializer
-        return Cursor { batch in
+        return Cursor(batches: { batch in
             try reader.nextItems { keyClass, key, form, bytes in
                 let value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                 batch.append((key: try readKey(K.self, keyClass, key), value: value))
             }
-        }
+        })
     }
 }

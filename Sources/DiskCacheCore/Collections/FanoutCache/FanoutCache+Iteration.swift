@@ -120,11 +120,9 @@ extension FanoutCache {
     ) throws -> Cursor<K> {
         let cursors = try parts.map { part in
             let reader = try reader(part)
-            return Cursor<PlacedElement<K>> { batch in
-                try reader.nextKeys { keyClass, bytes in
-                    batch.append(
-                        PlacedElement(place(keyClass, bytes), Result { try readKey(K.self, keyClass, bytes) }))
-                }
+            return Cursor<PlacedElement<K>> {
+                guard let (keyClass, bytes) = try reader.nextKey() else { return nil }
+                return PlacedElement(place(keyClass, bytes), Result { try readKey(K.self, keyClass, bytes) })
             }
         }
         return Cursor(merging: cursors, reversed: reversed)
@@ -136,7 +134,7 @@ extension FanoutCache {
         let serializer = self.serializer
         let cursors = try parts.map { part in
             let reader = try reader(part)
-            return Cursor<PlacedElement<(key: K, value: V)>> { batch in
+            return Cursor<PlacedElement<(key: K, value: V)>>(batches: { batch in
                 try reader.nextItems { keyClass, key, form, bytes in
                     batch.append(
                         PlacedElement(
@@ -146,7 +144,7 @@ extension FanoutCache {
                                 return (key: try readKey(K.self, keyClass, key), value: value)
                             }))
                 }
-            }
+            })
         }
         return Cursor(merging: cursors, reversed: reversed)
     }
