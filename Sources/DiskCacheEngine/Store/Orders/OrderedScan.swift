@@ -53,7 +53,7 @@ public final class OrderedScan {
 
     /// Entries of the tree, and those merged with what lies behind it.
     private let entries = BTreeEntries()
-    private let merged = BTreeEntries()
+    private lazy var merged = BTreeEntries()
     /// Keys that were found in records.
     private let longKeys = ByteArena()
     /// Reads the tree; between two batches it has copies of pages, and nothing of the file.
@@ -141,23 +141,37 @@ public final class OrderedScan {
             guard error.code == .corrupted, store.abandonTrees(generation) else { throw error }
             found = try read(store)
         }
+        rows.reserveCapacity(found.count)
         for index in 0..<found.count {
             switch try parts(found.key(index), found.value(index), store) {
             case .row(let keyClass, let key, let rowid):
-                if rowid >= bound { continue }
-                if wantsRecords {
-                    if let record = try record(keyClass, key, rowid, store) {
-                        rows.append(OrderedRow(keyClass: keyClass, key: key, rowid: rowid, record: record))
-                    }
-                } else {
-                    rows.append(OrderedRow(keyClass: keyClass, key: key, rowid: rowid, record: nil))
-                }
+                if rowid < bound { rows.append(OrderedRow(keyClass: keyClass, key: key, rowid: rowid, record: nil)) }
             case .none: break
             case .gone: return false
             }
         }
+        if wantsRecords { try readRecords(store) }
         size = min(size * 2, wantsRecords ? Self.batchSize : Self.largestBatch)
         return true
+    }
+
+    /// Gives each row its newest version, or the snapshot's, and takes out those that are gone or haven't the tag that is asked for.
+    private func readRecords(_ store: Store) throws(EngineError) {
+        store.fetchRecords(of: rows)
+        var count = 0
+        for index in rows.indices {
+            let row = rows[index]
+            guard let record = try store.rowRecord(row.keyClass, row.key, rowid: row.rowid, in: snapshot?.state)
+            else { continue }
+            if let tag {
+                guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
+                    own.bytes.elementsEqual(tag.bytes)
+                else { continue }
+            }
+            rows[count] = OrderedRow(keyClass: row.keyClass, key: row.key, rowid: row.rowid, record: record)
+            count += 1
+        }
+        rows.removeLast(rows.count - count)
     }
 
     /// What an entry tells.
@@ -191,20 +205,6 @@ public final class OrderedScan {
             case .damaged: return .none
             }
         }
-    }
-
-    /// The newest version of a row, or the snapshot's, if it is still there and has the tag that is asked for.
-    @inline(__always)
-    private func record(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ rowid: UInt64, _ store: Store
-    ) throws(EngineError) -> Record? {
-        guard let record = try store.rowRecord(keyClass, key, rowid: rowid, in: snapshot?.state) else { return nil }
-        if let tag {
-            guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
-                own.bytes.elementsEqual(tag.bytes)
-            else { return nil }
-        }
-        return record
     }
 
     // MARK: Reading entries
@@ -244,7 +244,8 @@ public final class OrderedScan {
     /// A cursor that stands where the scan does: that of the last batch, where it stands, unless the tree has changed.
     private func cursor(in tree: BTree, asOf position: Position) -> BTreeCursor {
         if let cursor, hasLast, cursor.position == position, cursor.stands(behind: last.bytes) { return cursor }
-        let made = hasLast ? cursor ?? tree.cursor(range, reversed: isReversed) : tree.cursor(range, reversed: isReversed)
+        let made =
+            hasLast ? cursor ?? tree.cursor(range, reversed: isReversed) : tree.cursor(range, reversed: isReversed)
         if hasLast { made.seek(to: last.bytes) }
         cursor = made
         return made

@@ -143,14 +143,28 @@ final class BTreeEntries {
         add(offset, key.count, value.count)
     }
 
-    /// Appends the entry of a leaf's cell, whose key isn't long.
+    /// Appends the entries of so many of a leaf's cells, or those before one whose key is long; how many.
     @inline(__always)
-    func append(_ page: Page, _ cell: Cell) {
-        let offset = bytes.count
-        bytes.append(page.prefix, page.prefixCount)
-        // The value lies right behind the rest of the key.
-        bytes.append(cell.suffix, cell.suffixCount &+ cell.valueCount)
-        add(offset, page.prefixCount &+ cell.suffixCount, cell.valueCount)
+    func append(_ page: Page, from first: Int, count wanted: Int, by step: Int) -> Int {
+        let (prefix, prefixCount) = (page.prefix, page.prefixCount)
+        bytes.reserve(wanted &* prefixCount &+ PageLayout.pageSize)
+        var offset = bytes.count
+        var index = first
+        for number in 0..<wanted {
+            let cell = page.leafCell(index)
+            if cell.longCount != 0 {
+                bytes.grow(to: offset)
+                return number
+            }
+            ByteOrder.copy(prefix, to: bytes.base + offset, prefixCount)
+            // The value lies right behind the rest of the key.
+            ByteOrder.copy(cell.suffix, to: bytes.base + (offset &+ prefixCount), cell.suffixCount &+ cell.valueCount)
+            add(offset, prefixCount &+ cell.suffixCount, cell.valueCount)
+            offset &+= prefixCount &+ cell.suffixCount &+ cell.valueCount
+            index &+= step
+        }
+        bytes.grow(to: offset)
+        return wanted
     }
 
     /// Appends an entry with a long key; false: the view's root is too old by now, and nothing was appended.

@@ -175,19 +175,22 @@ final class BTreeCursor {
             let leaf = frames.count - 1
             let page = frames[leaf].page
             var index = frames[leaf].index
-            let step = reversed ? -1 : 1
             while reversed ? index >= limit : index < limit {
-                if entries.count == wanted {
+                let step = reversed ? -1 : 1
+                let room = wanted - entries.count
+                if room == 0 {
                     frames[leaf].index = index
                     return .done
                 }
-                let cell = page.leafCell(index)
-                if cell.longCount == 0 {
-                    entries.append(page, cell)
-                } else if try !entries.append(page, long: cell, pager, view, scratch) {
-                    return .stale
+                let left = reversed ? index &+ 1 &- limit : limit &- index
+                let appended = entries.append(page, from: index, count: min(left, room), by: step)
+                index &+= appended &* step
+                if appended == 0 {
+                    guard try entries.append(page, long: page.leafCell(index), pager, view, scratch) else {
+                        return .stale
+                    }
+                    index &+= step
                 }
-                index &+= step
             }
             frames[leaf].index = index
             // The range ended inside of the leaf.
