@@ -56,9 +56,9 @@ final class RowReader {
     func nextKey() throws -> (UInt8, UnsafeRawBufferPointer)? {
         while true {
             while index < rows.count {
-                let (keyClass, key) = (rows[index].keyClass, rows[index].key)
+                let row = rows[index]
                 index &+= 1
-                if !skipsQueues || keyClass != KeyClass.queue.rawValue { return (keyClass, key) }
+                if !skipsQueues || row.keyClass != KeyClass.queue.rawValue { return (row.keyClass, row.key) }
             }
             if scan.isAtEnd { return nil }
             // So that the scan can fill its own.
@@ -114,7 +114,10 @@ final class RowReader {
 /// `withKeyBytes`.
 @inlinable @inline(__always)
 func readKey<K: CacheKey>(_ type: K.Type, _ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) throws -> K {
-    if K.self == AnyCacheKey.self { return unsafeBitCast(try anyKey(keyClass, bytes), to: K.self) }
+    if K.self == AnyCacheKey.self {
+        if keyClass == 4 { return unsafeBitCast(AnyCacheKey.bytes(Array(bytes)), to: K.self) }
+        return unsafeBitCast(try anyKey(keyClass, bytes), to: K.self)
+    }
     if K.self == [UInt8].self, keyClass == 4 { return unsafeBitCast(Array(bytes), to: K.self) }
     if K.self == String.self, keyClass == 3, let text = String(validating: bytes, as: UTF8.self) {
         return unsafeBitCast(text, to: K.self)

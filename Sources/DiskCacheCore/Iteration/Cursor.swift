@@ -88,7 +88,10 @@ final class Batches<Element> {
     @exclusivity(unchecked) @usableFromInline var failure: (any Error)?
 
     @inlinable
-    init(_ fill: @escaping (inout [Element]) throws -> Bool) { self.fill = fill }
+    init(_ fill: @escaping (inout [Element]) throws -> Bool) {
+        self.fill = fill
+        batch.reserveCapacity(16)
+    }
 
     @inlinable
     func next() throws -> Element? {

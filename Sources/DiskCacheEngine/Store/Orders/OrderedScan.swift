@@ -141,6 +141,9 @@ public final class OrderedScan {
             guard error.code == .corrupted, store.abandonTrees(generation) else { throw error }
             found = try read(store)
         }
+        // An array of the function's own is appended to faster.
+        var rows = self.rows
+        self.rows = []
         rows.reserveCapacity(found.count)
         for index in 0..<found.count {
             switch try parts(found.key(index), found.value(index), store) {
@@ -150,6 +153,7 @@ public final class OrderedScan {
             case .gone: return false
             }
         }
+        self.rows = rows
         if wantsRecords { try readRecords(store) }
         size = min(size * 2, wantsRecords ? Self.batchSize : Self.largestBatch)
         return true
@@ -158,6 +162,8 @@ public final class OrderedScan {
     /// Gives each row its newest version, or the snapshot's, and takes out those that are gone or haven't the tag that is asked for.
     private func readRecords(_ store: Store) throws(EngineError) {
         store.fetchRecords(of: rows)
+        var rows = self.rows
+        self.rows = []
         var count = 0
         for index in rows.indices {
             let row = rows[index]
@@ -172,6 +178,7 @@ public final class OrderedScan {
             count += 1
         }
         rows.removeLast(rows.count - count)
+        self.rows = rows
     }
 
     /// What an entry tells.

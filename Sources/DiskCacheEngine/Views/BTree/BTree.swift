@@ -106,7 +106,7 @@ final class BTreeEntries {
         var valueCount: Int32
     }
 
-    private let bytes = ByteBuffer(capacity: 2048)
+    private let bytes = ByteBuffer(capacity: 1000)
     @exclusivity(unchecked) private var places: UnsafeMutablePointer<Place>
     @exclusivity(unchecked) private var capacity = 32
     @exclusivity(unchecked) private(set) var count = 0
@@ -147,7 +147,8 @@ final class BTreeEntries {
     @inline(__always)
     func append(_ page: Page, from first: Int, count wanted: Int, by step: Int) -> Int {
         let (prefix, prefixCount) = (page.prefix, page.prefixCount)
-        bytes.reserve(wanted &* prefixCount &+ PageLayout.pageSize)
+        let last = first &+ (wanted &- 1) &* step
+        bytes.reserve(wanted &* prefixCount &+ page.cellEnd(max(first, last)) &- page.cellStart(min(first, last)))
         var offset = bytes.count
         var index = first
         for number in 0..<wanted {
