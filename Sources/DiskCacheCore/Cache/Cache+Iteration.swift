@@ -7,7 +7,7 @@ internal import DiskCacheEngine
 /// the newest. In a transaction its own writes are seen.
 ///
 /// **Keys** are those of all items that are stored, expired ones that nothing has removed yet included, as `count` counts them.
-/// **Items** have values, so expired ones are left out. A key whose record is damaged is left out; `check` tells which.
+/// **Items** have values, so expired ones are left out, and those whose records are damaged; `check` tells which.
 ///
 /// An order that is asked for is built once, by sorting, and then kept up behind the writers' backs for as long as it is used: the
 /// first call on a large cache takes about a second for a million keys.
