@@ -250,12 +250,14 @@ public final class OrderedScan {
 
     /// A cursor that stands where the scan does: that of the last batch, where it stands, unless the tree has changed.
     private func cursor(in tree: BTree, asOf position: Position) -> BTreeCursor {
-        if let cursor, hasLast, cursor.position == position, cursor.stands(behind: last.bytes) { return cursor }
-        let made =
-            hasLast ? cursor ?? tree.cursor(range, reversed: isReversed) : tree.cursor(range, reversed: isReversed)
-        if hasLast { made.seek(to: last.bytes) }
-        cursor = made
-        return made
+        guard let cursor, hasLast else {
+            let made = tree.cursor(range, reversed: isReversed)
+            if hasLast { made.seek(to: last.bytes) }
+            self.cursor = made
+            return made
+        }
+        if cursor.position != position || !cursor.stands(behind: last.bytes) { cursor.seek(to: last.bytes) }
+        return cursor
     }
 
     /// One of the layers, from where the scan stands.
