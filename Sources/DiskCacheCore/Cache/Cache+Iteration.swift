@@ -7,7 +7,7 @@ internal import DiskCacheEngine
 /// the newest. In a transaction its own writes are seen.
 ///
 /// **Keys** are those of all items that are stored, expired ones that nothing has removed yet included, as `count` counts them.
-/// **Items** have values, so expired ones are left out. A key whose record is damaged is left out; `check` tells which.
+/// **Items** have values, so expired ones are left out, and those whose records are damaged; `check` tells which.
 ///
 /// An order that is asked for is built once, by sorting, and then kept up behind the writers' backs for as long as it is used: the
 /// first call on a large cache takes about a second for a million keys.
@@ -167,8 +167,9 @@ extension Cache {
     /// A cursor over the keys of a reader.
     @inlinable
     func keyCursor<K: CacheKey>(_ reader: RowReader) -> Cursor<K> {
-        Cursor { batch in
-            try reader.nextKeys { keyClass, bytes in batch.append(try readKey(K.self, keyClass, bytes)) }
+        Cursor {
+            guard let (keyClass, bytes) = try reader.nextKey() else { return nil }
+            return try readKey(K.self, keyClass, bytes)
         }
     }
 
@@ -176,11 +177,11 @@ extension Cache {
     @inlinable
     func itemCursor<K: CacheKey, V: Decodable>(_ reader: RowReader) -> Cursor<(key: K, value: V)> {
         let serializer = self.serializer
-        return Cursor { batch in
+        return Cursor(batches: { batch in
             try reader.nextItems { keyClass, key, form, bytes in
                 let value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                 batch.append((key: try readKey(K.self, keyClass, key), value: value))
             }
-        }
+        })
     }
 }

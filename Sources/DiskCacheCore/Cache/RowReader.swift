@@ -7,6 +7,9 @@ final class RowReader {
     private let cache: Cache
     private let scan: any RowScan
     private let skipsQueues: Bool
+    /// The rows whose keys are being given one by one, and the next one's index.
+    @exclusivity(unchecked) private var rows: [OrderedRow] = []
+    @exclusivity(unchecked) private var index = 0
 
     /// `skipsQueues`: the items of queues are left out.
     init(
@@ -45,6 +48,24 @@ final class RowReader {
             try scan.next(in: store)
             for row in scan.rows where !skipsQueues || row.keyClass != KeyClass.queue.rawValue { try give(row, store) }
             return !scan.isAtEnd
+        }
+    }
+
+    /// Class and bytes of the next key; nil: there is none. Not of a queue's reader. The bytes are valid until the next call.
+    @usableFromInline
+    func nextKey() throws -> (UInt8, UnsafeRawBufferPointer)? {
+        while true {
+            while index < rows.count {
+                let row = rows[index]
+                index &+= 1
+                if !skipsQueues || row.keyClass != KeyClass.queue.rawValue { return (row.keyClass, row.key) }
+            }
+            if scan.isAtEnd { return nil }
+            // So that the scan can fill its own.
+            rows = []
+            index = 0
+            try cache.inStore { try scan.next(in: $0) }
+            rows = scan.rows
         }
     }
 
@@ -93,7 +114,10 @@ final class RowReader {
 /// `withKeyBytes`.
 @inlinable @inline(__always)
 func readKey<K: CacheKey>(_ type: K.Type, _ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) throws -> K {
-    if K.self == AnyCacheKey.self { return unsafeBitCast(try anyKey(keyClass, bytes), to: K.self) }
+    if K.self == AnyCacheKey.self {
+        if keyClass == 4 { return unsafeBitCast(AnyCacheKey.bytes(Array(bytes)), to: K.self) }
+        return unsafeBitCast(try anyKey(keyClass, bytes), to: K.self)
+    }
     if K.self == [UInt8].self, keyClass == 4 { return unsafeBitCast(Array(bytes), to: K.self) }
     if K.self == String.self, keyClass == 3, let text = String(validating: bytes, as: UTF8.self) {
         return unsafeBitCast(text, to: K.self)

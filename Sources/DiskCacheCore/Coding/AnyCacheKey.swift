@@ -41,7 +41,7 @@ public enum AnyCacheKey: CacheKey, Codable {
     /// Whether this key comes before another in the order of keys.
     package func precedes(_ other: AnyCacheKey) -> Bool {
         func place(_ key: AnyCacheKey) -> [UInt8]? {
-            try? withKeyBytes(key) { keyClass, bytes in [KeyClass.identity(of: keyClass)] + Array(bytes) }
+            try? withKeyBytes(key) { keyClass, bytes in KeyClass.place(keyClass, bytes) }
         }
         guard let own = place(self), let others = place(other) else { return false }
         return own.lexicographicallyPrecedes(others)

@@ -19,6 +19,16 @@ enum KeyClass: UInt8, Sendable, CaseIterable {
     static func identity(of rawValue: UInt8) -> UInt8 {
         rawValue == KeyClass.float.rawValue ? KeyClass.integer.rawValue : rawValue
     }
+
+    /// Where a key stands in the order of keys, as bytes: its class, numbers being one, and its own.
+    static func place(_ rawValue: UInt8, _ key: UnsafeRawBufferPointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: key.count + 1) { buffer, count in
+            buffer.initializeElement(at: 0, to: identity(of: rawValue))
+            _ = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[1...]).initializeMemory(
+                as: UInt8.self, from: key)
+            count = key.count + 1
+        }
+    }
 }
 
 /// A number as a key: exact for −2^63 … 2^64−1 and every `Double`, and in numeric order under `memcmp`.

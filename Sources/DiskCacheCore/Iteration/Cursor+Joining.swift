@@ -2,10 +2,12 @@ extension Cursor {
     /// A cursor over the elements of several, one after the other.
     convenience init(chaining cursors: [Cursor<Element>]) {
         var left = cursors[...]
-        self.init { batch in
-            guard let first = left.first else { return false }
-            if try !first.fill(&batch) { left = left.dropFirst() }
-            return !left.isEmpty
+        self.init {
+            while let first = left.first {
+                if let element = try first.next() { return element }
+                left = left.dropFirst()
+            }
+            return nil
         }
     }
 }
@@ -91,12 +93,6 @@ extension Cursor {
     /// A cursor over the elements of several that are in one order each, in that order.
     convenience init(merging cursors: [Cursor<PlacedElement<Element>>], reversed: Bool) {
         let merged = MergedCursors(cursors, reversed: reversed)
-        self.init { batch in
-            for _ in 0..<64 {
-                guard let element = try merged.next() else { return false }
-                batch.append(element)
-            }
-            return true
-        }
+        self.init { try merged.next() }
     }
 }

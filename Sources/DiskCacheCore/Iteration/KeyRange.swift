@@ -85,6 +85,6 @@ extension KeyRange {
     }
 
     private static func encode(_ key: Key) throws -> [UInt8] {
-        try withKeyBytes(key) { keyClass, bytes in [KeyClass.identity(of: keyClass)] + Array(bytes) }
+        try withKeyBytes(key) { keyClass, bytes in KeyClass.place(keyClass, bytes) }
     }
 }

@@ -43,8 +43,15 @@ enum ByteOrder {
     /// Copies bytes; few of them faster than a call does. The two must not overlap.
     @inline(__always)
     static func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int) {
-        if count > 16 {
+        if count > 32 {
             target.copyMemory(from: source, byteCount: count)
+        } else if count > 16 {
+            let (first, second) = (word(source, 0), word(source, 8))
+            let (third, last) = (word(source, count &- 16), word(source, count &- 8))
+            target.storeBytes(of: first.littleEndian, as: UInt64.self)
+            target.storeBytes(of: second.littleEndian, toByteOffset: 8, as: UInt64.self)
+            target.storeBytes(of: third.littleEndian, toByteOffset: count &- 16, as: UInt64.self)
+            target.storeBytes(of: last.littleEndian, toByteOffset: count &- 8, as: UInt64.self)
         } else if count >= 8 {
             let (first, last) = (word(source, 0), word(source, count &- 8))
             target.storeBytes(of: first.littleEndian, as: UInt64.self)

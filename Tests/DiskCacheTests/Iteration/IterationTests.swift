@@ -152,7 +152,8 @@ import Testing
         let cache = try cache(world, lag: lag)
         for number in 0..<300 { try cache.set(number, number) }
         let cursor = try cache.sortedKeys()
-        for _ in 0..<64 { _ = try cursor.next() }
+        // Two batches, of 16 and of 32.
+        for _ in 0..<48 { _ = try cursor.next() }
         try cache.clear()
         for number in 0..<300 { try cache.set(number, number) }
         #expect(try cursor.next() == nil)
@@ -221,12 +222,12 @@ import Testing
     @Test func cursorsAreLazyAndKeepTheirError() throws {
         struct Failed: Error {}
         var made = 0
-        let cursor = Cursor<Int> { batch in
+        let cursor = Cursor<Int>(batches: { batch in
             made += 1
             batch.append(made)
             if made == 5 { throw Failed() }
             return true
-        }
+        })
         let even = cursor.map { $0 * 10 }.filter { $0 != 20 }.prefix(2)
         #expect(made == 0)
         #expect(try Array(even) == [10, 30])

@@ -184,17 +184,17 @@ import Testing
         try fixture.apply((0..<1000).map { (TreeFixture.number($0 * 2), [1]) })
         let cursor = BTree(fixture.pager, .key).cursor()
         let entries = BTreeEntries()
-        #expect(try cursor.next(entries, limit: 100) == 100)
+        #expect(try cursor.next(entries, limit: 100, in: fixture.pager) == 100)
         let batch = cursor.batch
         try fixture.apply([(TreeFixture.number(199), [2])])
-        #expect(try cursor.next(entries, limit: 1) == 1)
+        #expect(try cursor.next(entries, limit: 1, in: fixture.pager) == 1)
         #expect(cursor.batch == batch)
         try fixture.apply([(TreeFixture.number(201), [3])])
-        #expect(try cursor.next(entries, limit: 2) == 2)
+        #expect(try cursor.next(entries, limit: 2, in: fixture.pager) == 2)
         #expect(cursor.batch == batch + 2)
         #expect([UInt8](entries.key(0)) == TreeFixture.number(201))
         cursor.seek(to: UnsafeRawBufferPointer(start: nil, count: 0))
-        #expect(try cursor.next(entries) == 64)
+        #expect(try cursor.next(entries, in: fixture.pager) == 64)
     }
 
     /// The bytes of a small leaf, as `PageLayout` draws them.

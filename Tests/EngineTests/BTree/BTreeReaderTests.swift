@@ -75,7 +75,7 @@ import Testing
         let entries = BTreeEntries()
         var next = reversed ? keyCount - 1 : 0
         var batch: UInt64 = 0
-        while try cursor.next(entries, limit: 50) > 0 {
+        while try cursor.next(entries, limit: 50, in: pager) > 0 {
             if batch != 0, cursor.batch != batch { counts.moved.add(1, ordering: .relaxed) }
             batch = cursor.batch
             let state = Int(cursor.position)
@@ -98,13 +98,13 @@ import Testing
         for state in 13...20 {
             let cursor = BTree(fixture.pager, .key).cursor(reversed: state % 2 == 0)
             let entries = BTreeEntries()
-            #expect(try cursor.next(entries, limit: 10) == 10)
+            #expect(try cursor.next(entries, limit: 10, in: fixture.pager) == 10)
             let batch = cursor.batch
             try publish(fixture, state)
             let next = try BTreeBatch(fixture.pager)
             try next.apply(Self.changes(state + 100), to: .key)
             var read = 10
-            while read < 700, try cursor.next(entries, limit: 10) > 0 {
+            while read < 700, try cursor.next(entries, limit: 10, in: fixture.pager) > 0 {
                 read += entries.count
                 #expect(cursor.batch == batch)
                 for index in 0..<entries.count {
@@ -114,7 +114,7 @@ import Testing
             #expect(read == 700)
             if state == 20 {
                 try next.publish(position: UInt64(state + 100))
-                #expect(try cursor.next(entries) > 0)
+                #expect(try cursor.next(entries, in: fixture.pager) > 0)
                 #expect(cursor.batch == batch + 2)
             }
         }

@@ -75,7 +75,7 @@ struct BTreeSpeed {
                 let cursor = BTree(fixture.pager, tree).cursor(reversed: reversed)
                 let entries = BTreeEntries()
                 while true {
-                    let read = try cursor.next(entries)
+                    let read = try cursor.next(entries, in: fixture.pager)
                     if read == 0 { break }
                     sum += read
                 }

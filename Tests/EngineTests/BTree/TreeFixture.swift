@@ -153,7 +153,7 @@ final class TreeFixture {
         let cursor = BTree(pager, tree).cursor(range, reversed: reversed)
         let entries = BTreeEntries()
         var all: [TreeEntry] = []
-        while try cursor.next(entries, limit: limit) > 0 {
+        while try cursor.next(entries, limit: limit, in: pager) > 0 {
             for index in 0..<entries.count {
                 all.append(TreeEntry(key: [UInt8](entries.key(index)), value: [UInt8](entries.value(index))))
             }

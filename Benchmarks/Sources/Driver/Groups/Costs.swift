@@ -16,15 +16,42 @@ struct Costs: Group {
         Counts an operation, in a process of its own with one thread of work: instructions and allocations as valgrind's callgrind counts them \
         in the working thread, its system calls as strace sees them, bytes written as the system counts what the process makes \
         dirty. They include the loop and the work on the key, some 30 instructions, and hardly change from run to run; \
-        `.ci/run` holds this engine to `Thresholds/costs.txt`.
+        `.ci/run` holds this engine to `Thresholds/costs.txt`. A scan's counts are those of one key. What an engine makes when an \
+        order is first asked for is made before, uncounted.
         """
     let keys = 20_000
 
     static let figures = ["instructions", "allocations", "system calls", "bytes written"]
     /// Ranges come late, since the order that they ask for is kept up from then on; numbers come after them, since they aren't values of bytes.
     private static let verbs: [Verb] = [
-        .set, .get, .borrow, .array, .miss, .overwrite, .push, .pull, .delete, .range, .incr,
+        .set, .get, .borrow, .array, .miss, .overwrite, .push, .pull, .delete, .range, .scanSorted, .scanInsertion,
+        .incr,
     ]
+    private static let ordered: Set<Verb> = [.range, .scanSorted, .scanInsertion]
+
+    /// How often a plan is to do its verb in a store of `keys`.
+    private static func count(_ verb: Verb, keys: Int) -> Int {
+        switch verb {
+        case .range: 200
+        case .scanSorted, .scanInsertion: 1
+        case .delete: keys / 10
+        default: keys
+        }
+    }
+
+    /// What a plan's counts are divided by: a scan meets the keys that are left.
+    private static func operations(_ plan: Plan) -> Double {
+        switch plan.firstVerb {
+        case .scanSorted, .scanInsertion: Double(plan.keys - count(.delete, keys: plan.keys))
+        default: Double(plan.count)
+        }
+    }
+
+    /// The plans for a verb, of which the last one counts: one before has an order made.
+    private static func plans(_ verb: Verb, keys: Int) -> [Plan] {
+        let plan = Plan(verb, count: count(verb, keys: keys), keys: keys)
+        return ordered.contains(verb) ? [Plan(verb, count: 1, keys: keys), plan] : [plan]
+    }
 
     func run(_ run: Run) throws {
         let contestants =
@@ -33,15 +60,13 @@ struct Costs: Group {
         try run.turns(contestants, rounds: 1) { contestant, round, path in
             let conditions = Conditions(keys: run.keys)
             let verbs = Self.verbs.filter { contestant.verbs.contains($0) }
-            let plans = verbs.map { verb in
-                Plan(verb, count: verb == .range ? 200 : verb == .delete ? run.keys / 10 : run.keys, keys: run.keys)
-            }
+            let plans = verbs.flatMap { Self.plans($0, keys: run.keys) }
             var found: [[String: Double]] = plans.map { _ in [:] }
 
             try Files.makeDirectory("\(path)/plain")
             let worker = try Worker(contestant, "\(path)/plain", conditions)
             for (index, plan) in plans.enumerated() {
-                found[index]["bytes written"] = Double(try worker.run(plan).written) / Double(plan.count)
+                found[index]["bytes written"] = Double(try worker.run(plan).written) / Self.operations(plan)
             }
             try worker.close()
 
@@ -49,7 +74,7 @@ struct Costs: Group {
             let trace = "\(path)/trace.txt"
             try traced(contestant, "\(path)/strace", conditions, plans, ["strace", "-f", "-qq", "-o", trace])
             for (index, count) in try Self.systemCalls(Files.read(trace)).enumerated() where index < plans.count {
-                found[index]["system calls"] = Double(count) / Double(plans[index].count)
+                found[index]["system calls"] = Double(count) / Self.operations(plans[index])
             }
 
             try Files.makeDirectory("\(path)/callgrind")
@@ -62,10 +87,11 @@ struct Costs: Group {
                 ])
             for (index, plan) in plans.enumerated() {
                 let counts = try Self.counts(ofCallgrind: Files.read("\(output).\(index + 1)"))
-                found[index]["instructions"] = Double(counts.instructions) / Double(plan.count)
-                found[index]["allocations"] = Double(counts.allocations) / Double(plan.count)
+                found[index]["instructions"] = Double(counts.instructions) / Self.operations(plan)
+                found[index]["allocations"] = Double(counts.allocations) / Self.operations(plan)
             }
-            for (plan, figures) in zip(plans, found) {
+            for (index, (plan, figures)) in zip(plans, found).enumerated() {
+                if index + 1 < plans.count, plans[index + 1].firstVerb == plan.firstVerb { continue }
                 run.note(
                     Sample(engine: contestant.name, workload: plan.firstVerb.name, round: round, figures: figures))
             }

@@ -9,11 +9,11 @@ extension Deque {
     public func elements(reversed: Bool = false) throws -> Cursor<Element> {
         let reader = try RowReader(store.cache, queue: nil, reversed: reversed)
         let serializer = store.cache.serializer
-        return Cursor { batch in
+        return Cursor(batches: { batch in
             try reader.nextItems { _, _, form, bytes in
                 batch.append(try decodeValue(Element.self, form: form, bytes: bytes, serializer: serializer))
             }
-        }
+        })
     }
 
     /// Makes a deque in another directory with the elements that this one has at this instant, and its `maxLength`.

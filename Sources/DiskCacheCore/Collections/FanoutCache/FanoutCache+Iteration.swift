@@ -120,11 +120,9 @@ extension FanoutCache {
     ) throws -> Cursor<K> {
         let cursors = try parts.map { part in
             let reader = try reader(part)
-            return Cursor<PlacedElement<K>> { batch in
-                try reader.nextKeys { keyClass, bytes in
-                    batch.append(
-                        PlacedElement(place(keyClass, bytes), Result { try readKey(K.self, keyClass, bytes) }))
-                }
+            return Cursor<PlacedElement<K>> {
+                guard let (keyClass, bytes) = try reader.nextKey() else { return nil }
+                return PlacedElement(KeyClass.place(keyClass, bytes), Result { try readKey(K.self, keyClass, bytes) })
             }
         }
         return Cursor(merging: cursors, reversed: reversed)
@@ -136,28 +134,18 @@ extension FanoutCache {
         let serializer = self.serializer
         let cursors = try parts.map { part in
             let reader = try reader(part)
-            return Cursor<PlacedElement<(key: K, value: V)>> { batch in
+            return Cursor<PlacedElement<(key: K, value: V)>>(batches: { batch in
                 try reader.nextItems { keyClass, key, form, bytes in
                     batch.append(
                         PlacedElement(
-                            place(keyClass, key),
+                            KeyClass.place(keyClass, key),
                             Result {
                                 let value = try decodeValue(V.self, form: form, bytes: bytes, serializer: serializer)
                                 return (key: try readKey(K.self, keyClass, key), value: value)
                             }))
                 }
-            }
+            })
         }
         return Cursor(merging: cursors, reversed: reversed)
-    }
-}
-
-/// Where a key stands in the order of keys, as bytes: its class, numbers being one, and its own.
-private func place(_ keyClass: UInt8, _ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: bytes.count + 1) { buffer, count in
-        buffer.initializeElement(at: 0, to: KeyClass.identity(of: keyClass))
-        _ = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[1...]).initializeMemory(
-            as: UInt8.self, from: bytes)
-        count = bytes.count + 1
     }
 }

@@ -16,11 +16,11 @@ extension Index {
     public func values(reversed: Bool = false) throws -> Cursor<Value> {
         let reader = try reader(sorted: false, reversed: reversed, records: true)
         let serializer = store.cache.serializer
-        return Cursor { batch in
+        return Cursor(batches: { batch in
             try reader.nextItems { _, _, form, bytes in
                 batch.append(try decodeValue(Value.self, form: form, bytes: bytes, serializer: serializer))
             }
-        }
+        })
     }
 
     /// The items in the order in which their keys came.

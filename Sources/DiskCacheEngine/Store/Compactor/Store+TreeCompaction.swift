@@ -43,7 +43,7 @@ extension Store {
                 let cursor = BTree(old, tree).cursor(BTreeRange())
                 // A tree without entries exists too.
                 try batch.apply(changes, to: tree)
-                while try cursor.next(entries) > 0 {
+                while try cursor.next(entries, in: old) > 0 {
                     for index in 0..<entries.count { try changes.insert(entries.key(index), entries.value(index)) }
                     guard changes.byteCount > 16 << 20 else { continue }
                     try batch.apply(changes, to: tree)

@@ -67,7 +67,7 @@ extension Store {
         let cursor = tree.cursor()
         let entries = BTreeEntries()
         var (met, unknown, different) = (0, 0, 0)
-        while try cursor.next(entries) > 0 {
+        while try cursor.next(entries, in: tree.pager) > 0 {
             for number in 0..<entries.count where index(of: entries.key(number), in: later) == nil {
                 guard let found = index(of: entries.key(number), in: expected), !expected.isDeletion(found) else {
                     // The version before a record may have gone with the log's head: its tag's entry stays until it fails its proof.

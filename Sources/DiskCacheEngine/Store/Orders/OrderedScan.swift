@@ -8,7 +8,7 @@ public enum RowOrder: Sendable {
     case tag
 }
 
-/// A row as an order gives it, where it lies: valid until the scan goes on or the access of the handle ends.
+/// A row as an order gives it: its key is valid until the scan goes on, its record until then or the access of the handle ends.
 public struct OrderedRow {
     /// The class of the key, as it was first given.
     public let keyClass: UInt8
@@ -51,24 +51,29 @@ public final class OrderedScan {
     /// The snapshot that it reads, if it isn't the present, with the log behind the tree up to there.
     private let snapshot: (state: StoreSnapshot, tail: OrderTail)?
 
-    private let batch = OrderBatch()
+    /// Entries of the tree, and those merged with what lies behind it.
     private let entries = BTreeEntries()
+    private lazy var merged = BTreeEntries()
+    /// Keys that were found in records.
+    private let longKeys = ByteArena()
+    /// Reads the tree; between two batches it has copies of pages, and nothing of the file.
+    @exclusivity(unchecked) private var cursor: BTreeCursor?
     /// The key that the scan stands behind, and the one that it stands behind with the batch that is being read.
-    private var last = ByteBuffer(capacity: 256)
-    private var passed = ByteBuffer(capacity: 256)
-    private var hasLast = false
-    private var hasPassed = false
-    private var hasLostPlace = false
+    @exclusivity(unchecked) private var last = ByteBuffer(capacity: 256)
+    @exclusivity(unchecked) private var passed = ByteBuffer(capacity: 256)
+    @exclusivity(unchecked) private var hasLast = false
+    @exclusivity(unchecked) private var hasPassed = false
     /// Whether there is nothing more.
-    public private(set) var isAtEnd = false
+    @exclusivity(unchecked) public private(set) var isAtEnd = false
     /// The rows of the last batch.
-    public private(set) var rows: [OrderedRow] = []
+    @exclusivity(unchecked) public private(set) var rows: [OrderedRow] = []
 
-    /// How many entries a batch has at most whose records are looked at.
+    /// How many entries a batch has at most whose records are looked at: records are read as late as can be.
     public static let batchSize = 64
-    /// The same where nothing but the tree is read.
+    /// The same where records aren't.
     private static let largestBatch = 512
-    private var size = batchSize
+    /// How many entries the next batch has at most: who wants many gets more of them at once.
+    @exclusivity(unchecked) private var size = 16
 
     /// A scan that begins now. `wantsRecords`: its rows come with their newest versions. `snapshot`: of what was there then, each row with
     /// its version of then; not after the snapshot has ended.
@@ -127,80 +132,95 @@ public final class OrderedScan {
     /// order as it is now names the record's copy.
     private func readBatch(_ store: Store) throws(EngineError) -> Bool {
         rows.removeAll(keepingCapacity: true)
-        batch.removeAll()
-        hasPassed = false
-        isAtEnd = false
-        hasLostPlace = false
+        longKeys.reset()
         let generation = store.block.treesGeneration.acquire()
-        let isExact: Bool
+        let found: BTreeEntries
         do throws(EngineError) {
-            isExact = try read(store)
+            found = try read(store)
         } catch {
             guard error.code == .corrupted, store.abandonTrees(generation) else { throw error }
-            batch.removeAll()
-            isExact = try read(store)
+            found = try read(store)
         }
-        if isExact {
-            for index in 0..<entries.count {
-                if let row = try row(entries.key(index), entries.value(index), true, store) { rows.append(row) }
-            }
-            // Who wants many keys gets more of them at once; records are read as late as can be.
-            if !wantsRecords { size = min(size * 2, Self.largestBatch) }
-        } else {
-            size = Self.batchSize
-            for index in 0..<batch.count {
-                if let row = try row(batch.key(index), batch.value(index), false, store) { rows.append(row) }
+        // An array of the function's own is appended to faster.
+        var rows = self.rows
+        self.rows = []
+        rows.reserveCapacity(found.count)
+        for index in 0..<found.count {
+            switch try parts(found.key(index), found.value(index), store) {
+            case .row(let keyClass, let key, let rowid):
+                if rowid < bound { rows.append(OrderedRow(keyClass: keyClass, key: key, rowid: rowid, record: nil)) }
+            case .none: break
+            case .gone: return false
             }
         }
-        return !hasLostPlace
+        self.rows = rows
+        if wantsRecords { try readRecords(store) }
+        size = min(size * 2, wantsRecords ? Self.batchSize : Self.largestBatch)
+        return true
     }
 
-    /// The row of an entry if it is still true.
+    /// Gives each row its newest version, or the snapshot's, and takes out those that are gone or haven't the tag that is asked for.
+    private func readRecords(_ store: Store) throws(EngineError) {
+        store.fetchRecords(of: rows)
+        var rows = self.rows
+        self.rows = []
+        var count = 0
+        for index in rows.indices {
+            let row = rows[index]
+            guard let record = try store.rowRecord(row.keyClass, row.key, rowid: row.rowid, in: snapshot?.state)
+            else { continue }
+            if let tag {
+                guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
+                    own.bytes.elementsEqual(tag.bytes)
+                else { continue }
+            }
+            rows[count] = OrderedRow(keyClass: row.keyClass, key: row.key, rowid: row.rowid, record: record)
+            count += 1
+        }
+        rows.removeLast(rows.count - count)
+        self.rows = rows
+    }
+
+    /// What an entry tells.
+    private enum Parts {
+        case row(UInt8, UnsafeRawBufferPointer, UInt64)
+        case none
+        /// The record in which the key stands has gone.
+        case gone
+    }
+
     @inline(__always)
-    private func row(
-        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ isExact: Bool, _ store: Store
-    ) throws(EngineError) -> OrderedRow? {
-        var keyClass: UInt8
-        var bytes: UnsafeRawBufferPointer
-        let rowid: UInt64
+    private func parts(
+        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ store: Store
+    ) throws(EngineError) -> Parts {
         if tree == .key {
-            guard key.count > 0, let row = OrderEntry.row(value) else { return nil }
-            (keyClass, rowid) = row
-            bytes = UnsafeRawBufferPointer(rebasing: key[1...])
-        } else {
-            guard let number = OrderEntry.rowid(endOf: key), let place = OrderEntry.place(value) else { return nil }
-            rowid = number
-            switch place {
-            case .key(let given, let placed): (keyClass, bytes) = (given, placed)
-            case .record(let position):
-                switch try store.log.record(at: position) {
-                case .record(let record):
-                    guard record.rowid == rowid else { return nil }
-                    (keyClass, bytes) = (record.keyClass, record.key)
-                case .gone:
-                    hasLostPlace = true
-                    return nil
-                // What is damaged can't be proved; `check` tells what was lost.
-                case .damaged: return nil
-                }
+            guard key.count > 0, let row = OrderEntry.row(value) else { return .none }
+            return .row(row.keyClass, UnsafeRawBufferPointer(rebasing: key[1...]), row.rowid)
+        }
+        guard let rowid = OrderEntry.rowid(endOf: key), let place = OrderEntry.place(value) else { return .none }
+        switch place {
+        case .key(let keyClass, let key): return .row(keyClass, key, rowid)
+        case .record(let position):
+            switch try store.log.record(at: position) {
+            case .record(let record):
+                guard record.rowid == rowid, let start = record.key.baseAddress else { return .none }
+                let copy = UnsafeRawBufferPointer(
+                    start: longKeys.copy(start, record.key.count), count: record.key.count)
+                return .row(record.keyClass, copy, rowid)
+            case .gone: return .gone
+            // What is damaged can't be proved; `check` tells what was lost.
+            case .damaged: return .none
             }
         }
-        guard rowid < bound else { return nil }
-        if isExact && !wantsRecords { return OrderedRow(keyClass: keyClass, key: bytes, rowid: rowid, record: nil) }
-        guard let record = try store.rowRecord(keyClass, bytes, rowid: rowid, in: snapshot?.state) else { return nil }
-        if let tag {
-            guard let own = record.tag, KeyClass.identity(own.form) == KeyClass.identity(tag.form),
-                own.bytes.elementsEqual(tag.bytes)
-            else { return nil }
-        }
-        return OrderedRow(keyClass: keyClass, key: bytes, rowid: rowid, record: record)
     }
 
     // MARK: Reading entries
 
-    /// Whether nothing lies behind the tree: then `entries` are exact as of T. Else tree and layers are merged into `batch`.
-    private func read(_ store: Store) throws(EngineError) -> Bool {
-        try store.views.locked { () throws(EngineError) in
+    /// The next entries as of T: those of the tree if nothing lies behind it, else tree and layers merged.
+    private func read(_ store: Store) throws(EngineError) -> BTreeEntries {
+        isAtEnd = false
+        hasPassed = false
+        return try store.views.locked { () throws(EngineError) in
             while true {
                 let state =
                     if let snapshot {
@@ -209,21 +229,35 @@ public final class OrderedScan {
                         try store.orderState(tree)
                     }
                 entries.removeAll()
+                var isTreeAtEnd = true
                 if let tree = state.tree {
-                    let cursor = tree.cursor(range, reversed: isReversed)
-                    if hasLast { cursor.seek(to: last.bytes) }
-                    _ = try cursor.next(entries, limit: size)
+                    let cursor = cursor(in: tree, asOf: state.position)
+                    _ = try cursor.next(entries, limit: size, in: tree.pager)
                     // Another batch was published since: what lies behind it is less than what the layers hold, or the tree is gone.
                     if cursor.position != state.position || !cursor.exists { continue }
+                    isTreeAtEnd = cursor.isAtEnd
                 }
                 if state.layers.allSatisfy({ $0.count == 0 }) {
-                    if entries.count == 0 { isAtEnd = true } else { pass(entries.key(entries.count - 1)) }
-                    return true
+                    if entries.count > 0 { pass(entries.key(entries.count - 1)) }
+                    isAtEnd = isTreeAtEnd
+                    return entries
                 }
                 merge(state.layers)
-                return false
+                return merged
             }
         }
+    }
+
+    /// A cursor that stands where the scan does: that of the last batch, where it stands, unless the tree has changed.
+    private func cursor(in tree: BTree, asOf position: Position) -> BTreeCursor {
+        guard let cursor, hasLast else {
+            let made = tree.cursor(range, reversed: isReversed)
+            if hasLast { made.seek(to: last.bytes) }
+            self.cursor = made
+            return made
+        }
+        if cursor.position != position || !cursor.stands(behind: last.bytes) { cursor.seek(to: last.bytes) }
+        return cursor
     }
 
     /// One of the layers, from where the scan stands.
@@ -235,6 +269,7 @@ public final class OrderedScan {
     }
 
     private func merge(_ layers: [BTreeChanges]) {
+        merged.removeAll()
         var sources: [Source] = []
         for changes in layers where changes.count > 0 {
             let lower = hasLast && !isReversed ? changes.firstIndex(behind: last.bytes) : lowerIndex(changes)
@@ -249,7 +284,7 @@ public final class OrderedScan {
         let step = isReversed ? -1 : 1
         var entry = 0
         var passed: UnsafeRawBufferPointer?
-        while batch.count < Self.batchSize {
+        while merged.count < size {
             // The next key, and of several that have it the last layer's.
             var key: UnsafeRawBufferPointer? = entry < entries.count ? entries.key(entry) : nil
             var winner = -1
@@ -269,10 +304,10 @@ public final class OrderedScan {
             // Behind the last of the tree's entries others of the tree may come before this one.
             if entry == entries.count, entries.count > 0 { break }
             if winner < 0 {
-                batch.append(key, entries.value(entry))
+                merged.append(key, entries.value(entry))
             } else {
                 let source = sources[winner]
-                if !source.changes.isDeletion(source.index) { batch.append(key, source.changes.value(source.index)) }
+                if !source.changes.isDeletion(source.index) { merged.append(key, source.changes.value(source.index)) }
             }
             if entry < entries.count, Self.compare(entries.key(entry), key) == 0 { entry += 1 }
             for number in sources.indices where sources[number].index != sources[number].end {
@@ -311,36 +346,6 @@ public final class OrderedScan {
         guard let first = a.baseAddress, let second = b.baseAddress else { return a.count - b.count }
         let order = ByteOrder.compare(first, a.count, second, b.count)
         return order < 0 ? -1 : order > 0 ? 1 : 0
-    }
-}
-
-/// Entries of several sources, copied.
-final class OrderBatch {
-    private var places: [(offset: Int, keyCount: Int, valueCount: Int)] = []
-    private let bytes = ByteBuffer(capacity: 8192)
-
-    var count: Int { places.count }
-
-    func removeAll() {
-        places.removeAll(keepingCapacity: true)
-        bytes.removeAll()
-    }
-
-    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        places.append((bytes.count, key.count, value.count))
-        if let start = key.baseAddress { bytes.append(start, key.count) }
-        if let start = value.baseAddress { bytes.append(start, value.count) }
-    }
-
-    /// Valid until something is appended or removed.
-    func key(_ index: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: bytes.base + places[index].offset, count: places[index].keyCount)
-    }
-
-    /// Valid until something is appended or removed.
-    func value(_ index: Int) -> UnsafeRawBufferPointer {
-        let place = places[index]
-        return UnsafeRawBufferPointer(start: bytes.base + place.offset + place.keyCount, count: place.valueCount)
     }
 }
 

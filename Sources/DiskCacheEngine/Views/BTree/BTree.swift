@@ -52,13 +52,13 @@ struct BTree: Sendable {
 
     /// A cursor over a range; `reversed`: from its end to its beginning.
     func cursor(_ range: BTreeRange = BTreeRange(), reversed: Bool = false) -> BTreeCursor {
-        BTreeCursor(pager, id, range, reversed: reversed)
+        BTreeCursor(id, range, reversed: reversed)
     }
 
     /// The first entry; `last`: the last one.
     func first(last: Bool = false) throws(EngineError) -> (key: [UInt8], value: [UInt8])? {
         let entries = BTreeEntries()
-        guard try cursor(reversed: last).next(entries, limit: 1) == 1 else { return nil }
+        guard try cursor(reversed: last).next(entries, limit: 1, in: pager) == 1 else { return nil }
         return ([UInt8](entries.key(0)), [UInt8](entries.value(0)))
     }
 }
@@ -98,7 +98,7 @@ struct BTreeRange: Sendable {
     }
 }
 
-/// Entries that a cursor has read: memory that is used again for each call.
+/// Entries one after the other, as a cursor has read them: memory that is used again each time.
 final class BTreeEntries {
     private struct Place {
         var offset: Int
@@ -106,20 +106,23 @@ final class BTreeEntries {
         var valueCount: Int32
     }
 
-    private let bytes = ByteBuffer(capacity: 8192)
-    @exclusivity(unchecked) private var places: [Place] = []
+    private let bytes = ByteBuffer(capacity: 1000)
+    @exclusivity(unchecked) private var places: UnsafeMutablePointer<Place>
+    @exclusivity(unchecked) private var capacity = 32
+    @exclusivity(unchecked) private(set) var count = 0
 
-    init() { places.reserveCapacity(64) }
+    init() { places = .allocate(capacity: capacity) }
 
-    var count: Int { places.count }
+    deinit { places.deallocate() }
 
-    /// Valid until the next call of the cursor.
+    /// Valid until something is appended or removed.
     @inline(__always)
     func key(_ index: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: bytes.base + places[index].offset, count: Int(places[index].keyCount))
+        let place = places[index]
+        return UnsafeRawBufferPointer(start: bytes.base + place.offset, count: Int(place.keyCount))
     }
 
-    /// Valid until the next call of the cursor.
+    /// Valid until something is appended or removed.
     @inline(__always)
     func value(_ index: Int) -> UnsafeRawBufferPointer {
         let place = places[index]
@@ -129,20 +132,40 @@ final class BTreeEntries {
 
     func removeAll() {
         bytes.removeAll()
-        places.removeAll(keepingCapacity: true)
+        count = 0
     }
 
-    /// Appends the entry of a leaf's cell, whose key isn't long.
-    @inline(__always)
-    func append(_ page: Page, _ cell: Cell) {
+    /// Appends a copy of an entry.
+    func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let offset = bytes.count
-        bytes.append(page.prefix, page.prefixCount)
-        // The value lies right behind the rest of the key.
-        bytes.append(cell.suffix, cell.suffixCount &+ cell.valueCount)
-        places.append(
-            Place(
-                offset: offset, keyCount: Int32(truncatingIfNeeded: page.prefixCount &+ cell.suffixCount),
-                valueCount: Int32(truncatingIfNeeded: cell.valueCount)))
+        if let start = key.baseAddress { bytes.append(start, key.count) }
+        if let start = value.baseAddress { bytes.append(start, value.count) }
+        add(offset, key.count, value.count)
+    }
+
+    /// Appends the entries of so many of a leaf's cells, or those before one whose key is long; how many.
+    @inline(__always)
+    func append(_ page: Page, from first: Int, count wanted: Int, by step: Int) -> Int {
+        let (prefix, prefixCount) = (page.prefix, page.prefixCount)
+        let last = first &+ (wanted &- 1) &* step
+        bytes.reserve(wanted &* prefixCount &+ page.cellEnd(max(first, last)) &- page.cellStart(min(first, last)))
+        var offset = bytes.count
+        var index = first
+        for number in 0..<wanted {
+            let cell = page.leafCell(index)
+            if cell.longCount != 0 {
+                bytes.grow(to: offset)
+                return number
+            }
+            ByteOrder.copy(prefix, to: bytes.base + offset, prefixCount)
+            // The value lies right behind the rest of the key.
+            ByteOrder.copy(cell.suffix, to: bytes.base + (offset &+ prefixCount), cell.suffixCount &+ cell.valueCount)
+            add(offset, prefixCount &+ cell.suffixCount, cell.valueCount)
+            offset &+= prefixCount &+ cell.suffixCount &+ cell.valueCount
+            index &+= step
+        }
+        bytes.grow(to: offset)
+        return wanted
     }
 
     /// Appends an entry with a long key; false: the view's root is too old by now, and nothing was appended.
@@ -158,7 +181,26 @@ final class BTreeEntries {
         }
         let keyCount = bytes.count - offset
         bytes.append(cell.value, cell.valueCount)
-        places.append(Place(offset: offset, keyCount: Int32(keyCount), valueCount: Int32(cell.valueCount)))
+        add(offset, keyCount, cell.valueCount)
         return true
+    }
+
+    @inline(__always)
+    private func add(_ offset: Int, _ keyCount: Int, _ valueCount: Int) {
+        if count == capacity { grow() }
+        let place = Place(
+            offset: offset, keyCount: Int32(truncatingIfNeeded: keyCount),
+            valueCount: Int32(truncatingIfNeeded: valueCount))
+        (places + count).initialize(to: place)
+        count &+= 1
+    }
+
+    @inline(never)
+    private func grow() {
+        let larger = UnsafeMutablePointer<Place>.allocate(capacity: capacity * 2)
+        larger.moveInitialize(from: places, count: count)
+        places.deallocate()
+        places = larger
+        capacity *= 2
     }
 }

@@ -3,12 +3,13 @@
 /// ```
 /// let cursor = tree.cursor(BTreeRange(prefix: bytes))
 /// let entries = BTreeEntries()
-/// while try cursor.next(entries) > 0 { … }
+/// while try cursor.next(entries, in: tree.pager) > 0 { … }
 /// ```
 ///
-/// It holds no lock and nothing in the file between calls. The entries of one call are those of one batch, `batch`; a cursor
-/// keeps to its batch as long as it can, and when two others were published since goes on in the newest, behind the last
-/// key that it gave. So it gives each key once at most, and every key that was there throughout.
+/// It holds no lock and nothing of the file between calls, but copies of the pages that it stands in. The entries of one call are
+/// those of one batch, `batch`; a cursor keeps to its batch as long as it can, and when two others were published since, or another
+/// file took its file's place, goes on in the newest, behind the last key that it gave. So it gives each key once at most, and every
+/// key that was there throughout.
 ///
 /// Whatever the file holds, it comes to an end: keys only rise (or only fall), and a batch has so many leaves.
 ///
@@ -21,41 +22,42 @@ final class BTreeCursor {
 
     private enum Step { case done, end, stale }
 
-    private let pager: Pager
     private let tree: TreeID
     private let range: BTreeRange
     private let reversed: Bool
-    private let lowerKey: ByteBuffer
-    private let upperKey: ByteBuffer
+    private let lowerKey: ByteBuffer?
+    private let upperKey: ByteBuffer?
 
     /// The batch as of which the last call's entries were read.
-    private(set) var batch: UInt64 = 0
+    @exclusivity(unchecked) private(set) var batch: UInt64 = 0
     /// The log position that it covers.
-    private(set) var position: Position = 0
+    @exclusivity(unchecked) private(set) var position: Position = 0
     /// Whether the tree was there: one that was dropped reads as empty.
-    private(set) var exists = true
+    @exclusivity(unchecked) private(set) var exists = true
+    /// Whether the range has come to its end, as of `batch`.
+    @exclusivity(unchecked) private(set) var isAtEnd = false
 
-    private var view = Pager.View(batch: 0, pages: 0)
+    /// The generation of the file that `batch` is one of.
+    @exclusivity(unchecked) private var generation: UInt64 = 0
+    @exclusivity(unchecked) private var view = Pager.View(batch: 0, pages: 0)
     /// The way from the root to a leaf, the root first.
-    private var frames: [Frame] = []
-    private var buffers: [PageBuffer] = []
+    @exclusivity(unchecked) private var frames: [Frame] = []
+    @exclusivity(unchecked) private var buffers: [PageBuffer] = []
     private let scratch = PageBuffer()
-    private var isPlaced = false
-    private var isAtEnd = false
+    @exclusivity(unchecked) private var isPlaced = false
     /// In the leaf: where the range ends, exclusive; going backward, its first index.
-    private var limit = 0
-    private var leavesLeft = 0
+    @exclusivity(unchecked) private var limit = 0
+    @exclusivity(unchecked) private var leavesLeft = 0
     /// The last key that was given.
     private let lastKey = ByteBuffer(capacity: 256)
-    private var hasLastKey = false
+    @exclusivity(unchecked) private var hasLastKey = false
 
-    init(_ pager: Pager, _ tree: TreeID, _ range: BTreeRange, reversed: Bool) {
-        self.pager = pager
+    init(_ tree: TreeID, _ range: BTreeRange, reversed: Bool) {
         self.tree = tree
         self.range = range
         self.reversed = reversed
-        lowerKey = ByteBuffer(range.lower?.key ?? [])
-        upperKey = ByteBuffer(range.upper?.key ?? [])
+        lowerKey = range.lower.map { ByteBuffer($0.key) }
+        upperKey = range.upper.map { ByteBuffer($0.key) }
     }
 
     /// Puts the cursor before a key, or behind it: the next call goes on there, in its direction, as of the newest batch.
@@ -67,17 +69,24 @@ final class BTreeCursor {
         isAtEnd = false
     }
 
+    /// Whether the last key that it gave, or that it was put at, is this one.
+    func stands(behind key: UnsafeRawBufferPointer) -> Bool {
+        guard hasLastKey, lastKey.count == key.count else { return false }
+        guard let start = key.baseAddress else { return true }
+        return ByteOrder.commonPrefix(lastKey.base, start, key.count) == key.count
+    }
+
     /// Reads up to `limit` entries into `entries`, in place of what was there; how many. 0: the range has come to its end.
-    func next(_ entries: BTreeEntries, limit: Int = 64) throws(EngineError) -> Int {
+    func next(_ entries: BTreeEntries, limit: Int = 64, in pager: Pager) throws(EngineError) -> Int {
         entries.removeAll()
         while !isAtEnd, entries.count < limit {
-            if !isPlaced || pager.hasMoved(beyond: batch) {
+            if !isPlaced || generation != pager.generation || pager.hasMoved(beyond: batch) {
                 // Entries of two batches don't mix.
                 isPlaced = false
                 if entries.count > 0 { break }
-                guard try place() == .done else { continue }
+                guard try place(pager) == .done else { continue }
             }
-            switch try read(entries, limit) {
+            switch try read(entries, limit, pager) {
             case .done: break
             case .end: isAtEnd = true
             case .stale: isPlaced = false
@@ -95,8 +104,9 @@ final class BTreeCursor {
     // MARK: Placing
 
     /// Finds the leaf and place to go on at, in the newest batch.
-    private func place() throws(EngineError) -> Step {
+    private func place(_ pager: Pager) throws(EngineError) -> Step {
         let root = try pager.root(of: tree)
+        generation = pager.generation
         batch = root.batch
         position = root.position
         exists = root.tree.exists
@@ -108,11 +118,11 @@ final class BTreeCursor {
             return .end
         }
         let bound = reversed ? range.upper : range.lower
-        let key = hasLastKey ? lastKey.bytes : (bound == nil ? nil : (reversed ? upperKey : lowerKey).bytes)
+        let key = hasLastKey ? lastKey.bytes : (reversed ? upperKey : lowerKey)?.bytes
         let isIncluded = !hasLastKey && bound?.isIncluded ?? false
         var reference = root.tree.page
         for level in stride(from: root.tree.level, through: 0, by: -1) {
-            guard let page = try load(reference, level: level) else { return .stale }
+            guard let page = try load(reference, level: level, pager) else { return .stale }
             var index = reversed ? page.count - 1 : 0
             if let key, level > 0 {
                 guard let child = try pager.childIndex(page, key, view, scratch) else { return .stale }
@@ -129,13 +139,13 @@ final class BTreeCursor {
             if level > 0 { reference = page.child(index) }
             frames.append(Frame(page: page, index: index))
         }
-        guard try setLimit() else { return .stale }
+        guard try setLimit(pager) else { return .stale }
         isPlaced = true
         return .done
     }
 
     /// Loads a page into the buffer of the next frame.
-    private func load(_ reference: PageReference, level: Int) throws(EngineError) -> Page? {
+    private func load(_ reference: PageReference, level: Int, _ pager: Pager) throws(EngineError) -> Page? {
         if buffers.count == frames.count { buffers.append(PageBuffer()) }
         if level == 0 {
             leavesLeft -= 1
@@ -145,14 +155,13 @@ final class BTreeCursor {
     }
 
     /// Looks where the range ends in the leaf; false: the batch is too old by now.
-    private func setLimit() throws(EngineError) -> Bool {
+    private func setLimit(_ pager: Pager) throws(EngineError) -> Bool {
         let page = frames[frames.count - 1].page
-        guard let bound = reversed ? range.lower : range.upper else {
+        guard let bound = reversed ? range.lower : range.upper, let key = reversed ? lowerKey : upperKey else {
             limit = reversed ? 0 : page.count
             return true
         }
-        let key = (reversed ? lowerKey : upperKey).bytes
-        guard let found = try pager.lowerBound(page, key, view, scratch) else { return false }
+        guard let found = try pager.lowerBound(page, key.bytes, view, scratch) else { return false }
         let isSkipped = found.found && bound.isIncluded != reversed
         limit = isSkipped ? found.index + 1 : found.index
         return true
@@ -161,34 +170,37 @@ final class BTreeCursor {
     // MARK: Reading
 
     /// Reads on in the leaf, and in those behind it.
-    private func read(_ entries: BTreeEntries, _ wanted: Int) throws(EngineError) -> Step {
+    private func read(_ entries: BTreeEntries, _ wanted: Int, _ pager: Pager) throws(EngineError) -> Step {
         while true {
             let leaf = frames.count - 1
             let page = frames[leaf].page
             var index = frames[leaf].index
-            let step = reversed ? -1 : 1
             while reversed ? index >= limit : index < limit {
-                if entries.count == wanted {
+                let step = reversed ? -1 : 1
+                let room = wanted - entries.count
+                if room == 0 {
                     frames[leaf].index = index
                     return .done
                 }
-                let cell = page.leafCell(index)
-                if cell.longCount == 0 {
-                    entries.append(page, cell)
-                } else if try !entries.append(page, long: cell, pager, view, scratch) {
-                    return .stale
+                let left = reversed ? index &+ 1 &- limit : limit &- index
+                let appended = entries.append(page, from: index, count: min(left, room), by: step)
+                index &+= appended &* step
+                if appended == 0 {
+                    guard try entries.append(page, long: page.leafCell(index), pager, view, scratch) else {
+                        return .stale
+                    }
+                    index &+= step
                 }
-                index &+= step
             }
             frames[leaf].index = index
             // The range ended inside of the leaf.
             if reversed ? limit > 0 : limit < page.count { return .end }
-            let moved = try moveToNextLeaf(entries)
+            let moved = try moveToNextLeaf(entries, pager)
             if moved != .done { return moved }
         }
     }
 
-    private func moveToNextLeaf(_ entries: BTreeEntries) throws(EngineError) -> Step {
+    private func moveToNextLeaf(_ entries: BTreeEntries, _ pager: Pager) throws(EngineError) -> Step {
         var level = 0
         frames.removeLast()
         while let frame = frames.last {
@@ -204,16 +216,16 @@ final class BTreeCursor {
         while level > 0 {
             let frame = frames[frames.count - 1]
             level -= 1
-            guard let page = try load(frame.page.child(frame.index), level: level) else { return .stale }
+            guard let page = try load(frame.page.child(frame.index), level: level, pager) else { return .stale }
             frames.append(Frame(page: page, index: reversed ? page.count - 1 : 0))
         }
-        guard try setLimit() else { return .stale }
-        try checkOrder(entries)
+        guard try setLimit(pager) else { return .stale }
+        try checkOrder(entries, pager)
         return .done
     }
 
     /// The keys of the next leaf must lie behind the last one that was given.
-    private func checkOrder(_ entries: BTreeEntries) throws(EngineError) {
+    private func checkOrder(_ entries: BTreeEntries, _ pager: Pager) throws(EngineError) {
         let frame = frames[frames.count - 1]
         let key: UnsafeRawBufferPointer
         if entries.count > 0 {

@@ -74,6 +74,10 @@ final class ByteBuffer {
 
     func removeAll() { count = 0 }
 
+    /// What was written behind the end, into reserved room, is part of it now.
+    @inline(__always)
+    func grow(to count: Int) { self.count = count }
+
     /// Forgets all but the first `count` bytes.
     func truncate(to count: Int) { self.count = count }
 

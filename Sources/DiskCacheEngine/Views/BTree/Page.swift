@@ -2,7 +2,7 @@
 final class PageBuffer: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
 
-    init() { base = .allocate(byteCount: PageLayout.pageSize, alignment: 64) }
+    init() { base = .allocate(byteCount: PageLayout.pageSize, alignment: 16) }
 
     deinit { base.deallocate() }
 }

@@ -218,7 +218,8 @@ final class Pager: @unchecked Sendable {
 
     /// The root that stands at an offset of the file, if a whole one does.
     func root(at offset: Int) -> FileRoot? {
-        FileRoot(base + offset, seed: seed, filePages: filePages(atLeast: .max))
+        let pages = Int(clamping: FileRoot.word(base + offset, PageLayout.rootPages))
+        return FileRoot(base + offset, seed: seed, filePages: filePages(atLeast: pages))
     }
 
     /// The later of the two roots that were synced.
