@@ -9,7 +9,9 @@ import Synchronization
 /// who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
 ///
 /// **Turns.** To hand the lock to another process costs as much as fifty small writes. So of several that do nothing but write, each has it
-/// for `turnLength` at a time: who writes back to back keeps it so long though others knock.
+/// for `turnLength` at a time: who writes back to back keeps it so long though others knock. A little before that is over he wakes the first
+/// of those who sleep, who looks again and again from then on: so the lock isn't idle for as long as waking takes. That a write waited for
+/// its turn, or made room, doesn't end the run of writes: else each turn were a single one.
 ///
 /// The kernel lets go of a dead process's lock, so nothing here can go stale. Nobody blocks inside `flock`: a waiter asks again
 /// after three yields, then after sleeps on `knocks` that grow from 20 to 200 µs, until its deadline, and counts each try up in `knocks`;
@@ -163,6 +165,12 @@ final class WriteLock: @unchecked Sendable {
         return sum.overflow ? .max : sum.partialValue
     }
 
+    /// The thread that has it doesn't write again at once: the next release lets others have it.
+    func endRun() {
+        run = 0
+        streak = 0
+    }
+
     /// Lets go of it.
     @inline(__always)
     func release() {
@@ -239,7 +247,7 @@ final class WriteLock: @unchecked Sendable {
     /// *Keeper's thread.* Lets go of a lock that is kept for nothing; when to look again.
     private func watch(_ now: UInt64) -> UInt64? {
         let isKnocked = self.isKnocked
-        if isUsed.exchange(false, ordering: .sequentiallyConsistent) {
+        if isUsed.exchange(false, ordering: .relaxed) {
             // Who writes ends his turn himself.
             return now &+ (isKnocked ? UInt64(Self.turnLength) * 1000 : Self.keeperInterval)
         }
@@ -346,7 +354,6 @@ final class WriteLock: @unchecked Sendable {
         repeat {
             if try files.lockOrThrow(file, .exclusive) { return true }
             block?.knocks.add(1)
-            for _ in 0..<8 { _ = block?.owner.relaxed() }
         } while SystemCalls.monotonicClock() < until
         return false
     }

@@ -64,7 +64,10 @@ extension Store {
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let toll = eviction.toll
-        if toll != 0 { eviction.toll = 0 }
+        if toll != 0 {
+            eviction.toll = 0
+            lock.endRun()
+        }
         lock.release()
         if hasPushed { wakePullers() }
         wakeFollowers()

@@ -45,8 +45,6 @@ extension Store {
             copies += copied
             newHead = next.first
             eviction.promised.add(Int(segment.header.length), ordering: .relaxed)
-            // What costs nothing to give back goes along.
-            if copied < Int(segment.header.length) / 8, gained / 4 < wanted, copies < most { continue }
             if gained >= wanted || copies >= most || log.isOnSpare { break }
         }
         guard let newHead else { return nil }

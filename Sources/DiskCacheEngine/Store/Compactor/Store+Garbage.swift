@@ -34,7 +34,7 @@ extension Store {
             let segment = segmentLength
             let share = live / (100 - settings.compaction) * 100
             // Before the bound is left what copies take until their segment goes, and what several writers may add at once.
-            let ends = max(live * 2, share + live / 4) + segment * 2 - min(segment, live / 2)
+            let ends = max(live * 2, share + live / 4) + segment * 3 / 2 - min(segment, live / 2)
             let begins = min(share + segment * 5 / 4, ends - segment * 3 / 4)
             limits = SpaceLimits(
                 background: begins, urgent: ends,
