@@ -24,6 +24,7 @@
 ///  160  spare 8          first position of the segment that was made of the spare, while there is no other; 0: none
 ///  168  dead from 8       value files that were replaced from here on may be in place still, though *synced* has passed it; 0: none
 ///  176  unswept 8         1: value files that no record names may be in place, since the index was made again
+///  184 speed 8         bytes that compaction gives back a second; a hint; 0: not known
 ///  192  metrics 8 × 8     see `Metrics`
 ///  256  counters 10 × 8   slot 0: count, live, dead, file bytes, next rowid, last stored time, earliest expiry,
 ///                         last record, settings, check
@@ -76,6 +77,8 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var deadFrom: SharedWord { SharedWord(base, 168) }
     /// 1: the index was made again, and nobody has looked since for value files that no record names.
     @inline(__always) var unswept: SharedWord { SharedWord(base, 176) }
+    /// Bytes that compaction has given back a second lately, whichever process did it: a hint. 0: not known.
+    @inline(__always) var compactionSpeed: SharedWord { SharedWord(base, 184) }
     @inline(__always) var wantedTrees: SharedWord { SharedWord(base, 144) }
     static let identityOffset = 512
     static let sealOffset = 640
@@ -87,7 +90,7 @@ struct CommitBlock: @unchecked Sendable {
     func forgetHints(synced position: Position, keepsPoison: Bool) {
         let hints = [
             floor, modes, syncing, knocks, owner, active, deadFiles, making, beyond, wantedTrees, deadFileBytes,
-            spareSegment,
+            spareSegment, compactionSpeed,
         ]
         if !keepsPoison { poison.store(0) }
         for word in hints + [SharedWord(base, 96), SharedWord(base, 104)] { word.store(0) }

@@ -82,23 +82,27 @@ extension SystemCalls {
     // MARK: Waiting on a word
 
     /// futex(2) FUTEX_WAIT / os_sync_wait_on_address: waits until `word` isn't `value`, a wake-up, or the time is over.
-    /// May return early. `shared` for a word in a mapped file.
-    static func wait(on word: UnsafeMutableRawPointer, while value: UInt32, nanoseconds: UInt64, shared: Bool) {
+    /// May return early. `shared` for a word in a mapped file. Whether it was woken.
+    @discardableResult
+    static func wait(
+        on word: UnsafeMutableRawPointer, while value: UInt32, nanoseconds: UInt64, shared: Bool
+    ) -> Bool {
         #if os(Linux) || os(Android)
             var time = timespec(
                 tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-            withUnsafeMutablePointer(to: &time) {
-                _ = rawSyscall(
+            return withUnsafeMutablePointer(to: &time) {
+                rawSyscall(
                     SyscallNumber.futex, Int(bitPattern: word), shared ? 0 : 128, Int(value),
-                    Int(bitPattern: $0), 0, 0)
+                    Int(bitPattern: $0), 0, 0) == 0
             }
         #else
             if #available(macOS 14.4, iOS 17.4, *) {
-                _ = os_sync_wait_on_address_with_timeout(
+                return os_sync_wait_on_address_with_timeout(
                     word, UInt64(value), 4, shared ? OS_SYNC_WAIT_ON_ADDRESS_SHARED : OS_SYNC_WAIT_ON_ADDRESS_NONE,
-                    OS_CLOCK_MACH_ABSOLUTE_TIME, nanoseconds)
+                    OS_CLOCK_MACH_ABSOLUTE_TIME, nanoseconds) >= 0
             } else {
                 sleep(nanoseconds: min(nanoseconds, 1_000_000))
+                return false
             }
         #endif
     }

@@ -106,6 +106,9 @@ final class ThreadQueue: Sendable {
     /// Whether the calling thread has the lock.
     var isHeldByThisThread: Bool { owner.load(ordering: .relaxed) == SystemCalls.threadID() }
 
+    /// Whether a thread has the lock. Old the moment it is known.
+    var isHeld: Bool { state.load(ordering: .relaxed) != State.free }
+
     /// Whether somebody waits. Old the moment it is known: a hint for a holder that could let go sooner.
     var hasWaiters: Bool { state.load(ordering: .relaxed) == State.contended }
 

@@ -21,8 +21,10 @@ extension Store {
 
     /// Runs `body` as one transaction: all of its writes are visible at one instant, or none if it throws.
     /// Inside another transaction of this thread it is a part of that.
-    public func write<R>(timeout: UInt64, _ body: () throws(EngineError) -> R) throws(EngineError) -> R {
-        try begin(timeout: timeout)
+    public func write<R>(
+        timeout: UInt64, inGap: Bool = false, _ body: () throws(EngineError) -> R
+    ) throws(EngineError) -> R {
+        try begin(timeout: timeout, inGap: inGap)
         let result: R
         do throws(EngineError) {
             result = try body()

@@ -9,7 +9,9 @@ import Synchronization
 /// who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
 ///
 /// **Turns.** To hand the lock to another process costs as much as fifty small writes. So of several that do nothing but write, each has it
-/// for `turnLength` at a time: who writes back to back keeps it so long though others knock.
+/// for `turnLength` at a time: who writes back to back keeps it so long though others knock. A little before that is over he wakes the first
+/// of those who sleep, who looks again and again from then on: so the lock isn't idle for as long as waking takes. That a write waited for
+/// its turn, or made room, doesn't end the run of writes: else each turn were a single one.
 ///
 /// The kernel lets go of a dead process's lock, so nothing here can go stale. Nobody blocks inside `flock`: a waiter asks again
 /// after three yields, then after sleeps on `knocks` that grow from 20 to 200 µs, until its deadline, and counts each try up in `knocks`;
@@ -45,12 +47,18 @@ final class WriteLock: @unchecked Sendable {
     private let keeps: Atomic<Bool>
     /// *Any thread.* The task that lets go of a kept lock.
     private let keeper = Guarded<Worker.Token?>(nil)
-    /// How many writes came back to back.
+    /// How many writes came back to back; a gap halves it: a write that makes room, or that the kernel interrupts, takes longer as well.
     private var run = 0
+    private static let longestRun = 32
     private static let leastStreak = 8
     /// Between writes that are back to back, microseconds: who does anything else between them isn't to keep others waiting for that.
     private static let gap: Int64 = 10
     private static let turnLength: Int64 = 200
+    /// So long before the end of a turn whoever waits is woken, microseconds, and looks for so long again, nanoseconds, without going
+    /// to sleep: else nobody had use of the lock while the kernel wakes him.
+    private static let callAhead: Int64 = 50
+    private static let longestWatch: UInt64 = 150_000
+    private var hasCalled = false
     private static let shortPause: Int64 = 1000
     private static let quietAfterKnock: Int64 = 10_000
     private static let longestKept: Int64 = 100_000
@@ -59,6 +67,8 @@ final class WriteLock: @unchecked Sendable {
 
     /// Set when the lock was let go while others knocked.
     private var stepsBack = false
+    /// Nanoseconds of the monotonic clock.
+    private var steppedBackAt: UInt64 = 0
     private var lastLinkCheck: Int64 = .min / 2
     /// Nanoseconds that the holder waited, until they are counted.
     private var waited: UInt64 = 0
@@ -89,10 +99,11 @@ final class WriteLock: @unchecked Sendable {
         if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout)) }
         do throws(EngineError) {
             let pause = now &- lastUse
+            let before = run
             streak = pause >= 0 && pause < Self.shortPause ? streak &+ 1 : 0
-            run = pause >= 0 && pause < Self.gap ? run &+ 1 : 0
+            run = pause >= 0 && pause < Self.gap ? min(run &+ 1, Self.longestRun) : run / 2
             lastUse = now
-            if !isKept { try lockFile(timeout, now) }
+            if !isKept { try lockFile(timeout, now, run: before) }
             if now &- lastLinkCheck >= 1000 || now < lastLinkCheck { try checkLinks(now) }
         } catch {
             isKept = false
@@ -104,6 +115,21 @@ final class WriteLock: @unchecked Sendable {
         FaultPoint.reach(.lockTaken)
     }
 
+    /// Waits, for a moment at most, until no thread of this process has the lock.
+    ///
+    /// Who joins the line is handed the lock, awake or not: who isn't keeps the writers waiting as long as the kernel takes to wake him.
+    /// So who has time looks for a gap between their writes first.
+    func awaitGap() {
+        if !queue.isHeld { return }
+        let until = SystemCalls.monotonicClock() &+ Self.longestLook
+        repeat {
+            for _ in 0..<64 where !queue.isHeld { return }
+        } while SystemCalls.monotonicClock() < until
+    }
+
+    /// Nanoseconds.
+    private static let longestLook: UInt64 = 100_000
+
     /// Takes the lock if nobody has it, for who opens a store and hasn't shared it with a thread.
     func acquireAtOnce() throws(EngineError) -> Bool {
         guard try files.lockOrThrow(file, .exclusive) else { return false }
@@ -114,13 +140,16 @@ final class WriteLock: @unchecked Sendable {
 
     /// Asks the kernel.
     @inline(__always)
-    private func lockFile(_ timeout: UInt64, _ now: Int64) throws(EngineError) {
-        if stepsBack { stepBack() }
+    private func lockFile(_ timeout: UInt64, _ now: Int64, run before: Int) throws(EngineError) {
+        let steppedBack = stepsBack ? stepBack(run: before) : 0
         if now &- pausedAt < Self.pauseLength { pause(now) }
+        var waited = steppedBack
         if try !files.lockOrThrow(file, .exclusive), !Mutant.isPlanted(.shared) {
-            // The time that it took is nobody's turn, and no pause.
-            lastUse = now &+ Int64(clamping: try wait(Self.deadline(timeout)) / 1000)
+            waited &+= try wait(Self.deadline(timeout))
         }
+        // The time that it took is nobody's turn, and no pause.
+        if waited != 0 { lastUse = now &+ Int64(clamping: waited / 1000) }
+        hasCalled = false
         if let block { knocksAtAcquisition.store(block.knocks.relaxed(), ordering: .relaxed) }
         keptSince = lastUse
     }
@@ -134,6 +163,12 @@ final class WriteLock: @unchecked Sendable {
     private static func deadline(_ timeout: UInt64) -> UInt64 {
         let sum = SystemCalls.monotonicClock().addingReportingOverflow(timeout)
         return sum.overflow ? .max : sum.partialValue
+    }
+
+    /// The thread that has it doesn't write again at once: the next release lets others have it.
+    func endRun() {
+        run = 0
+        streak = 0
     }
 
     /// Lets go of it.
@@ -159,10 +194,12 @@ final class WriteLock: @unchecked Sendable {
         if isKnocked {
             stepsBack = true
             lastKnock = lastUse
+            steppedBackAt = SystemCalls.monotonicClock()
         }
         isKept = false
         _ = try? files.lock(file, .unlock)
-        if isKnocked, let block { SystemCalls.wake(block.knocks.address, count: 1, shared: true) }
+        // Who was called ahead is awake.
+        if isKnocked, !hasCalled, let block { SystemCalls.wake(block.knocks.address, count: 1, shared: true) }
     }
 
     /// Keeps the lock between two writes, if that is allowed now.
@@ -172,6 +209,10 @@ final class WriteLock: @unchecked Sendable {
         let isAlone = !isKnocked && lastUse &- lastKnock >= Self.quietAfterKnock
         if !isAlone && run < Self.leastStreak { return false }
         let kept = lastUse &- keptSince
+        if !isAlone, !hasCalled, kept >= Self.turnLength &- Self.callAhead, let block {
+            hasCalled = true
+            SystemCalls.wake(block.knocks.address, count: 1, shared: true)
+        }
         if kept < 0 || kept >= (isAlone ? Self.longestKept : Self.turnLength) {
             if isAlone { pausedAt = lastUse }
             return false
@@ -206,7 +247,10 @@ final class WriteLock: @unchecked Sendable {
     /// *Keeper's thread.* Lets go of a lock that is kept for nothing; when to look again.
     private func watch(_ now: UInt64) -> UInt64? {
         let isKnocked = self.isKnocked
-        if isUsed.exchange(false, ordering: .relaxed) && !isKnocked { return now &+ Self.keeperInterval }
+        if isUsed.exchange(false, ordering: .relaxed) {
+            // Who writes ends his turn himself.
+            return now &+ (isKnocked ? UInt64(Self.turnLength) * 1000 : Self.keeperInterval)
+        }
         // Who has the queue is writing, and decides itself.
         guard queue.tryAcquire() else { return now &+ Self.keeperInterval }
         defer { queue.release() }
@@ -235,16 +279,22 @@ final class WriteLock: @unchecked Sendable {
     }
 
     @inline(never)
-    private func stepBack() {
+    /// Nanoseconds that it took.
+    private func stepBack(run before: Int) -> UInt64 {
         stepsBack = false
+        let begun = SystemCalls.monotonicClock()
+        // A write that waited for its turn isn't a gap.
+        if begun &- steppedBackAt < UInt64(Self.gap) * 1000 { run = min(before + 1, Self.longestRun) }
         #if FAILPOINTS
             // Whose turn it is, a step machine decides, not the clock.
-            if StepPoint.isScheduled() { return }
+            if StepPoint.isScheduled() { return 0 }
         #endif
-        guard let block else { return }
-        let until = SystemCalls.monotonicClock() + 2_000_000
-        while block.owner.relaxed() == identity && SystemCalls.monotonicClock() < until {
-            SystemCalls.sleep(nanoseconds: 20_000)
+        guard let block else { return 0 }
+        while true {
+            for _ in 0..<64 where block.owner.relaxed() != identity { break }
+            let time = SystemCalls.monotonicClock() - begun
+            if block.owner.relaxed() != identity || time >= 2_000_000 { return time }
+            if time > 20_000 { SystemCalls.sleep(nanoseconds: 20_000) }
         }
     }
 
@@ -277,23 +327,35 @@ final class WriteLock: @unchecked Sendable {
             } else {
                 let now = SystemCalls.monotonicClock()
                 if now >= deadline { throw timeoutError() }
-                sleep(min(pause, deadline - now))
+                if sleep(min(pause, deadline - now)), try watchForRelease() { break }
                 pause = min(pause * 3 / 2, 200_000)
             }
-            if try files.lockOrThrow(file, .exclusive) {
-                let time = SystemCalls.monotonicClock() - begun
-                waited += time
-                return time
-            }
+            if try files.lockOrThrow(file, .exclusive) { break }
         }
+        let time = SystemCalls.monotonicClock() - begun
+        waited += time
+        return time
     }
 
-    /// Sleeps so many nanoseconds, or until whoever has the lock lets go of it.
-    private func sleep(_ nanoseconds: UInt64) {
-        guard let block else { return SystemCalls.sleep(nanoseconds: nanoseconds) }
+    /// Sleeps so many nanoseconds, or until whoever has the lock calls; whether that was so.
+    private func sleep(_ nanoseconds: UInt64) -> Bool {
+        guard let block else {
+            SystemCalls.sleep(nanoseconds: nanoseconds)
+            return false
+        }
         // Others that knock in between end it at once, and then it is begun again.
         let knocks = UInt32(truncatingIfNeeded: block.knocks.relaxed())
-        SystemCalls.wait(on: block.knocks.address, while: knocks, nanoseconds: nanoseconds, shared: true)
+        return SystemCalls.wait(on: block.knocks.address, while: knocks, nanoseconds: nanoseconds, shared: true)
+    }
+
+    /// The holder is about to let go of the lock: asks again and again for a moment. Whether it is had.
+    private func watchForRelease() throws(EngineError) -> Bool {
+        let until = SystemCalls.monotonicClock() &+ Self.longestWatch
+        repeat {
+            if try files.lockOrThrow(file, .exclusive) { return true }
+            block?.knocks.add(1)
+        } while SystemCalls.monotonicClock() < until
+        return false
     }
 
     /// A lock on a file that has no name any more excludes nobody: the directory was removed (P25). Whoever removes a directory

@@ -4,11 +4,12 @@ extension Store {
 
     /// Takes the write lock, settles what a dead owner left, and begins a transaction. Nested: joins the open one.
     @inline(never)
-    func begin(timeout: UInt64) throws(EngineError) {
+    func begin(timeout: UInt64, inGap: Bool = false) throws(EngineError) {
         if lock.isHeldByThisThread {
             beginNested()
             return
         }
+        if inGap { lock.awaitGap() }
         let clock = environment.wallClock()
         try lock.acquire(timeout: timeout, now: clock)
         log.touchTail()
@@ -64,7 +65,10 @@ extension Store {
         let hasPushed = transaction.hasPushed
         transaction.hasPushed = false
         let toll = eviction.toll
-        if toll != 0 { eviction.toll = 0 }
+        if toll != 0 {
+            eviction.toll = 0
+            lock.endRun()
+        }
         lock.release()
         if hasPushed { wakePullers() }
         wakeFollowers()

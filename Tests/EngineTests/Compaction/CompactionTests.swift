@@ -212,6 +212,77 @@ import Testing
             }
         }
 
+        /// What the slots say of a record is what a lookup of its key says: of what was replaced, deleted, expired, and what a
+        /// transaction has replaced that isn't committed.
+        @Test func slotsTellWhatCounts() throws {
+            var random = ReplayableRandom(seed: seed)
+            try client.configure { $0.compaction = 0 }
+            for step in 0..<6000 {
+                let key = Int.random(in: 0..<900, using: &random)
+                if random.next() % 4 == 0 {
+                    try client.delete("\(key)")
+                } else {
+                    try client.set("\(key)", value(key, step, 60))
+                }
+            }
+            var seen = 0
+            var counting = 0
+            func look(_ store: Store) throws(EngineError) {
+                let pin = ReaderPins.enter(ReaderPins.base)
+                defer { ReaderPins.leave(pin) }
+                _ = try store.log.scanTail(from: store.block.read().head) { (record) throws(EngineError) in
+                    guard record.kind == RecordKind.put.rawValue else { return }
+                    seen += 1
+                    let found = try store.find(record.keyClass, record.key)
+                    let isNewest = found?.position == record.position
+                    #expect(store.mayCount(record) == isNewest, "CRASH_SEED=\(seed): \(record.position)")
+                    if isNewest { counting += 1 }
+                }
+            }
+            try client.handle.withStore(look)
+            #expect(seen > 3000 && counting > 100)
+            #expect(try client.count() == counting)
+            // Another thread looks while this one has replaced everything and commits nothing: any of it may come back.
+            let before = counting
+            try client.handle.withStoreThrowing { store in
+                struct GivenUp: Error {}
+                do {
+                    try store.transact(timeout: StoreClient.timeout) {
+                        for key in 0..<900 { try client.set("\(key)", value(key, 0, 60)) }
+                        let pin = ReaderPins.enter(ReaderPins.base)
+                        defer { ReaderPins.leave(pin) }
+                        var kept = 0
+                        _ = try store.log.scanTail(from: store.block.read().head) { (record) throws(EngineError) in
+                            let isCommitted = record.position < CommitBlock.tail(store.block.word.acquire())
+                            if isCommitted, store.mayCount(record) { kept += 1 }
+                        }
+                        #expect(kept >= before, "CRASH_SEED=\(seed)")
+                        throw GivenUp()
+                    }
+                } catch is GivenUp {}
+            }
+            (seen, counting) = (0, 0)
+            try client.handle.withStore(look)
+            #expect(counting == before)
+        }
+
+        /// How fast compaction is, is known to all once it has gone on by itself.
+        @Test func compactionSaysHowFastItIs() throws {
+            let deadline = monotonicSeconds() + 60
+            var round = 0
+            while try client.metrics().compactedBytes == 0, monotonicSeconds() < deadline {
+                for key in 0..<1000 { try client.set("\(key)", value(key, round, 200)) }
+                round += 1
+            }
+            let knows = {
+                try client.handle.withStore { (store) throws(EngineError) in
+                    store.block.compactionSpeed.relaxed() > 0
+                }
+            }
+            while try !knows(), monotonicSeconds() < deadline { SystemCalls.sleep(nanoseconds: 1_000_000) }
+            #expect(try knows())
+        }
+
         /// Whoever asks for compaction while another process is at it for too long is told, and isn't told that it was done.
         @Test func whoWaitsInVainForTheCompactorIsTold() throws {
             for key in 0..<300 { try client.set("\(key)", value(key, 0, 200)) }

@@ -290,7 +290,7 @@ final class PowerLossActor {
         try withStore { store throws(EngineError) in
             guard
                 try store.compactHead(
-                    freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: Self.timeout)
+                    freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: Self.timeout) != nil
             else { return }
             try store.dropDead()
         }

@@ -57,7 +57,7 @@ extension Store {
                 guard
                     try compactHead(
                         freeing: .max, copying: room, below: min(last, begun), evenIfNeeded: false, timeout: timeout,
-                        grace: 0)
+                        grace: 0) != nil
                 else { return }
             } catch {
                 // What was given back before is something.
@@ -74,7 +74,7 @@ extension Store {
         var live = 0
         var position = max(segment.firstRecord, block.read().head)
         while position < segment.limit, case .record(let record) = try log.record(at: position) {
-            if counts(record) { live += record.size }
+            if mayCount(record) { live += record.size }
             position = record.end
         }
         return live

@@ -10,18 +10,19 @@ import Synchronization
 /// Each batch is right whoever does what meanwhile; that one process at a time compacts (`compactionLock`) only saves work.
 extension Store {
     /// Copies what is live in the lowest segments that begin below `last`, and moves the head behind them: until so many bytes are gained,
-    /// or, since copies take room too before anything goes, so many are copied. False: nothing to gain, or a snapshot is in the way.
+    /// or, since copies take room too before anything goes, so many are copied. How many are gained; nil: there is nothing to do, or a
+    /// snapshot is in the way.
     func compactHead(
         freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, timeout: UInt64,
         grace: Int64 = Store.expiredGrace
-    ) throws(EngineError) -> Bool {
+    ) throws(EngineError) -> Int? {
         let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
         let segments = log.segments.filter { $0.limit > bounds.head && $0.first < min(bounds.active, last) }
         // What is copied in vain is garbage too.
-        if segments.isEmpty { return false }
+        if segments.isEmpty { return nil }
         guard snapshotLock.earlierAreOver() || evenIfNeeded else {
             noteSnapshot()
-            return false
+            return nil
         }
         var gained = 0
         var copies = 0
@@ -43,9 +44,10 @@ extension Store {
             gained += Int(segment.header.length) - copied
             copies += copied
             newHead = next.first
+            eviction.promised.add(Int(segment.header.length), ordering: .relaxed)
             if gained >= wanted || copies >= most || log.isOnSpare { break }
         }
-        guard let newHead else { return false }
+        guard let newHead else { return nil }
         // Value files that were replaced are looked for through `previous`, so before the segments go that it leads to.
         if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
         bringTreesForward()
@@ -54,7 +56,7 @@ extension Store {
             guard snapshots.isAllowed || evenIfNeeded else {
                 noteSnapshot()
                 snapshots.end()
-                return false
+                return nil
             }
             try moveHead(to: newHead, timeout: timeout)
             FaultPoint.reach(.headMoved)
@@ -68,7 +70,7 @@ extension Store {
         snapshots.end()
         FaultPoint.reach(.floorRaised)
         try vacateSlots(timeout: timeout)
-        return true
+        return gained
     }
 
     /// A snapshot is in the way: for a moment nobody waits for what can't be done.
@@ -83,10 +85,10 @@ extension Store {
     static var expiredGrace: Int64 { 60_000_000 }
 
     /// What is looked up at once.
-    private static var batchRecords: Int { 64 }
+    private static var batchRecords: Int { 128 }
     private static var batchBytes: Int { 64 << 10 }
     /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
-    private static var shortestHold: UInt64 { 2_000 }
+    private static var shortestHold: UInt64 { 4_000 }
     private static var longestHold: UInt64 { 200_000 }
 
     /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged that a slot names, and what
@@ -99,21 +101,31 @@ extension Store {
     ) throws(EngineError) -> Int? {
         var position = max(segment.firstRecord, head)
         var copied = 0
+        var found: [(record: Record, hash: UInt64)] = []
+        var live: [Position] = []
         while position < end {
-            var live: [Position] = []
+            found.removeAll(keepingCapacity: true)
+            live.removeAll(keepingCapacity: true)
             var bytes = 0
-            while position < end, live.count < Self.batchRecords, bytes < Self.batchBytes {
+            while position < end, found.count < Self.batchRecords, bytes < Self.batchBytes {
                 guard case .record(let record) = try log.record(at: position) else {
                     let damage = position
                     position = try recordBehind(damage, end)
                     if try isNamed(damage..<position) { return nil }
                     continue
                 }
-                if counts(record), !(Mutant.isPlanted(.headBeforeCopies) && copied == 0 && live.isEmpty) {
-                    live.append(position)
-                    bytes += record.size
+                if record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue {
+                    found.append((record, hash(KeyClass.identity(record.keyClass), record.key)))
                 }
+                bytes += record.size
                 position = record.end
+            }
+            // Their slots are all over the index: all are asked for before the first is looked at.
+            let index = indexView
+            for item in found { index.ask(for: item.hash) }
+            for item in found where mayCount(item.record, item.hash) {
+                if Mutant.isPlanted(.headBeforeCopies) && copied == 0 && live.isEmpty { continue }
+                live.append(item.record.position)
             }
             if isClosing { return nil }
             if live.isEmpty { continue }
@@ -122,7 +134,7 @@ extension Store {
             while isWhole, next < live.count {
                 let isOwner = block.owner.relaxed() == lock.identity
                 let asked = SystemCalls.monotonicClock()
-                try write(timeout: timeout) { () throws(EngineError) in
+                try write(timeout: timeout, inGap: true) { () throws(EngineError) in
                     let begun = SystemCalls.monotonicClock()
                     let cost = isOwner ? 0 : min(begun &- asked, Self.longestHold)
                     let until = begun &+ max(cost, Self.shortestHold)
@@ -166,15 +178,45 @@ extension Store {
         return isFound
     }
 
-    /// Whether a record is its key's newest version as far as a reader can tell.
-    func counts(_ record: Record) -> Bool {
+    /// Whether a record may be its key's newest version: false is certain.
+    func mayCount(_ record: Record) -> Bool {
         guard record.kind == RecordKind.put.rawValue || record.kind == RecordKind.system.rawValue else { return false }
-        do throws(EngineError) {
-            return try find(record.keyClass, record.key)?.position == record.position
-        } catch {
-            // Whoever has the lock sees better.
-            return true
+        return mayCount(record, hash(KeyClass.identity(record.keyClass), record.key))
+    }
+
+    /// The same, where the hash of its key is known.
+    ///
+    /// By the slots alone, whose scan is that of a lookup that misses (DESIGN 5): what replaced a record needn't be read for that. A slot of
+    /// its fingerprint that names what isn't committed may come to name the record again.
+    private func mayCount(_ record: Record, _ hash: UInt64) -> Bool {
+        let tail = CommitBlock.tail(block.word.acquire())
+        let generation = block.indexGeneration.acquire()
+        let index = indexView
+        let root = index.root.acquire()
+        guard index.generation == generation, index.isValid(root: root) else { return true }
+        let entryWord = index.entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root)))
+        let entry = DirectoryEntry(raw: entryWord.acquire())
+        guard index.isValid(entry) else { return true }
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        let step = HashBits.step(fingerprint)
+        var bucket = HashBits.home(hash)
+        for displacement in 0..<IndexLayout.probes {
+            let want = fingerprint &<< 2 | UInt64(truncatingIfNeeded: displacement)
+            var isLast = false
+            for i in 0..<IndexLayout.slotsPerBucket {
+                let slot = Slot(raw: index.slotWord(entry.page, bucket, i).relaxed())
+                if slot.raw == Slot.neverUsed { isLast = true }
+                if slot.raw &>> 40 != want || slot.isFree { continue }
+                let position = PackedPosition.complete(slot.low, around: tail)
+                if position == record.position || position >= tail { return true }
+            }
+            if isLast { break }
+            bucket = HashBits.bucket(bucket, step, 1)
         }
+        SharedMemory.acquireFence()
+        return entryWord.relaxed() != entry.raw || index.root.relaxed() != root
+            || block.indexGeneration.relaxed() != generation
+            || CommitBlock.tail(block.word.relaxed()) &- tail >= 1 << 40
     }
 
     /// A copy is a transaction of its own; it is as old as its original. How many bytes it takes. A row that has expired isn't copied, it
@@ -294,7 +336,7 @@ extension Store {
                 next = look.next
                 continue
             }
-            next = try write(timeout: timeout) { () throws(EngineError) in
+            next = try write(timeout: timeout, inGap: true) { () throws(EngineError) in
                 Seal.clear(metaBase)
                 return try index.vacate(
                     below: Mutant.isPlanted(.vacatesBeforeFloor) ? head : min(head, block.floor.relaxed()),

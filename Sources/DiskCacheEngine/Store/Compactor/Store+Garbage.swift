@@ -34,7 +34,7 @@ extension Store {
             let segment = segmentLength
             let share = live / (100 - settings.compaction) * 100
             // Before the bound is left what copies take until their segment goes, and what several writers may add at once.
-            let ends = max(live * 2, share + live / 4) + segment * 2 - min(segment, live / 2)
+            let ends = max(live * 2, share + live / 4) + segment * 3 / 2 - min(segment, live / 2)
             let begins = min(share + segment * 5 / 4, ends - segment * 3 / 4)
             limits = SpaceLimits(
                 background: begins, urgent: ends,
@@ -91,7 +91,11 @@ extension Store {
             return
         }
         if !eviction.wantsReclaiming.exchange(true, ordering: .relaxed) { signalEviction() }
-        eviction.toll = pause(volume, limits, step)
+        let promised = min(eviction.promised.load(ordering: .relaxed), (limits.urgent - limits.background) / 3)
+        eviction.debt &+= pause(volume - promised, limits, step)
+        if eviction.debt < Self.leastPause { return }
+        eviction.toll = min(eviction.debt, Self.longestPause)
+        eviction.debt = 0
     }
 
     /// Whether a snapshot was in the way a moment ago.
@@ -101,11 +105,30 @@ extension Store {
     }
 
     /// How long a writer waits that is this far beyond the first limit, for each `step` bytes of garbage: nothing in the first third of
-    /// the way to the second, then more and more, so that it meets compaction halfway, not a wall.
+    /// the way to the second, then more and more, up to as long as compaction takes for as much. So writers come to meet it on the
+    /// way, not at a wall, and where it keeps up they pay nothing.
     private func pause(_ volume: Int, _ limits: SpaceLimits, _ step: Int) -> UInt64 {
         let way = Double(limits.urgent - limits.background)
-        let part = (Double(volume - limits.background) / way - 1 / 3) * 3 / 2
-        // At the end of the way writers come to 16 MiB a second.
-        return part <= 0 ? 0 : UInt64(part * part * Double(step) / Double(16 << 20) * 1e9)
+        let part = (Double(volume - limits.background) / way - 0.25) * 2
+        if part <= 0 { return 0 }
+        let known = block.compactionSpeed.relaxed()
+        let speed = known == 0 ? Self.firstSpeed : min(max(Double(known), Self.leastSpeed), 1e12)
+        return UInt64(min(part * part, 4) * Double(step) / speed * 1e9)
+    }
+
+    /// Nanoseconds.
+    private static let leastPause: UInt64 = 2_000_000
+    private static let longestPause: UInt64 = 50_000_000
+    /// Bytes a second: before compaction has shown what it does, and what is believed at least.
+    private static let firstSpeed = Double(64 << 20)
+    private static let leastSpeed = Double(1 << 20)
+
+    /// *Compactor.* A round has given back so many bytes since `begun`, on the monotonic clock.
+    func noteRound(_ gained: Int, begun: UInt64) {
+        eviction.promised.store(0, ordering: .relaxed)
+        let time = max(SystemCalls.monotonicClock() &- begun, 1)
+        let speed = UInt64(Double(max(gained, 0)) / Double(time) * 1e9)
+        let known = block.compactionSpeed.relaxed()
+        block.compactionSpeed.store(known == 0 ? speed : known / 4 * 3 &+ speed / 4)
     }
 }

@@ -127,15 +127,18 @@ extension Store {
             try unlinkSpared(evenIfNeeded: evenIfNeeded)
             space = try measure(timeout)
             let last = space.tail
+            defer { eviction.promised.store(0, ordering: .relaxed) }
             // While a snapshot keeps what lies below the head, to move that on would gain nothing.
             while space.volume > goal, !isClosing, block.floor.acquire() >= block.read().head {
+                let begun = SystemCalls.monotonicClock()
                 let room = max(space.segment, ((space.limits?.urgent ?? 0) - space.volume) / 2)
                 guard
-                    try compactHead(
+                    let gained = try compactHead(
                         freeing: space.volume - goal, copying: room, below: last, evenIfNeeded: evenIfNeeded,
                         timeout: timeout)
                 else { break }
                 try dropDead(evenIfNeeded: evenIfNeeded)
+                noteRound(gained, begun: begun)
                 space = try measure(timeout)
             }
             if isUrgent || isClosing { return }

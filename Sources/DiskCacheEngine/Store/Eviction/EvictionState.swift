@@ -20,6 +20,8 @@ final class EvictionState: @unchecked Sendable {
     /// What the present owner of the lock does when it has let go, since the store takes too much: nanoseconds that it waits for
     /// compaction; `makesRoom`: it compacts itself.
     var toll: UInt64 = 0
+    /// What writers owe of such waits: they are done some at a time, since a short sleep is long, and concerns few writes so.
+    var debt: UInt64 = 0
     static let makesRoom = UInt64.max
 
     /// *Any thread.* Pools that the maintenance thread has made, each taken by the first writer that needs one.
@@ -36,6 +38,8 @@ final class EvictionState: @unchecked Sendable {
     let reclaiming = ThreadQueue()
     /// *Any thread.* Whether the worker shall make room.
     let wantsReclaiming = Atomic<Bool>(false)
+    /// *Any thread.* Bytes of segments that go as soon as the round of compaction is synced that is under way here.
+    let promised = Atomic<Int>(0)
     /// *Any thread.* Until when writers don't wait for compaction, since a snapshot holds it up: nanoseconds of the monotonic clock.
     let heldUpUntil = Atomic<UInt64>(0)
     /// *Any thread.* The capacity as last known: what can't fit is refused before its file is written.

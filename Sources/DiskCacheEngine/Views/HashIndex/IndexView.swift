@@ -55,6 +55,16 @@ struct IndexView: @unchecked Sendable {
         SharedHalf(base, HashIndex.run(ofRoot: root) &* IndexLayout.pageSize &+ index &* 4)
     }
 
+    /// Loads a word of the first bucket of a hash, and forgets it, so that it is in the cache soon: an atomic load isn't left out.
+    @inline(__always)
+    func ask(for hash: UInt64) {
+        let root = self.root.relaxed()
+        guard isValid(root: root) else { return }
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))).relaxed())
+        if isValid(entry) { _ = slotWord(entry.page, HashBits.home(hash), 0).relaxed() }
+    }
+
     @inline(__always)
     func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
         SharedWord(
