@@ -11,10 +11,18 @@ extension Cache {
     }
 
     /// Ends the innermost level; the outermost commits, or throws and has rolled back.
-    package func commitTransaction() throws {
+    package func commitTransaction() throws { pay(try commitOwing()) }
+
+    /// As above; what it returns is for `pay`, when the thread's transactions of other caches have ended as well.
+    package func commitOwing() throws -> UInt64 {
         try rethrowing { () throws(EngineError) in
             try handle.withStore { (store) throws(EngineError) in try store.commitOpen() }
         }
+    }
+
+    /// Waits for compaction, or does its work, as far as a commit has to.
+    package func pay(_ toll: UInt64) {
+        if toll != 0 { try? handle.withStore { (store) throws(EngineError) in store.pay(toll) } }
     }
 
     /// Undoes the innermost level.

@@ -62,7 +62,12 @@ extension PartedCache {
             }
             let result = try body()
             if let first, let place = open.firstIndex(where: { $0 === first }) { open.swapAt(0, place) }
-            while !open.isEmpty { try open.removeFirst().commitTransaction() }
+            var owed: [(part: Cache, toll: UInt64)] = []
+            while !open.isEmpty {
+                let part = open.removeFirst()
+                owed.append((part, try part.commitOwing()))
+            }
+            for (part, toll) in owed { part.pay(toll) }
             return result
         } catch {
             for part in open.reversed() { try? part.rollBackTransaction() }

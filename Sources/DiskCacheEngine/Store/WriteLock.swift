@@ -278,8 +278,8 @@ final class WriteLock: @unchecked Sendable {
             nanoseconds: UInt64(min(max(Self.pauseLength &- (now &- lastUse), 0), Self.pauseLength)) * 1000)
     }
 
+    /// Lets others have it first, for a moment at most. Nanoseconds that it took.
     @inline(never)
-    /// Nanoseconds that it took.
     private func stepBack(run before: Int) -> UInt64 {
         stepsBack = false
         let begun = SystemCalls.monotonicClock()

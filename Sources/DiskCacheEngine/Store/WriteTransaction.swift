@@ -44,12 +44,19 @@ extension Store {
     }
 
     /// Commits if this is the outermost level: what was written is visible to all at one instant.
-    @inline(never)
+    @inline(__always)
     func commit() throws(EngineError) {
+        let toll = try commitOwing()
+        if toll != 0 { pay(toll) }
+    }
+
+    /// Commits; what is to be paid for it, when the thread holds no other store's lock either: 0: nothing.
+    @inline(never)
+    func commitOwing() throws(EngineError) -> UInt64 {
         transaction.depth &-= 1
         if transaction.depth > 0 {
             transaction.savepoints.removeLast()
-            return
+            return 0
         }
         do throws(EngineError) {
             if let failure = transaction.failure { throw failure }
@@ -73,7 +80,7 @@ extension Store {
         if hasPushed { wakePullers() }
         wakeFollowers()
         if wantedEnd != 0 { try sync(covering: wantedEnd) }
-        if toll != 0 { pay(toll) }
+        return toll
     }
 
     /// Undoes what was written since the `begin` that it belongs to; the outermost lets go of the lock.

@@ -114,7 +114,9 @@ final class ShellSession: @unchecked Sendable {
         depth -= 1
         var open = cache.parts[...]
         do {
-            while let part = open.popFirst() { try part.commitTransaction() }
+            var owed: [(part: Cache, toll: UInt64)] = []
+            while let part = open.popFirst() { owed.append((part, try part.commitOwing())) }
+            for (part, toll) in owed { part.pay(toll) }
         } catch {
             for part in open.reversed() { try part.rollBackTransaction() }
             throw error

@@ -118,7 +118,7 @@ extension Store {
 
     /// Nanoseconds.
     private static let leastPause: UInt64 = 2_000_000
-    private static let longestPause: UInt64 = 50_000_000
+    private static let longestPause: UInt64 = 16_000_000
     /// Bytes a second: before compaction has shown what it does, and what is believed at least.
     private static let firstSpeed = Double(64 << 20)
     private static let leastSpeed = Double(1 << 20)

@@ -52,9 +52,9 @@ extension Store {
     /// Waits a little, so that compaction keeps up, or makes room, in the thread of the writer that found that there is little; the lock
     /// is let go.
     @inline(never)
-    func pay(_ toll: UInt64) {
+    package func pay(_ toll: UInt64) {
         // Not in a transaction of its own work.
-        if eviction.reclaiming.isHeldByThisThread { return }
+        if toll == 0 || eviction.reclaiming.isHeldByThisThread { return }
         if toll != EvictionState.makesRoom { return SystemCalls.sleep(nanoseconds: toll) }
         // What goes wrong here isn't the writer's fault: the next one meets it where it matters.
         try? makeRoom()
