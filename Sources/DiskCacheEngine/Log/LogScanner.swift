@@ -35,6 +35,21 @@ struct LogScanner {
     /// Hints of segments of the chain, by first position: those are not read.
     var hints: [Position: SegmentHint] = [:]
 
+    /// Opens a segment. Those of a chain stay open, since others compact while it is read; but where descriptors don't last, the `others` are
+    /// opened again when they are read.
+    private static func open(
+        _ first: Position, storeID: (UInt64, UInt64)?, besides others: [Segment], _ directory: FileDescriptor,
+        _ files: any FileSystem
+    ) throws(SystemError) -> Segment.Opened {
+        do throws(SystemError) {
+            return try Segment.open(first, in: directory, files: files, storeID: storeID, salt: nil, writable: true)
+        } catch {
+            guard error.errno == ErrorNumber.tooManyOpenFiles, !others.isEmpty else { throw error }
+            for segment in others { segment.letGo() }
+            return try Segment.open(first, in: directory, files: files, storeID: storeID, salt: nil, writable: true)
+        }
+    }
+
     /// The live chain that ends in the highest whole segment, what is missing in it, and the head as far as headers tell it.
     ///
     /// `end`: where what counts was seen to end. A *clear* at or behind that is none.
@@ -49,11 +64,8 @@ struct LogScanner {
             let names = try files.list(directory)
             let firsts = names.compactMap { SegmentHeader.position(ofName: $0) }.sorted(by: >)
             for first in firsts {
-                switch try Segment.open(
-                    first, in: directory, files: files, storeID: expected, salt: nil, writable: true)
-                {
+                switch try open(first, storeID: expected, besides: segments, directory, files) {
                 case .segment(let segment):
-                    segment.letGo()
                     segments.append(segment)
                     if expected == nil { expected = segment.header.storeID }
                 case .missing: break
