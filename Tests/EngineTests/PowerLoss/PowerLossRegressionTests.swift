@@ -20,6 +20,8 @@ import Testing
             try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in
                 settings.durability = .none
                 settings.minFileSize = 2000
+                // Nothing is compacted but where a test does it.
+                settings.compaction = 0
             }
         }
         return handle
