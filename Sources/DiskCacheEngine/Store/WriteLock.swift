@@ -118,12 +118,12 @@ final class WriteLock: @unchecked Sendable {
     /// Waits, for a moment at most, until no thread of this process has the lock.
     ///
     /// Who joins the line is handed the lock, awake or not: who isn't keeps the writers waiting as long as the kernel takes to wake him.
-    /// So who has time looks for a gap between their writes first.
+    /// So who has time looks for a gap between their writes first. Where others wait already there is none.
     func awaitGap() {
         if !queue.isHeld { return }
         let until = SystemCalls.monotonicClock() &+ Self.longestLook
         repeat {
-            for _ in 0..<64 where !queue.isHeld { return }
+            for _ in 0..<64 where !queue.isHeld || queue.hasWaiters { return }
         } while SystemCalls.monotonicClock() < until
     }
 
