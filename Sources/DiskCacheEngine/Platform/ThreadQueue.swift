@@ -77,7 +77,7 @@ final class ThreadQueue: Sendable {
         assert(!isHeldByThisThread, "a thread queue isn't recursive")
         if tryAcquire() { return true }
         guard let waiter = joinLine() else { return took() }
-        if Self.spin(waiter) { return took() }
+        if Self.spin(waiter) || hasMoreWaiters(waiter) && Self.yield(waiter) { return took() }
         if !waiter.word.replace(Waiter.waiting, with: Waiter.parked) { return took() }
         while true {
             if waiter.word.load() == Waiter.granted { return took() }
@@ -164,6 +164,22 @@ final class ThreadQueue: Sendable {
 
     /// Nanoseconds.
     private static var longestSpin: UInt64 { 10_000 }
+
+    /// Whether others wait too: then the lock goes round, and to be woken each time would cost more than fifty small writes.
+    private func hasMoreWaiters(_ waiter: Waiter) -> Bool {
+        line.withLock { line in line.first !== waiter || line.last !== waiter }
+    }
+
+    /// Stays awake for a while, and leaves the processor to whoever has the lock.
+    private static func yield(_ waiter: Waiter) -> Bool {
+        for _ in 0..<mostYields {
+            if waiter.word.load() == Waiter.granted { return true }
+            SystemCalls.yieldThread()
+        }
+        return false
+    }
+
+    private static let mostYields = 50
 
     /// Gives up; true if the lock came at that very moment, and is had.
     private func leaveLine(_ waiter: Waiter) -> Bool {
