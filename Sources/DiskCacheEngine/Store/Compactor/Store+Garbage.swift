@@ -7,7 +7,7 @@ import Synchronization
 /// same compacts itself before it returns, so that no writer outruns it.
 ///
 /// ```
-///   live            live / (1 - share) + 1.25 S         2 live + 1 S       2 live + 3 S
+///   live            live / (1 - share) + 1.25 S         2 live + S / 2     2 live + 3 S
 ///    |                       |                                 |               |
 ///    |     nothing to do     |   the maintenance thread does   |  writers too  |
 ///    |                       |            writers pause a little               |
@@ -104,7 +104,7 @@ extension Store {
         return until != 0 && SystemCalls.monotonicClock() < until
     }
 
-    /// How long a writer waits that is this far beyond the first limit, for each `step` bytes of garbage: nothing in the first third of
+    /// How long a writer waits that is this far beyond the first limit, for each `step` bytes of garbage: nothing in the first quarter of
     /// the way to the second, then more and more, up to as long as compaction takes for as much. So writers come to meet it on the
     /// way, not at a wall, and where it keeps up they pay nothing.
     private func pause(_ volume: Int, _ limits: SpaceLimits, _ step: Int) -> UInt64 {

@@ -13,8 +13,7 @@ extension Store {
             for (number, row) in rows.enumerated() {
                 let hash = hash(KeyClass.identity(row.keyClass), row.key)
                 hashes.initializeElement(at: number, to: hash)
-                let entry = DirectoryEntry(raw: index.entryWord(root, HashBits.directoryIndex(hash, depth)).acquire())
-                if index.isValid(entry) { _ = index.slotWord(entry.page, HashBits.home(hash), 0).relaxed() }
+                index.ask(for: hash)
             }
             for hash in hashes {
                 let entry = DirectoryEntry(raw: index.entryWord(root, HashBits.directoryIndex(hash, depth)).acquire())
