@@ -10,9 +10,13 @@ import Testing
 
     init() throws { scratch = try ScratchDirectory(inMemory: true) }
 
+    enum View { case index, trees }
+
     private struct Generations: Equatable {
         var index: UInt64
         var trees: UInt64
+
+        subscript(view: View) -> UInt64 { view == .index ? index : trees }
     }
 
     private func generations(_ client: StoreClient) throws -> Generations {
@@ -51,25 +55,17 @@ import Testing
         return true
     }
 
-    @Test(arguments: [ErrorNumber.inputOutput, ErrorNumber.noSpace]) func lostIndex(_ errno: Int32) throws {
-        let client = try make()
-        let before = try generations(client)
-        files.fail { _, call in call == "askWriteback of index" ? errno : nil }
-        #expect(try write(client) { try generations(client).index > before.index })
-        files.fail { _, _ in nil }
-        #expect(try generations(client).trees == before.trees)
-        try expectEverything(client)
-        client.handle.close()
-    }
-
-    @Test func lostTrees() throws {
+    @Test(arguments: [
+        (View.index, ErrorNumber.inputOutput), (.index, ErrorNumber.noSpace), (.trees, ErrorNumber.inputOutput),
+    ]) func lost(view: View, errno: Int32) throws {
         let client = try make()
         let before = try generations(client)
         #expect(before.trees != 0)
-        files.fail { _, call in call == "askWriteback of trees" ? ErrorNumber.inputOutput : nil }
-        #expect(try write(client) { try generations(client).trees > before.trees })
+        files.fail { _, call in call == "askWriteback of \(view)" ? errno : nil }
+        #expect(try write(client) { try generations(client)[view] > before[view] })
         files.fail { _, _ in nil }
-        #expect(try generations(client).index == before.index)
+        let other: View = view == .index ? .trees : .index
+        #expect(try generations(client)[other] == before[other])
         try expectEverything(client)
         client.handle.close()
     }
