@@ -1,0 +1,179 @@
+import Synchronization
+import Testing
+
+@testable import DiskCacheEngine
+
+/// Whose turn it is to write. Each `WriteLock` has a descriptor of its own here, as processes have.
+@Suite struct WriteLockTests {
+    private let scratch: ScratchDirectory
+    private let meta = Meta()
+
+    init() throws { scratch = try ScratchDirectory(inMemory: true) }
+
+    /// What all processes map.
+    private final class Meta: @unchecked Sendable {
+        let block: CommitBlock
+
+        init() {
+            let base = UnsafeMutableRawPointer.allocate(byteCount: CommitBlock.fileSize, alignment: 64)
+            base.initializeMemory(as: UInt8.self, repeating: 0, count: CommitBlock.fileSize)
+            block = CommitBlock(base: base)
+        }
+
+        deinit { block.base.deallocate() }
+    }
+
+    private var path: String { scratch.path + "/lock" }
+    private static let patience: UInt64 = 60_000_000_000
+
+    /// `stopKeeping` is due: its thread looks at `meta`.
+    private func process(_ identity: UInt64) throws -> WriteLock {
+        let file = try scratch.files.open(path, in: nil, [.write, .create])
+        return WriteLock(files: scratch.files, file: file, block: meta.block, identity: identity, keeps: true)
+    }
+
+    /// As another process that only asks the kernel.
+    private func isFree() throws -> Bool {
+        let file = try scratch.files.open(path, in: nil, [.write])
+        guard try scratch.files.lock(file, .exclusive) else { return false }
+        _ = try scratch.files.lock(file, .unlock)
+        return true
+    }
+
+    /// Writes so soon after the write before that it's back to back; while it has the lock, `body` runs.
+    private func write(_ lock: WriteLock, _ clock: inout Int64, _ body: () -> Void = {}) throws {
+        clock += 5
+        try lock.acquire(timeout: Self.patience, now: clock)
+        body()
+        lock.release()
+    }
+
+    @Test func whoWritesBackToBackHasTurnsThatEnd() throws {
+        let lock = try process(1)
+        defer { lock.stopKeeping() }
+        var clock: Int64 = 1_000_000
+        var (turns, longest) = (0, 0)
+        let deadline = TestThreads.deadline(20_000)
+        // What is kept may be let go of sooner, where this thread isn't let run for a moment.
+        while turns < 50 || longest < 8, SystemCalls.monotonicClock() < deadline {
+            var writes = 0
+            repeat {
+                try write(lock, &clock) { meta.block.knocks.add(1) }
+                writes += 1
+            } while try writes < 10_000 && !isFree()
+            #expect(writes < 10_000)
+            longest = max(longest, writes)
+            turns += 1
+            // Another has had the lock.
+            meta.block.owner.store(2)
+        }
+        #expect(longest >= 8)
+    }
+
+    @Test func twoThatWriteBackToBackBothGoOn() throws {
+        final class Written: @unchecked Sendable {
+            /// The lock's.
+            var value = 0
+        }
+        let processes = [try process(1), try process(2)]
+        defer { for lock in processes { lock.stopKeeping() } }
+        let written = Written()
+        let counts = Atomic<Int>(0)
+        let turns = Guarded([0, 0])
+        TestThreads.run(2) { [meta] number in
+            let lock = processes[number]
+            let deadline = TestThreads.deadline(60_000)
+            while turns.withLock({ $0.min() ?? 0 }) < 20, SystemCalls.monotonicClock() < deadline {
+                do throws(EngineError) {
+                    try lock.acquire(timeout: Self.patience)
+                } catch {
+                    Issue.record(error)
+                    return
+                }
+                if meta.block.owner.relaxed() != lock.identity {
+                    meta.block.owner.store(lock.identity)
+                    turns.withLock { $0[number] += 1 }
+                }
+                written.value += 1
+                lock.release()
+                counts.add(1, ordering: .relaxed)
+            }
+        }
+        #expect(turns.withLock { $0.min() ?? 0 } >= 20)
+        #expect(written.value == counts.load(ordering: .relaxed))
+    }
+
+    @Test(arguments: [false, true]) func behindEndRunTheNextReleaseLetsGo(_ othersKnock: Bool) throws {
+        let lock = try process(1)
+        defer { lock.stopKeeping() }
+        var clock: Int64 = 1_000_000
+        for _ in 0..<20 {
+            #expect(
+                try eventually {
+                    try write(lock, &clock) { if othersKnock { meta.block.knocks.add(1) } }
+                    return try !isFree()
+                })
+            try write(lock, &clock) { lock.endRun() }
+            #expect(try isFree())
+            meta.block.owner.store(2)
+        }
+    }
+
+    /// It takes nothing, and ends though nobody lets go.
+    @Test func awaitingAGapIsNotToQueueUp() throws {
+        let lock = try process(1)
+        defer { lock.stopKeeping() }
+        lock.awaitGap()
+        #expect(!lock.isHeldByThisThread)
+        #expect(try isFree())
+        try lock.acquire(timeout: Self.patience)
+        TestThreads.run(1) { _ in
+            lock.awaitGap()
+            #expect(!lock.isHeldByThisThread)
+        }
+        lock.release()
+        TestThreads.run(1) { _ in
+            do throws(EngineError) {
+                try lock.acquire(timeout: 0)
+                lock.release()
+            } catch {
+                Issue.record(error)
+            }
+        }
+    }
+
+    /// A look for a gap takes a tenth of a millisecond; that there is none to look for is known at once, as soon as the machine lets
+    /// this thread run for a moment.
+    @Test(arguments: [false, true]) func thereIsNoGapToAwait(_ isWaitedFor: Bool) throws {
+        let lock = try process(1)
+        defer { lock.stopKeeping() }
+        let waiters = TestThreads.Group()
+        if isWaitedFor {
+            try lock.acquire(timeout: Self.patience)
+            waiters.start {
+                do throws(EngineError) {
+                    try lock.acquire(timeout: 2 * Self.patience)
+                    lock.release()
+                } catch {
+                    Issue.record(error)
+                }
+            }
+        }
+        #expect(
+            TestThreads.eventually {
+                let begun = SystemCalls.monotonicClock()
+                for _ in 0..<1000 { lock.awaitGap() }
+                return SystemCalls.monotonicClock() - begun < 20_000_000
+            })
+        if isWaitedFor { lock.release() }
+        waiters.join()
+    }
+
+    private func eventually(_ condition: () throws -> Bool) throws -> Bool {
+        let deadline = TestThreads.deadline(20_000)
+        while try !condition() {
+            if SystemCalls.monotonicClock() > deadline { return false }
+        }
+        return true
+    }
+}
