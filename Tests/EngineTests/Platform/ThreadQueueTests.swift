@@ -101,6 +101,44 @@ import Testing
         #expect(seen.order == [0, 2])
     }
 
+    /// Whoever gives up, at whichever place, takes only himself out of the line; and it goes round: who comes again stands at its end.
+    @Test(arguments: 0..<4) func theLineGoesRoundWithoutWhoLeftIt(_ leaver: Int) {
+        let queue = ThreadQueue()
+        let seen = Guarded()
+        let left = ParkingWord(0)
+        let group = TestThreads.Group()
+        let rounds = 5
+        #expect(queue.acquire(deadline: .max))
+        for index in 0..<5 {
+            group.start {
+                if index == leaver {
+                    #expect(!queue.acquire(deadline: TestThreads.deadline(100)))
+                    left.add(1)
+                    return
+                }
+                for round in 0..<rounds {
+                    guard queue.acquire(deadline: TestThreads.deadline(60_000)) else {
+                        Issue.record("\(index) was forgotten")
+                        return
+                    }
+                    // All others stand in the line, but in the last round: there they don't come again.
+                    #expect(round == rounds - 1 || TestThreads.eventually { queue.waiterCount == 3 })
+                    seen.order.append(index)
+                    queue.release()
+                }
+            }
+            // The last comes when the one who gives up has gone.
+            let isGone = { left.load() == 1 }
+            #expect(TestThreads.eventually { queue.waiterCount == index + (isGone() ? 0 : 1) })
+            if index == 3 { #expect(TestThreads.eventually { isGone() && queue.waiterCount == 3 }) }
+        }
+        queue.release()
+        group.join()
+        let others = (0..<5).filter { $0 != leaver }
+        #expect(seen.order == (0..<rounds).flatMap { _ in others })
+        #expect(!queue.hasWaiters)
+    }
+
     /// Deadlines of about the time that a holder keeps the lock: hand-overs and timeouts meet all the time.
     @Test func handOversThatRaceWithTimeoutsAreNotLost() {
         let queue = ThreadQueue()
