@@ -121,10 +121,13 @@ import Testing
                         Issue.record("\(index) was forgotten")
                         return
                     }
+                    defer { queue.release() }
                     // All others stand in the line, but in the last round: there they don't come again.
-                    #expect(round == rounds - 1 || TestThreads.eventually { queue.waiterCount == 3 })
+                    guard round == rounds - 1 || TestThreads.eventually({ queue.waiterCount == 3 }) else {
+                        Issue.record("\(index) comes before others")
+                        return
+                    }
                     seen.order.append(index)
-                    queue.release()
                 }
             }
             // The last comes when the one who gives up has gone.
