@@ -9,8 +9,8 @@ import Synchronization
 extension Log {
     static let spareName = "spare"
     private static let unfinishedName = "spare.new"
-    /// A log of fewer segments has no spare.
-    private static let leastSegments = 8
+    /// An eighth of the log at most.
+    private static let share = 8
 
     /// *Writer.* Whether the active segment was made of the spare, and there is no other yet.
     @inline(__always) var isOnSpare: Bool {
@@ -18,12 +18,12 @@ extension Log {
         return first != 0 && first == activeFirst
     }
 
-    /// As long as the next segment will be; 0: the log is too short for a spare.
+    /// As long as the next segment will be, or as fits into its share; 0: the log is too short for a spare.
     private var wantedSpare: Int {
         guard canWrite, let last = segments.last else { return 0 }
         let volume = Int(clamping: last.limit - min(last.limit, window.start))
-        let length = Self.length(volume)
-        return volume / length < Self.leastSegments ? 0 : length
+        let share = volume / Self.share / SegmentHeader.granule * SegmentHeader.granule
+        return min(share, Self.length(volume, written: last.limit, busy: busyLength))
     }
 
     /// Whether there ought to be a spare, or a longer one, as far as this process knows.
@@ -35,7 +35,8 @@ extension Log {
     /// Whether there is one that is far longer than this log needs.
     var isSpareTooMuch: Bool {
         let wanted = wantedSpare
-        return spareBytes > wanted + wanted / 4
+        // Small ones come and go with the log's length, and are left.
+        return spareBytes > max(wanted + wanted / 4, busyLength)
     }
 
     /// *Writer.* Gives the spare's blocks back.

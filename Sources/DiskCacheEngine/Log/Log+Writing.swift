@@ -94,7 +94,11 @@ extension Log {
 
     /// Blocks are allocated so far ahead at most.
     private static let largestStep: UInt64 = 256 << 10
-    var step: UInt64 { min(max((tail &- window.start) / 8, 16 << 10), Self.largestStep) }
+    /// Copies ask for more, so that the writers, who wait for who makes them, do so more seldom.
+    private static let largestStepOfCopies: UInt64 = 512 << 10
+    var step: UInt64 {
+        min(max((tail &- window.start) / 8, 16 << 10), mayUseSpare ? Self.largestStepOfCopies : Self.largestStep)
+    }
 
     /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
     private func allocate(upTo position: Position) throws(EngineError) {
@@ -132,7 +136,7 @@ extension Log {
         _ room: Int, head: Position, settings: Position, beyond taken: Position = 0, ofSpare: Bool = false
     ) throws(EngineError) {
         let volume = active == nil ? 0 : Int(clamping: tail - min(max(head, window.start), tail))
-        let length = Self.length(volume, atLeast: room + SegmentHeader.size + 64)
+        let length = Self.length(volume, written: tail, busy: busyLength, atLeast: room + SegmentHeader.size + 64)
         guard length <= SegmentHeader.maximumLength else {
             throw EngineError(.valueTooLarge, "one transaction's record is longer than a segment may be")
         }
@@ -140,11 +144,11 @@ extension Log {
         // No further than that a wrong bit in `meta` could make positions jump.
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
-        if taken >= first { first = taken + UInt64(SegmentHeader.granule) }
-        let lowest = active == nil ? first : min(max(head, window.start), tail)
-        // What `meta` says may be anything while the views are made again.
-        let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
         do throws(SystemError) {
+            if taken >= first { first = try endOfSegment(taken) }
+            let lowest = active == nil ? first : min(max(head, window.start), tail)
+            // What `meta` says may be anything while the views are made again.
+            let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
             while true {
                 first = Self.fitting(first, length)
                 let end = first &+ UInt64(length)
@@ -166,7 +170,7 @@ extension Log {
                 }
                 // A killed process left that name behind: go beyond every name.
                 let greatest = try files.list(directory).compactMap { SegmentHeader.position(ofName: $0) }.max() ?? 0
-                first = max(first, greatest) + UInt64(SegmentHeader.granule)
+                first = try endOfSegment(max(first, greatest))
             }
         } catch {
             if error.errno == ErrorNumber.fileTooLarge, error.call == Self.limit {
@@ -179,10 +183,24 @@ extension Log {
         }
     }
 
-    /// How long a new segment of a log of `volume` bytes is.
-    static func length(_ volume: Int, atLeast least: Int = 0) -> Int {
+    /// Where the positions of a segment end, which may be one that was cut off: its names are in use all the same, since whoever opens the
+    /// store maps what is whole.
+    private func endOfSegment(_ first: Position) throws(SystemError) -> Position {
+        let opened = try Segment.open(
+            first, in: directory, files: files, storeID: storeID, salt: salt, writable: false)
+        if case .segment(let segment) = opened { return segment.limit }
+        return first + UInt64(SegmentHeader.granule)
+    }
+
+    /// How long a new segment is, of a log that has `volume` bytes and of which `written` bytes were ever written.
+    ///
+    /// Compaction gives back whole segments and ends each round with a sync, and a store may have three segments more than twice what
+    /// lives: a few rows that are written again and again would have all writers wait for syncs if their segments were as small as they are.
+    /// So what much was written to has segments of `busy` bytes.
+    static func length(_ volume: Int, written: UInt64, busy: Int, atLeast least: Int = 0) -> Int {
         let granule = SegmentHeader.granule
-        let wanted = max(least, min(max(volume / 32, granule), SegmentHeader.maximumLength))
+        let share = max(volume / 32, min(Int(clamping: written / 32), busy), granule)
+        let wanted = max(least, min(share, SegmentHeader.maximumLength))
         return (wanted + granule - 1) / granule * granule
     }
 

@@ -36,6 +36,8 @@ final class Log: @unchecked Sendable {
     var scratch: UnsafeMutableRawBufferPointer
     /// Whether the transaction that is open may write where the spare was: it takes away, or moves.
     var mayUseSpare = false
+    /// What a segment of a log that much was written to has at least. The store says it, by its size limit.
+    var busyLength = SegmentHeader.granule
     /// How long the spare is, as far as this process knows.
     let spareLength = Atomic<UInt64>(0)
     /// Position of the last record appended; 0: none.

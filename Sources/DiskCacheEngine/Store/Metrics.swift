@@ -8,7 +8,7 @@ import Synchronization
 /// ```
 ///
 /// One cache line of `meta`, written by the holder of the write lock (*syncs* by the holder of the lock for syncs). Not covered by a
-/// check; nothing goes by them. *Compacted*: bytes of the log that were unlinked. *Time waited*: nanoseconds.
+/// check; nothing goes by them, but that a writer looks again what the lowest segment is when *compacted* has changed. *Compacted*: bytes of the log that were unlinked. *Time waited*: nanoseconds.
 public struct Metrics: Sendable, Hashable {
     /// Transactions that changed something.
     public var commits: UInt64 = 0

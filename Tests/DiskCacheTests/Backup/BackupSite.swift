@@ -21,8 +21,9 @@ final class BackupSite {
     deinit { TestDirectory.remove(disk) }
 
     /// A cache in a place with items of all kinds, many of them replaced and removed again.
-    func cache(at path: String, items: Int = 600) throws -> Cache {
+    func cache(at path: String, items: Int = 600, isCompacted: Bool = true) throws -> Cache {
         var configuration = Cache.Configuration()
+        if !isCompacted { configuration.compaction = .off }
         configuration.minFileSize = 2000
         configuration.tagIndex = true
         let cache = try Cache(directory: path, configuration: configuration)

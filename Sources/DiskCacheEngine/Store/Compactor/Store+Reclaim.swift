@@ -10,9 +10,15 @@ extension Store {
     /// Bytes that a store with these settings may take.
     static func bound(_ settings: Settings) -> Int { Int(clamping: max(settings.sizeLimit, 4 << 20)) }
 
-    /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory.
+    /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory if a segment was unlinked since the
+    /// last look, by whomever; one that isn't noticed makes it too much.
     func estimatedVolume() -> Int {
-        let lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
+        let unlinked = block.metrics().compactedBytes
+        if eviction.lowest == 0 || eviction.unlinked != unlinked {
+            eviction.lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
+            eviction.unlinked = unlinked
+        }
+        let lowest = eviction.lowest
         // The newest segment is allocated in steps, by other processes too.
         var end = max(log.active?.limit ?? lowest, lowest)
         end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step))

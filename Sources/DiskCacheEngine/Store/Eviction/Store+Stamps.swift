@@ -2,10 +2,14 @@ import Synchronization
 
 /// Access stamps: which are kept, and keeping them.
 extension Store {
+    /// Bytes of a segment of a small store that much is written to.
+    private static var busyLength: Int { 512 << 10 }
+
     /// *Writer.* The settings are others than before: what follows from them for eviction, in this process and, through `modes`, in all.
     func applySettings() {
         let policy = settings.evictionPolicy
         eviction.capacity = Self.isBound(settings) ? Self.capacity(settings) : .max
+        log.busyLength = Self.isBound(settings) ? min(Self.busyLength, Self.bound(settings) / 64) : Self.busyLength
         eviction.largestRow.store(eviction.capacity, ordering: .relaxed)
         if policy != eviction.policy { forgetVictims() }
         eviction.policy = policy
