@@ -21,6 +21,13 @@ import Testing
         }
 
         /// Whether the accounts of a cache add up, as `Accounts` of the child program has them.
+        private static func accounts(_ cache: Cache) throws -> [String] {
+            try (0..<12).map { number in
+                guard let account = try cache.get("account \(number)", as: Account.self) else { return "none" }
+                return "\(account.balance) \(account.version) \(account.padding.count) \(Set(account.padding))"
+            }
+        }
+
         private static func addsUp(_ cache: Cache) throws -> Bool {
             var sum = 0
             for number in 0..<12 {
@@ -76,7 +83,8 @@ import Testing
                 if round % 3 == 2 { #expect(backup.sharedBytes == 0) }
                 let before = try Self.sealedFiles(target)
                 let copy = try Cache(directory: target)
-                #expect(try Self.addsUp(copy), "seed \(seed), round \(round)")
+                let accounts = try Self.accounts(copy)
+                #expect(try Self.addsUp(copy), "seed \(seed), round \(round): \(backup), \(accounts)")
                 var findings = try copy.check()
                 #expect(findings.isEmpty, "seed \(seed), round \(round): \(findings)")
                 for number in 0..<300 {
