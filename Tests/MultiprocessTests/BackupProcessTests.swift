@@ -20,7 +20,6 @@ import Testing
             deinit { TestDirectory.remove(path) }
         }
 
-        /// Whether the accounts of a cache add up, as `Accounts` of the child program has them.
         private static func accounts(_ cache: Cache) throws -> [String] {
             try (0..<12).map { number in
                 guard let account = try cache.get("account \(number)", as: Account.self) else { return "none" }
@@ -28,6 +27,7 @@ import Testing
             }
         }
 
+        /// Whether the accounts of a cache add up, as `Accounts` of the child program has them.
         private static func addsUp(_ cache: Cache) throws -> Bool {
             var sum = 0
             for number in 0..<12 {

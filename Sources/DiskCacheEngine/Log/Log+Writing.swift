@@ -94,10 +94,10 @@ extension Log {
 
     /// Blocks are allocated so far ahead at most.
     private static let largestStep: UInt64 = 256 << 10
-    /// Copies ask for more, so that the writers, who wait for who makes them, do so more seldom.
-    private static let largestStepOfCopies: UInt64 = 512 << 10
+    /// What moves records, or takes them away, asks for more: so that writers wait more seldom for who copies.
+    private static let largestStepOfMoves: UInt64 = 512 << 10
     var step: UInt64 {
-        min(max((tail &- window.start) / 8, 16 << 10), mayUseSpare ? Self.largestStepOfCopies : Self.largestStep)
+        min(max((tail &- window.start) / 8, 16 << 10), mayUseSpare ? Self.largestStepOfMoves : Self.largestStep)
     }
 
     /// Blocks for everything below `position` in the active segment, in steps that grow with the log.
