@@ -59,6 +59,10 @@ package enum Mutant: CaseIterable, Sendable {
     case vacatesBeforeFloor
     /// Slots of tombstones above the head are vacated.
     case dropsTombstones
+    /// A writer goes by what its process has mapped: a slot below the head counts while its record is there.
+    case byMapping
+    /// A snapshot believes the first slot of its key.
+    case firstSlot
     /// Segments are unlinked before the head record behind them is durable.
     case unlinksBeforeSync
 

@@ -110,7 +110,7 @@ extension Store {
         _ key: UnsafeRawBufferPointer, _ hash: UInt64
     ) throws(EngineError) -> (ends: QueueEnds, exists: Bool, isDamaged: Bool) {
         if case .present(_, let record) = try indexView.findForWriting(
-            hash, anchor: log.tail, log: log, { $0.isOf(KeyClass.system, key) })
+            hash, anchor: log.tail, from: transaction.headBefore, log: log, { $0.isOf(KeyClass.system, key) })
         {
             guard record.position >= head, record.kind == RecordKind.system.rawValue else {
                 return (QueueEnds(), false, false)

@@ -8,7 +8,7 @@ extension Rebuild {
         let log = self.log
         var isUnlike = false
         while true {
-            let found = try index.view.findForWriting(entry.hash, anchor: entry.position, log: log) { old in
+            let found = try index.view.findForWriting(entry.hash, anchor: entry.position, from: 0, log: log) { old in
                 guard let record = log.unverifiedRecord(at: entry.position), record.bits.raw == entry.bits.raw,
                     record.size == entry.size
                 else {

@@ -212,7 +212,7 @@ struct Rebuild {
             let identity = KeyClass.identity(record.keyClass)
             while true {
                 switch try index.view.findForWriting(
-                    item.hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) })
+                    item.hash, anchor: record.position, from: 0, log: log, { $0.isOf(identity, record.key) })
                 {
                 case .present(let place, let old):
                     let row = old.kind == RecordKind.put.rawValue && old.position >= head ? old : nil
@@ -266,7 +266,8 @@ struct Rebuild {
     ) throws(EngineError) -> Bool {
         let identity = KeyClass.identity(record.keyClass)
         let hash = self.hash(identity, record.key)
-        let found = try index.view.findForWriting(hash, anchor: damaged, log: log, { $0.isOf(identity, record.key) })
+        let found = try index.view.findForWriting(
+            hash, anchor: damaged, from: 0, log: log, { $0.isOf(identity, record.key) })
         guard case .present(let place, let old) = found, old.position < damaged, fits(old) else { return false }
         if old.kind == RecordKind.put.rawValue && old.position >= head {
             counters.subtract(old)

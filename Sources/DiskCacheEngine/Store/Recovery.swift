@@ -61,6 +61,7 @@ extension Store {
 
     /// Each record that isn't voided goes into the index again if its slot names an older one; then T passes them all.
     private func finish(_ records: [Record]) throws(EngineError) {
+        let headBefore = head
         var newest: [RecordKey: Record] = [:]
         var replacedFile = false
         var hasPushed = false
@@ -99,7 +100,7 @@ extension Store {
             }
         }
         if !Mutant.isPlanted(.noReput) {
-            for record in newest.values { try redo(record) }
+            for record in newest.values { try redo(record, from: headBefore) }
         }
         if let last = records.last { counters.lastRecord = last.position }
         let end = records.last?.end ?? log.tail
@@ -112,12 +113,15 @@ extension Store {
         wakeFollowers()
     }
 
-    /// Points the key's slot at a record, unless it names that or a later one already.
-    func redo(_ record: Record) throws(EngineError) {
+    /// Points the key's slot at a record, unless it names that or a later one already. `lowest`: the head as it is committed.
+    func redo(_ record: Record, from lowest: Position) throws(EngineError) {
         let identity = KeyClass.identity(record.keyClass)
         let hash = self.hash(identity, record.key)
         while true {
-            switch try indexView.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, record.key) }) {
+            let found = try indexView.findForWriting(hash, anchor: log.tail, from: lowest, log: log) {
+                $0.isOf(identity, record.key)
+            }
+            switch found {
             case .present(let place, let old):
                 if old.position < record.position {
                     place.slot.release(place.value.pointing(to: record.position).raw)

@@ -265,7 +265,7 @@ extension Store {
                 boot: StoreIdentity.bootWords(environment.bootIdentity()))
             for record in kept {
                 let found = try fresh.view.findForWriting(
-                    hash(KeyClass.system, record.key), anchor: log.tail, log: log
+                    hash(KeyClass.system, record.key), anchor: log.tail, from: 0, log: log
                 ) { $0.isOf(KeyClass.system, record.key) }
                 switch found {
                 case .free(let place), .present(let place, _):

@@ -191,7 +191,9 @@ extension Store {
     ) throws(EngineError) -> Record? {
         let identity = KeyClass.identity(keyClass)
         let hash = self.hash(identity, key)
-        switch try indexView.findForWriting(hash, anchor: log.tail, log: log, { $0.isOf(identity, key) }) {
+        switch try indexView.findForWriting(
+            hash, anchor: log.tail, from: transaction.headBefore, log: log, { $0.isOf(identity, key) })
+        {
         case .present(let place, let record):
             if record.kind == RecordKind.tombstone.rawValue || record.position < head { return nil }
             if counts, eviction.keepsStamps {

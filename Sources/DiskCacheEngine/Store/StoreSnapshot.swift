@@ -89,11 +89,19 @@ extension Store {
             try switchIndex(to: generation)
             return .again
         }
-        let newest = try newest(keyClass, key, hash, head: head)
-        guard case .found(var record) = newest else {
+        let found = try version(keyClass, key, hash, asOf: tail, head: head)
+        guard case .found = found else {
             SharedMemory.acquireFence()
-            return block.indexGeneration.relaxed() == generation ? newest : .again
+            return block.indexGeneration.relaxed() == generation ? found : .again
         }
+        return found
+    }
+
+    /// The newest version below `tail` of the key that a record is of; absent: there is none, or it is a tombstone.
+    private func follow(
+        _ newest: Record, _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, asOf tail: Position, head: Position
+    ) throws(EngineError) -> OldLook {
+        var record = newest
         while record.position >= tail {
             let previous = record.previous
             if previous == 0 || previous < head { return .absent }
@@ -105,7 +113,7 @@ extension Store {
                 record = older
             }
         }
-        return record.position < head || record.kind == RecordKind.tombstone.rawValue ? .absent : .found(record)
+        return record.kind == RecordKind.tombstone.rawValue ? .absent : .found(record)
     }
 
     /// What lies below the newest head is gone for good; else this process's mappings were being changed.
@@ -113,9 +121,10 @@ extension Store {
         position < block.read().head ? .gone : .again
     }
 
-    /// The record that a key's slot names, committed or not, alive or not.
-    private func newest(
-        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, head: Position
+    /// The version of a key that its slots lead to. There are two where the head has moved since: what was written behind it took another
+    /// slot and names nothing before; the version from before it is where the first one leads.
+    private func version(
+        _ keyClass: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64, asOf tail: Position, head: Position
     ) throws(EngineError) -> OldLook {
         let view = indexView
         let root = view.root.acquire()
@@ -138,7 +147,11 @@ extension Store {
                 // Another key's, or one that was absent already: below the head nothing counts.
                 if position < head { continue }
                 switch try log.record(at: position) {
-                case .record(let record): if record.isOf(keyClass, key) { return .found(record) }
+                case .record(let record):
+                    if !record.isOf(keyClass, key) { continue }
+                    let found = try follow(record, keyClass, key, asOf: tail, head: head)
+                    if case .absent = found, !Mutant.isPlanted(.firstSlot) { continue }
+                    return found
                 case .gone: return gone(position)
                 case .damaged: damaged = position
                 }

@@ -319,7 +319,9 @@ extension Store {
     func place(
         _ identity: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt64
     ) throws(EngineError) -> HashIndex.Found {
-        let found = try indexView.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+        let found = try indexView.findForWriting(hash, anchor: log.tail, from: transaction.headBefore, log: log) {
+            $0.isOf(identity, key)
+        }
         if case .full = found { return try placeAfterSplits(identity, key, hash) }
         return found
     }
@@ -331,7 +333,9 @@ extension Store {
         transaction.found = nil
         while true {
             try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
-            let found = try indexView.findForWriting(hash, anchor: log.tail, log: log) { $0.isOf(identity, key) }
+            let found = try indexView.findForWriting(hash, anchor: log.tail, from: transaction.headBefore, log: log) {
+                $0.isOf(identity, key)
+            }
             if case .full = found { continue }
             return found
         }

@@ -19,7 +19,8 @@
             (.keepUnused, .rollKilled), (.copiesReplaced, .compactionOfOne), (.copyWithoutPrevious, .compaction),
             (.headBeforeCopies, .compaction), (.unlinksBeforeSync, .compaction),
             (.copiesCleared, .compactionAfterClear), (.vacatesBeforeFloor, .compactionBehindSnapshot),
-            (.dropsTombstones, .compactionUnsparing),
+            (.dropsTombstones, .compactionUnsparing), (.byMapping, .clearAndMappings),
+            (.firstSlot, .clearBehindSnapshot),
         ]
 
         @Test(arguments: hunts.indices) func finds(_ index: Int) throws {

@@ -34,6 +34,8 @@
         case compact(sparing: Bool)
         /// Nothing is compacted by itself.
         case compactionOff
+        /// The process takes away its mappings of what lies below the head, as each does when it comes by.
+        case letGo
         /// A value that fills so many bytes of the log.
         case fill(UInt64, Int)
 
@@ -90,17 +92,19 @@
         private func makeWorld() throws {
             world = nil
             machine.forgetMappings()
+            var replay = StepReplay()
+            var tail: Position = 0
             world = try StepWorld(machine: machine) { store in
                 var sequence = 0
                 for action in scenario.setup {
                     _ = try Self.perform(action, store, actor: 0xEE, sequence: &sequence)
+                    // Before the next one takes away what this one wrote.
+                    let end = CommitBlock.tail(store.block.word.relaxed())
+                    if let wrong = replay.follow(store.log, from: tail, to: end) {
+                        throw EngineError(.corrupted, wrong)
+                    }
+                    tail = end
                 }
-            }
-            let store = world.owner!
-            var replay = StepReplay()
-            let tail = CommitBlock.tail(store.block.word.relaxed())
-            if let wrong = replay.follow(store.log, from: 0, to: tail) {
-                throw EngineError(.corrupted, wrong)
             }
             base = StepHistory(keys: scenario.keys, replay: replay, tail: tail)
         }
@@ -370,6 +374,7 @@
                 try store.transact(timeout: timeout) { try replaceIndex(store) }
             case .compactionOff:
                 try store.configure(timeout: timeout) { (settings) throws(EngineError) in settings.compaction = 0 }
+            case .letGo: store.log.dropBelow(store.block.read().head)
             case .compact(let spares):
                 _ = try store.withCompactionLock(waiting: timeout, timeout) { () throws(EngineError) in
                     try store.dropDead(evenIfNeeded: !spares)
@@ -393,7 +398,7 @@
                 boot: (1, 1))
             for (key, version) in replay.newest {
                 let found = try withUnsafeBytes(of: key) { bytes in
-                    try fresh.view.findForWriting(hash(store, key), anchor: tail, log: store.log) {
+                    try fresh.view.findForWriting(hash(store, key), anchor: tail, from: 0, log: store.log) {
                         $0.isOf(KeyClass.bytes, bytes)
                     }
                 }
@@ -459,7 +464,7 @@
             }
             try compareRows(store, "")
             if scenario.movesPages && isThorough {
-                let broken = try store.index.brokenInvariants(anchor: store.log.tail) {
+                let broken = try store.index.brokenInvariants(anchor: store.log.tail, head: store.head) {
                     (position) throws(EngineError) in
                     try store.rehash(position)
                 }
@@ -471,7 +476,9 @@
             let newest = history.replay.newest
             for key in Set(newest.keys).union(scenario.keys) {
                 let found = try withUnsafeBytes(of: key) { bytes in
-                    try store.indexView.findForWriting(Self.hash(store, key), anchor: store.log.tail, log: store.log) {
+                    try store.indexView.findForWriting(
+                        Self.hash(store, key), anchor: store.log.tail, from: store.head, log: store.log
+                    ) {
                         $0.isOf(KeyClass.bytes, bytes)
                     }
                 }

@@ -7,7 +7,7 @@
             overwrite, twoWriters, insertAndDelete, rollBack, killedTransaction, pair, splitUnderReader, splitKilled,
             twoSplits,
             doubling, splitRolledBack, splitByRecords, fullPage, clearAfterSet, clearKilled, blockReading, rollOver,
-            renewal,
+            clearAndMappings, clearBehindSnapshot, renewal,
             replacement, compaction, compactionUnderSnapshot, compactionUnsparing, compactionAfterClear, compactors,
             compactionOfOne, compactionBehindSnapshot,
         ]
@@ -108,6 +108,30 @@
         static let clearKilled = StepScenario(
             name: "clear killed", keys: [1, 2], setup: [.set(1), .set(2)],
             actors: [[.transaction([.set(2)]), .clearOnly, .set(1)], [.set(2)], [.get(1), .get(2)]], kills: 2)
+
+        /// After a `clear` slots still name what lies below the head. One writer has it mapped, the other not
+        /// (Decisions, "Slots below the head").
+        static let clearAndMappings = StepScenario(
+            name: "clear and mappings", keys: [1, 2],
+            setup: [.compactionOff, .set(1), .set(2), .fill(4, 50_000), .fill(4, 20_000)],
+            actors: [
+                [.clearOnly, .set(1), .set(1)], [.letGo, .transaction([.set(1), .set(2)]), .set(1)],
+                [.get(1), .get(2)],
+            ],
+            kills: 2, makesFiles: true, movesPages: true)
+
+        /// What is written after a `clear` gets a place before the one that a snapshot still needs: it is free since a compaction.
+        static let clearBehindSnapshot = StepScenario(
+            name: "clear behind a snapshot", keys: [StepKeys.neighbour, StepKeys.low],
+            setup: [
+                .compactionOff, .set(StepKeys.neighbour), .set(StepKeys.low), .delete(StepKeys.neighbour),
+                .fill(4, 50_000), .fill(4, 20_000), .compact(sparing: false), .set(StepKeys.low),
+            ],
+            actors: [
+                [.clearOnly, .transaction([.set(StepKeys.low), .set(StepKeys.neighbour)]), .delete(StepKeys.low)],
+                [.snapshotOfSetup([StepKeys.low, StepKeys.neighbour]), .get(StepKeys.low)],
+            ],
+            kills: 1, makesFiles: true, movesPages: true, compacts: true)
 
         /// block.pml.
         static let blockReading = StepScenario(

@@ -75,7 +75,7 @@ extension Store {
             let hash = self.hash(identity, record.key)
             while true {
                 switch try fresh.view.findForWriting(
-                    hash, anchor: record.position, log: log, { $0.isOf(identity, record.key) })
+                    hash, anchor: record.position, from: 0, log: log, { $0.isOf(identity, record.key) })
                 {
                 case .present(let place, _), .free(let place):
                     return place.slot.store(place.value.pointing(to: record.position).raw)

@@ -78,7 +78,9 @@ extension Store {
 
     /// The row that an entry stands for, with its rank as of now; nil: it is gone.
     private func row(_ entry: Ranked, _ ranking: Ranking) throws(EngineError) -> (Record, UInt64)? {
-        let found = try indexView.findForWriting(entry.hash, anchor: log.tail, log: log) { $0.rowid == entry.rowid }
+        let found = try indexView.findForWriting(entry.hash, anchor: log.tail, from: transaction.headBefore, log: log) {
+            $0.rowid == entry.rowid
+        }
         guard case .present(let place, let record) = found, record.position >= head else { return nil }
         let stamp = ranking.usesStamps ? indexView.stamp(of: place.slot) : 0
         transaction.found = (record.position, entry.hash, place)

@@ -1,10 +1,10 @@
 extension HashIndex {
     /// What of the index breaks its invariants, in words; empty: nothing. For the holder of the write lock, with no split open.
     ///
-    /// `hash` gives the hash of the key of the record at a position; nil: nothing is there any more. Slots that name such a
+    /// What lies below `head` counts for nothing: another slot may have taken its key. `hash` gives the hash of the key of the record at a position; nil: nothing is there any more. Slots that name such a
     /// place count for nothing, and are looked at as far as they go.
     func brokenInvariants(
-        anchor: Position, hash: (Position) throws(EngineError) -> UInt64?
+        anchor: Position, head: Position, hash: (Position) throws(EngineError) -> UInt64?
     ) throws(EngineError) -> [String] {
         var broken: [String] = []
         func word(_ at: Int) -> UInt64 { (base + at).load(as: UInt64.self) }
@@ -67,7 +67,7 @@ extension HashIndex {
                     }
                     let position = PackedPosition.complete(found.low, around: anchor)
                     guard let hash = try hash(position) else { continue }
-                    if let other = seen.updateValue(page, forKey: hash) {
+                    if position >= head, let other = seen.updateValue(page, forKey: hash) {
                         broken.append("I2: the key at \(position) stands in pages \(other) and \(page)")
                     }
                     let prefix = (hash &>> 16) & ((1 << UInt64(place.entry.depth)) - 1)

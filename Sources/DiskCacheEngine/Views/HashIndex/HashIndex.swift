@@ -9,7 +9,8 @@ import Synchronization
 /// **Threads.** `lookup` by any thread between `ReaderPins.enter` and `leave`. Everything else by the holder of the write lock.
 ///
 /// **Invariants.** I1 every entry of the directory that agrees with a page in the page's depth low bits names that page, with its
-/// depth. I2 a key is in at most one slot of the pages that the directory names. I3 a slot's page is the one that its hash leads
+/// depth. I2 a key is in at most one slot of the pages that the directory names, but for slots that
+/// name what lies below the head. I3 a slot's page is the one that its hash leads
 /// to. I4 no slot stands behind a bucket, on its way from home, that has a place never used.
 final class HashIndex: @unchecked Sendable {
     let generation: UInt64

@@ -119,9 +119,13 @@ struct IndexView: @unchecked Sendable {
 
 extension IndexView {
     /// *Writer.* Looks for a key. `anchor` is a position near which all live ones lie: the tail.
+    ///
+    /// `lowest`: slots that name what lies below are as if they weren't there: the committed head. It must be the same for every process
+    /// that may come to the same slot. What a process still has mapped is not: one would find the slot that a `clear` has left and write
+    /// there, another would take a free one, and the key stood in two.
     @inline(__always)
     func findForWriting(
-        _ hash: UInt64, anchor: Position, log: Log, _ matches: (Record) -> Bool
+        _ hash: UInt64, anchor: Position, from lowest: Position, log: Log, _ matches: (Record) -> Bool
     ) throws(EngineError) -> HashIndex.Found {
         let root = self.root.relaxed()
         let entry = DirectoryEntry(
@@ -140,6 +144,7 @@ extension IndexView {
                 let slot = Slot(raw: word.relaxed())
                 if slot.isFree { continue }
                 let position = PackedPosition.complete(slot.low, around: anchor)
+                if position < lowest && !Mutant.isPlanted(.byMapping) { continue }
                 switch try log.record(at: position) {
                 case .record(let record):
                     if matches(record) { return .present(HashIndex.Place(slot: word, value: slot), record) }
