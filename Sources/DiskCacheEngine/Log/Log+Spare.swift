@@ -92,12 +92,13 @@ extension Log {
     }
 
     /// *Writer.* The spare, opened to become a segment that begins at `first`; nil: there is none, or it is too short.
-    func takeSpare(atLeast length: Int) throws(SystemError) -> (file: FileDescriptor, length: Int)? {
+    func takeSpare(atLeast length: Int) throws(SystemError) -> PreparedSegment? {
         guard let status = try files.status(of: Self.spareName, in: directory),
             status.size >= length, status.size <= SegmentHeader.maximumLength,
             status.size % SegmentHeader.granule == 0, status.kind == .regular
         else { return nil }
         spareLength.store(0, ordering: .relaxed)
-        return (try files.open(Self.spareName, in: directory, [.write]), status.size)
+        return PreparedSegment(
+            file: try files.open(Self.spareName, in: directory, [.write]), name: Self.spareName, length: status.size)
     }
 }

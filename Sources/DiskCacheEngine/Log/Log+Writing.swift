@@ -38,6 +38,8 @@ extension Log {
             // What others allocated is known to the file alone; asking for allocated blocks again costs one call.
             allocatedEnd = max(segment.first, tail)
             active = segment
+            activeSince = SystemCalls.monotonicClock()
+            isAllocated = hasBlocks(segment)
             // Last: while the new one can't be written to, the old one must be.
             if isMappedForWriting, let sealed, sealed.first != segment.first, sealed.first >= window.start {
                 _ = try? files.map(
@@ -47,6 +49,17 @@ extension Log {
         } catch {
             throw EngineError(error)
         }
+    }
+
+    /// Whether all blocks of a segment behind the tail are there. The count of a file's blocks includes some that hold none of its content, so
+    /// it is asked for the missing ones if it seems to have all.
+    private func hasBlocks(_ segment: Segment) -> Bool {
+        let length = Int(segment.header.length)
+        let used = Int(clamping: max(tail, segment.first) - segment.first)
+        guard isMappedForWriting, used < length, let file = try? segment.file(),
+            let status = try? files.status(file), status.allocated >= length
+        else { return false }
+        return (try? files.allocate(file, offset: used, count: length - used)) != nil
     }
 
     /// A segment whose file reaches to the end that its header names, as every one does when it is made: one that was cut gets its
@@ -96,6 +109,8 @@ extension Log {
     private static let largestStep: UInt64 = 256 << 10
     /// What moves records, or takes them away, asks for more: so that writers wait more seldom for who copies.
     private static let largestStepOfMoves: UInt64 = 512 << 10
+    /// Where blocks and pages are there, and only have to be mapped.
+    private static let preparedStep: UInt64 = 32 << 10
     var step: UInt64 {
         min(max((tail &- window.start) / 8, 16 << 10), mayUseSpare ? Self.largestStepOfMoves : Self.largestStep)
     }
@@ -109,8 +124,15 @@ extension Log {
             allocatedEnd = position
             return
         }
-        let step = self.step
+        askForNext(at: position)
         let from = max(allocatedEnd, active.first) / 4096 * 4096
+        if isAllocated {
+            let end = min(max(position, allocatedEnd + Self.preparedStep), active.limit)
+            SystemCalls.populate(window.address(from), count: Int(end - from))
+            allocatedEnd = end
+            return
+        }
+        let step = self.step
         var end = (position + step - 1) / step * step
         end = min(max(end, position), active.limit)
         do {
@@ -149,7 +171,11 @@ extension Log {
             let lowest = active == nil ? first : min(max(head, window.start), tail)
             // What `meta` says may be anything while the views are made again.
             let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
+            // Who goes beyond a name makes the views again, and knows nothing of what was made ahead.
+            var next: PreparedSegment?
+            if !ofSpare, taken == 0 { next = try takeNext(about: length, atLeast: room + SegmentHeader.size + 64) }
             while true {
+                let length = next?.length ?? length
                 first = Self.fitting(first, length)
                 let end = first &+ UInt64(length)
                 guard end &- lowest <= liveLimit, end &- committed <= liveLimit / 2 else {
@@ -157,14 +183,14 @@ extension Log {
                 }
                 do throws(SystemError) {
                     guard !ofSpare else { throw SystemError(errno: ErrorNumber.noSpace, call: "", path: "") }
-                    try create(first, length, head: head, settings: settings)
+                    try create(first, length, head: head, settings: settings, of: next)
                     return
                 } catch {
                     if error.errno == ErrorNumber.noSpace, mayUseSpare,
                         let spare = try takeSpare(atLeast: room + SegmentHeader.size + 64)
                     {
                         first = Self.fitting(first, spare.length)
-                        return try create(first, spare.length, head: head, settings: settings, ofSpare: spare.file)
+                        return try create(first, spare.length, head: head, settings: settings, of: spare)
                     }
                     guard error.errno == ErrorNumber.exists else { throw error }
                 }
@@ -221,15 +247,15 @@ extension Log {
     }
 
     private func create(
-        _ first: Position, _ length: Int, head: Position, settings: Position, ofSpare spare: FileDescriptor? = nil
+        _ first: Position, _ length: Int, head: Position, settings: Position, of prepared: PreparedSegment? = nil
     ) throws(SystemError) {
         block.making.release(first)
         let file: FileDescriptor
-        if let spare {
+        if let prepared {
             guard try files.status(of: SegmentHeader.name(first), in: directory) == nil else {
                 throw SystemError(errno: ErrorNumber.exists, call: "rename", path: directory.path)
             }
-            file = spare
+            file = prepared.file
         } else {
             file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
         }
@@ -242,14 +268,14 @@ extension Log {
             // As one piece, so that its pages lie side by side in memory.
             let start = min(length, MappedAllocation.piece)
             let encoded = header.encoded()
-            if spare == nil {
+            if let prepared {
+                try files.write(file, encoded, at: 0)
+                if prepared.name == Self.spareName { block.spareSegment.release(first) }
+                try files.rename(prepared.name, to: SegmentHeader.name(first), in: directory)
+            } else {
                 try files.truncate(file, to: length)
                 try files.allocate(file, offset: 0, count: start)
                 try files.write(file, encoded + [UInt8](repeating: 0, count: start - encoded.count), at: 0)
-            } else {
-                try files.write(file, encoded, at: 0)
-                block.spareSegment.release(first)
-                try files.rename(Self.spareName, to: SegmentHeader.name(first), in: directory)
             }
             FaultPoint.reach(.segmentHeaderWritten)
             let segment = Segment(
@@ -272,7 +298,7 @@ extension Log {
                 tail = before
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
-            allocatedEnd = spare == nil ? first + UInt64(start) : tail
+            allocatedEnd = prepared == nil ? first + UInt64(start) : tail
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: start) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)

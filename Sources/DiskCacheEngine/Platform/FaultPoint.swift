@@ -4,7 +4,7 @@
 package enum FaultPoint: String, CaseIterable, Sendable {
     case lockTaken, settleBegun, settleFinished, transactionRedone, undoSlot, undoSlots, voidWritten
     case recordHalfCopied, recordCopied, slotStored, coveredStored, countersWritten, committed
-    case segmentCreated, segmentHeaderWritten, segmentMapped
+    case segmentCreated, segmentHeaderWritten, segmentMapped, nextFilled, nextPlaced
     case splitFilled, splitIntentStored, splitEntryStored, splitEntriesStored, splitSpareStored, splitDone
     case directoryFilled, directoryDoubled
     case metaWritten, metaRenamed, indexCreated, indexFilled, indexPublished

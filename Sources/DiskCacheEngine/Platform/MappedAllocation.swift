@@ -15,12 +15,7 @@ extension FileSystem {
         // Blocks are allocated from the beginning of a file on, so the range that others have made ready ends about there.
         let ready = try status(file).allocated
         try allocate(file, offset: offset, count: count)
-        let piece = MappedAllocation.piece
-        var at = (max(offset, unused, ready) + piece - 1) / piece * piece
-        while at + piece <= offset + count {
-            try write(file, MappedAllocation.zeros, at: at)
-            at += piece
-        }
+        try MappedAllocation.clear(file, self, from: max(offset, unused, ready), to: offset + count)
         SystemCalls.populate(base, count: count)
     }
 }
@@ -28,6 +23,17 @@ extension FileSystem {
 enum MappedAllocation {
     /// Bytes that are made to lie side by side in memory.
     static let piece = 16 << 10
+    /// Writes zeros over the whole pieces of a range.
+    static func clear(
+        _ file: FileDescriptor, _ files: some FileSystem, from start: Int, to end: Int
+    ) throws(SystemError) {
+        var at = (start + piece - 1) / piece * piece
+        while at + piece <= end {
+            try files.write(file, zeros, at: at)
+            at += piece
+        }
+    }
+
     /// A piece of zeros; never freed.
     fileprivate static var zeros: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory.pointer, count: piece) }
     private static let memory = Zeros()

@@ -51,7 +51,7 @@ extension Store {
         let isHurried = self.isHurried.exchange(false, ordering: .relaxed)
         if isDirty.exchange(2, ordering: .acquiringAndReleasing) == 1, !isHurried { return now &+ interval }
         isDirty.store(0, ordering: .releasing)
-        var (owesHints, owesViews) = (false, false)
+        var (owesHints, owesViews, owesNext) = (false, false, false)
         do throws(EngineError) {
             // Without waiting for another process's sync: this thread serves every store.
             if settings.durability != .none || hasManyDeadFiles(settings) { try sync(timeout: 0) }
@@ -67,6 +67,7 @@ extension Store {
             owesHints = writeHints()
             try sweep()
             owesViews = try renewLostViews()
+            owesNext = try dropIdleNext()
         } catch {
             // The next writer is told by the poison; anything else is tried again.
             if error.code != .poisoned && block.poison.relaxed() == 0 {
@@ -75,7 +76,23 @@ extension Store {
             }
         }
         let waits = awaitsSnapshots.exchange(false, ordering: .relaxed) || ReaderPins.waiting != 0
-        return waits || owesHints || owesViews ? now &+ interval : nil
+        return waits || owesHints || owesViews || owesNext ? now &+ interval : nil
+    }
+
+    /// Takes away the segment that was made ahead when nothing was written since the last turn. True: it may be there, and that is to be looked
+    /// at again.
+    private func dropIdleNext() throws(EngineError) -> Bool {
+        guard log.mayHaveNext.load(ordering: .relaxed), log.nextBytes > 0 else { return false }
+        let tail = CommitBlock.tail(block.word.relaxed())
+        if idleTail.exchange(tail, ordering: .relaxed) != tail { return true }
+        try write(timeout: 1_000_000_000) { () throws(EngineError) in
+            do throws(SystemError) {
+                try log.dropNext()
+            } catch {
+                throw EngineError(error)
+            }
+        }
+        return false
     }
 
     /// The files that committed records of a range replaced; if there was a `clear`, all that are named below it.

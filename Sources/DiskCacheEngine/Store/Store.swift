@@ -49,6 +49,8 @@ public final class Store: @unchecked Sendable {
     let maintenance = Guarded<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// *Maintenance thread.* The tail as of its last turn, while the next segment may be there.
+    let idleTail = Atomic<Position>(0)
     /// Whether it is asked to sync without waiting for the interval.
     let isHurried = Atomic<Bool>(false)
     /// Segments below this have a hint, or are none that this process gives one.
@@ -94,6 +96,7 @@ public final class Store: @unchecked Sendable {
         openedAt = SystemCalls.monotonicClock()
         writer = .allocate(capacity: 1)
         writer.initialize(to: WriterState())
+        log.signalsNext = { [weak self] in self?.signalEviction() }
     }
 
     deinit {
@@ -264,6 +267,7 @@ public final class Store: @unchecked Sendable {
     private func sealIfAlone() {
         guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
         guard (try? files.lock(openFile, .exclusive)) == true else { return }
+        try? log.dropNext()
         // A larger one isn't summed at opening either.
         guard let size = try? files.status(index.file).size,
             SystemCalls.monotonicClock() &- openedAt >= Seal.leastOpen(indexSize: size),

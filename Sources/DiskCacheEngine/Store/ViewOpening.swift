@@ -168,6 +168,7 @@ struct ViewOpening {
             return false
         }
         block.forgetHints(synced: tail, keepsPoison: false)
+        try forgetPrepared()
         block.active.store(newest.first)
         try log.position(
             at: max(tail, newest.firstRecord), active: newest.first, last: state.counters.lastRecord)
@@ -240,6 +241,14 @@ struct ViewOpening {
         return found
     }
 
+    private func forgetPrepared() throws(EngineError) {
+        do throws(SystemError) {
+            try log.forgetPrepared()
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
     /// `believing`: as if everything behind that might be torn, though the boot is the same.
     private func rebuild(reason: String, believing: Position? = nil) throws(EngineError) -> Opened {
         let state = block.read()
@@ -249,6 +258,7 @@ struct ViewOpening {
         var (chain, head) = try bounds(knownHead: knownHead)
         if !sameBoot {
             block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: mayHoldLostPages)
+            try forgetPrepared()
         }
         let believedEnd = believing ?? (sameBoot ? CommitBlock.tail(state.word) : block.synced.relaxed())
         // What is in doubt is read, and so is a copy, which may be older in one place than in another.

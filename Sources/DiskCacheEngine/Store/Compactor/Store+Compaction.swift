@@ -104,6 +104,8 @@ extension Store {
         var found: [(record: Record, hash: UInt64)] = []
         var live: [Position] = []
         while position < end {
+            // Nobody needs it.
+            try? prepareNext(timeout)
             found.removeAll(keepingCapacity: true)
             live.removeAll(keepingCapacity: true)
             var bytes = 0

@@ -25,7 +25,8 @@ extension Store {
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
-        return log + self.log.spareBytes + index * (eviction.keepsStamps ? 2 : 1) + CommitBlock.fileSize + treeBytes()
+        return log + self.log.spareBytes + self.log.nextBytes + index * (eviction.keepsStamps ? 2 : 1)
+            + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
     }
 
@@ -177,6 +178,29 @@ extension Store {
     /// The caller has the compaction lock.
     private func makeSpare(_ timeout: UInt64) throws(EngineError) {
         _ = try log.makeSpare { (install) throws(EngineError) in
+            try write(timeout: timeout) { () throws(EngineError) in
+                do throws(SystemError) {
+                    try install()
+                } catch {
+                    throw EngineError(error)
+                }
+            }
+        }
+    }
+
+    /// *Maintenance thread.* Makes the next segment, if it is asked for. Where somebody compacts, that does it between two batches.
+    func keepNext() throws(EngineError) {
+        if log.wantsNext.load(ordering: .relaxed) {
+            _ = try withCompactionLock(waiting: 0, 1_000_000_000) { () throws(EngineError) in
+                try prepareNext(1_000_000_000)
+            }
+        }
+    }
+
+    /// The caller has the compaction lock.
+    func prepareNext(_ timeout: UInt64) throws(EngineError) {
+        guard log.wantsNext.load(ordering: .relaxed), !isClosing else { return }
+        try log.prepareNext { (install) throws(EngineError) in
             try write(timeout: timeout) { () throws(EngineError) in
                 do throws(SystemError) {
                     try install()

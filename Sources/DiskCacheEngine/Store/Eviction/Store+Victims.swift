@@ -240,6 +240,7 @@ extension Store {
             }
             eviction.wanted.bitwiseAnd(~bit, ordering: .relaxed)
         }
+        try? keepNext()
         if eviction.wantsReclaiming.exchange(false, ordering: .relaxed) { try? reclaim() }
     }
 }

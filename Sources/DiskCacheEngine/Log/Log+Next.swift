@@ -1,0 +1,94 @@
+import Synchronization
+
+/// The next segment, made ahead while one is filled fast: with all of its blocks, and pages of zeros. Then writers, who share a lock, don't
+/// wait for the file system to allocate and clear.
+///
+/// `log/next` holds zeros; like the spare it gets a header and its name when it becomes a segment. It goes when nothing was
+/// written for a while, and after another boot, where a power loss may have given a segment with records that name back.
+extension Log {
+    static let nextName = "next"
+    private static let unfinishedName = "next.new"
+
+    /// Half a segment must have been filled within as many nanoseconds: else nobody waits for long.
+    private static let longestHalf: UInt64 = 2_000_000_000
+
+    /// *Writer.* Asks for the next segment when half of this one is used, once.
+    func askForNext(at position: Position) {
+        guard let active, active.first != askedNextAt, isMappedForWriting,
+            position &- active.first > active.header.length / 2,
+            active.header.length >= leastNext, SystemCalls.monotonicClock() &- activeSince < Self.longestHalf
+        else { return }
+        askedNextAt = active.first
+        wantsNext.store(true, ordering: .relaxed)
+        signalsNext?()
+    }
+
+    /// Makes the next segment, unless there is one. One process at a time; `install` is called with what ends it, which belongs under
+    /// the write lock.
+    func prepareNext(_ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void) throws(EngineError) {
+        wantsNext.store(false, ordering: .relaxed)
+        guard let last = segments.last else { return }
+        let volume = Int(clamping: last.limit - min(last.limit, window.start))
+        let length = Self.length(volume, written: last.limit, busy: busyLength)
+        do throws(SystemError) {
+            if try files.status(of: Self.nextName, in: directory) != nil { return }
+            try files.unlinkIfPresent(Self.unfinishedName, in: directory)
+            let file = try files.open(Self.unfinishedName, in: directory, [.write, .create, .exclusive])
+            do throws(SystemError) {
+                files.disableCopyOnWrite(file)
+                try files.allocate(file, offset: 0, count: length)
+                try MappedAllocation.clear(file, files, from: 0, to: length)
+            } catch {
+                try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
+                throw error
+            }
+        } catch {
+            // Without it the next segment is made when it is needed, and says what is wrong.
+            if error.errno == ErrorNumber.noSpace { return }
+            throw EngineError(error)
+        }
+        FaultPoint.reach(.nextFilled)
+        mayHaveNext.store(true, ordering: .relaxed)
+        try install { () throws(SystemError) in
+            try files.rename(Self.unfinishedName, to: Self.nextName, in: directory)
+        }
+        FaultPoint.reach(.nextPlaced)
+    }
+
+    /// *Writer.* The next segment, opened; nil: there is none, or not one of about `length` bytes.
+    func takeNext(about length: Int, atLeast least: Int) throws(SystemError) -> PreparedSegment? {
+        guard let status = try files.status(of: Self.nextName, in: directory) else { return nil }
+        guard status.kind == .regular, status.size % SegmentHeader.granule == 0, status.allocated >= status.size,
+            status.size >= max(least, length / 2), status.size <= min(length * 2, SegmentHeader.maximumLength)
+        else {
+            try dropNext()
+            return nil
+        }
+        return PreparedSegment(
+            file: try files.open(Self.nextName, in: directory, [.write]), name: Self.nextName, length: status.size)
+    }
+
+    /// *Writer.* Takes it away.
+    func dropNext() throws(SystemError) {
+        mayHaveNext.store(false, ordering: .relaxed)
+        try files.unlinkIfPresent(Self.nextName, in: directory)
+    }
+
+    /// Bytes that it takes.
+    var nextBytes: Int { (try? files.status(of: Self.nextName, in: directory))??.allocated ?? 0 }
+
+    /// Takes away what was made ahead in another boot. A rename can come back undone after a power loss: what has no segment's name may
+    /// hold a segment's records, which would be met behind those that are written there now.
+    func forgetPrepared() throws(SystemError) {
+        for name in [Self.nextName, Self.unfinishedName, Self.spareName] {
+            try files.unlinkIfPresent(name, in: directory)
+        }
+    }
+}
+
+/// A file with blocks, made to become a segment.
+struct PreparedSegment {
+    var file: FileDescriptor
+    var name: String
+    var length: Int
+}
