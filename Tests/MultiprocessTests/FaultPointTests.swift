@@ -28,6 +28,8 @@ import Testing
             if point.rawValue.hasPrefix("trees") { return [] }
             // So have backups (`BackupProcessTests`).
             if point.rawValue.hasPrefix("backup") { return [] }
+            // So has the segment that is made ahead (`NextSegmentKillTests`).
+            if point == .nextFilled || point == .nextPlaced { return [] }
             // So have queues (`QueueProcessTests`).
             if point == .queueItemsWritten || point == .pushersSignalled { return [] }
             switch point {

@@ -22,6 +22,7 @@ enum TestChild {
             case "open": try OpenCommand.run(arguments)
             case "settle": try SettleCommand.run(arguments)
             case "increment": try IncrementCommand.run(arguments)
+            case "fill": try FillCommand.run(arguments)
             case "grow": try GrowthCommand.write(arguments)
             case "readers": try GrowthCommand.read(arguments)
             case "hold": try HoldCommand.run(arguments)

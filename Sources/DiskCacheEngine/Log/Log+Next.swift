@@ -77,12 +77,17 @@ extension Log {
     /// Bytes that it takes.
     var nextBytes: Int { (try? files.status(of: Self.nextName, in: directory))??.allocated ?? 0 }
 
-    /// Takes away what was made ahead in another boot. A rename can come back undone after a power loss: what has no segment's name may
-    /// hold a segment's records, which would be met behind those that are written there now.
+    /// *Alone.* Takes away the next segment, made or half made.
+    func forgetNext() throws(SystemError) {
+        try files.unlinkIfPresent(Self.unfinishedName, in: directory)
+        try dropNext()
+    }
+
+    /// *Alone.* Takes away what was made ahead in another boot. A rename can come back undone after a power loss: what has no segment's name
+    /// may hold a segment's records, which would be met behind those that are written there now.
     func forgetPrepared() throws(SystemError) {
-        for name in [Self.nextName, Self.unfinishedName, Self.spareName] {
-            try files.unlinkIfPresent(name, in: directory)
-        }
+        try forgetNext()
+        try dropSpare()
     }
 }
 

@@ -40,9 +40,9 @@ extension Log {
     }
 
     /// *Writer.* Gives the spare's blocks back.
-    func dropSpare() {
+    func dropSpare() throws(SystemError) {
         spareLength.store(0, ordering: .relaxed)
-        try? files.unlinkIfPresent(Self.spareName, in: directory)
+        try files.unlinkIfPresent(Self.spareName, in: directory)
     }
 
     /// Bytes that the spare takes.

@@ -299,6 +299,7 @@ extension Log {
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
             allocatedEnd = prepared == nil ? first + UInt64(start) : tail
+            if prepared?.name == Self.nextName { isAllocated = isMappedForWriting }
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: start) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)

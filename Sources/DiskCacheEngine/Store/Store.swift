@@ -267,7 +267,7 @@ public final class Store: @unchecked Sendable {
     private func sealIfAlone() {
         guard block.poison.relaxed() == 0, block.active.relaxed() != 0 else { return }
         guard (try? files.lock(openFile, .exclusive)) == true else { return }
-        try? log.dropNext()
+        try? log.forgetNext()
         // A larger one isn't summed at opening either.
         guard let size = try? files.status(index.file).size,
             SystemCalls.monotonicClock() &- openedAt >= Seal.leastOpen(indexSize: size),

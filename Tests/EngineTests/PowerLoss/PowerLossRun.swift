@@ -181,6 +181,11 @@ final class PowerLossActor {
         case 94: try scan()
         case 95..<97:
             close()
+        case 97:
+            try withStore { store throws(EngineError) in
+                store.log.wantsNext.store(true, ordering: .relaxed)
+                try store.keepNext()
+            }
         default: try change()
         }
     }

@@ -170,7 +170,7 @@ extension Store {
             ForkGuard.unregister(file)
         }
         try body()
-        if log.isSpareTooMuch { try write(timeout: timeout) { () throws(EngineError) in log.dropSpare() } }
+        if log.isSpareTooMuch { try write(timeout: timeout) { () throws(EngineError) in try? log.dropSpare() } }
         if log.wantsSpare { try makeSpare(timeout) }
         return true
     }

@@ -1,0 +1,185 @@
+#if FAILPOINTS
+    import Synchronization
+    import TestSupport
+    import Testing
+
+    @testable import DiskCacheEngine
+
+    /// The segment that is made ahead (Log+Next).
+    @Suite struct NextSegmentTests {
+        private let scratch: TestDirectory
+        private let path: String
+        private let files = FailingFiles()
+
+        init() throws {
+            scratch = try TestDirectory("next")
+            path = scratch.path + "/store"
+        }
+
+        private func open(boot: String = "first", interval: Int = 3_600_000_000) throws -> StoreClient {
+            var environment = Environment(files: files)
+            environment.bootIdentity = { boot }
+            let client = try StoreClient(path, environment: environment)
+            try client.configure {
+                $0.evictionPolicy = .none
+                $0.compaction = 0
+                $0.syncInterval = interval
+            }
+            return client
+        }
+
+        private func hasNext(_ client: StoreClient) throws -> Bool {
+            try client.handle.withStore { $0.log.nextBytes > 0 }
+        }
+
+        private func fill(_ client: StoreClient, _ keys: Range<Int>) throws {
+            for key in keys {
+                try client.set("\(key)", [UInt8](repeating: UInt8(truncatingIfNeeded: key), count: 1000))
+            }
+        }
+
+        private func check(_ client: StoreClient, _ keys: Range<Int>) throws {
+            for key in keys {
+                #expect(
+                    try client.get("\(key)") == .bytes([UInt8](repeating: UInt8(truncatingIfNeeded: key), count: 1000)))
+            }
+            #expect(try client.findings() == [])
+        }
+
+        /// As if half of the segment had been filled fast.
+        private func prepare(_ client: StoreClient) throws {
+            try client.handle.withStore { (store) throws(EngineError) in
+                store.log.wantsNext.store(true, ordering: .relaxed)
+                try store.keepNext()
+            }
+        }
+
+        private func segments(_ client: StoreClient) throws -> [Segment] {
+            try client.handle.withStore { $0.log.segments }
+        }
+
+        /// A large log that grows fast asks for it by itself, and each segment is made of it.
+        @Test func isMadeWhileHalfIsLeft() throws {
+            let client = try open()
+            var key = 0
+            while try segments(client).last!.header.length < 256 << 10 {
+                try fill(client, key..<key + 500)
+                key += 500
+            }
+            let before = try segments(client).count
+            let isSeen = TestThreads.eventually {
+                (try? fill(client, key..<key + 10)) != nil && (try? hasNext(client)) ?? false
+            }
+            #expect(isSeen)
+            try fill(client, key..<key + 2000)
+            #expect(try segments(client).count > before)
+            try check(client, 0..<key + 2000)
+            client.handle.close()
+            // Who closes it and is alone leaves none.
+            #expect(!TestDirectory.filesBelow(path).contains { $0.hasSuffix("/next") })
+            try check(client, 0..<key + 2000)
+        }
+
+        @Test func becomesASegment() throws {
+            let client = try open()
+            try fill(client, 0..<40)
+            try prepare(client)
+            #expect(try hasNext(client))
+            let inode = try files.status(of: path + "/log/next", in: nil)?.inode
+            // One is enough.
+            try prepare(client)
+            #expect(try files.status(of: path + "/log/next", in: nil)?.inode == inode)
+            try fill(client, 40..<90)
+            #expect(try !hasNext(client))
+            #expect(try segments(client).last?.inode == inode)
+            try check(client, 0..<90)
+            client.handle.close()
+            try check(client, 0..<90)
+        }
+
+        /// What isn't a file of about the right length with all of its blocks goes.
+        @Test func isNotBelievedAsItIs() throws {
+            let client = try open()
+            let system = SystemFiles()
+            let log = try system.open(path + "/log", in: nil, [.directory])
+            for (round, length) in [0, 4096, 1 << 16, 100_000, 1 << 30].enumerated() {
+                try fill(client, round * 100..<round * 100 + 30)
+                let file = try system.open("next", in: log, [.write, .create, .exclusive])
+                // With holes.
+                try system.truncate(file, to: length)
+                try fill(client, round * 100 + 30..<round * 100 + 100)
+                #expect(try !hasNext(client))
+                #expect(try system.status(of: "next", in: log) == nil)
+            }
+            try check(client, 0..<500)
+        }
+
+        /// A full disk: there is none, and no error; one that is there is of use then.
+        @Test func onAFullDisk() throws {
+            let client = try open()
+            try fill(client, 0..<50)
+            files.fail { _, call in call == "allocate" ? ErrorNumber.noSpace : nil }
+            try prepare(client)
+            #expect(try !hasNext(client))
+            #expect(!TestDirectory.filesBelow(path).contains { $0.contains("next") })
+            files.fail { _, _ in nil }
+            try prepare(client)
+            files.fail { _, call in call == "allocate" ? ErrorNumber.noSpace : nil }
+            var key = 50
+            do throws(EngineError) {
+                while key < 400 {
+                    try client.set("\(key)", [UInt8](repeating: UInt8(truncatingIfNeeded: key), count: 1000))
+                    key += 1
+                }
+                Issue.record("the disk isn't full")
+            } catch {
+                #expect(error.code == .diskFull)
+            }
+            #expect(key > 100)
+            files.fail { _, _ in nil }
+            try check(client, 0..<key)
+        }
+
+        /// A power loss may take back the rename that made a segment of it, and not what was written there since: it isn't used.
+        @Test func goesWithTheBoot() throws {
+            for seals in [false, true] {
+                let name = path
+                TestDirectory.remove(name)
+                let client = try open()
+                try fill(client, 0..<40)
+                try client.handle.withStore { (store) throws(EngineError) in try store.sync() }
+                // Nothing more is durable.
+                try client.configure { $0.durability = .none }
+                try prepare(client)
+                if !seals { try fill(client, 40..<80) }
+                let last = try #require(try segments(client).last)
+                client.handle.close()
+                if seals {
+                    _ = try files.open(name + "/log/next", in: nil, [.write, .create])
+                } else {
+                    try files.rename(
+                        SegmentHeader.name(last.first), to: "next", in: files.open(name + "/log", in: nil, [.directory])
+                    )
+                }
+                let after = try open(boot: "second")
+                #expect(try !hasNext(after))
+                #expect(try after.count() <= 64)
+                // As long as what stood there.
+                try fill(after, 100..<101)
+                #expect(try after.get("70") == nil)
+                let findings = try after.findings()
+                #expect(findings == [], "\(seals)")
+                after.handle.close()
+            }
+        }
+
+        /// When nothing is written any more it goes.
+        @Test func goesInTime() throws {
+            let client = try open(interval: 5_000)
+            try fill(client, 0..<40)
+            try prepare(client)
+            #expect(TestThreads.eventually { (try? !hasNext(client)) ?? false })
+            #expect(!TestDirectory.filesBelow(path).contains { $0.hasSuffix("/next") })
+        }
+    }
+#endif
