@@ -6,12 +6,13 @@ import Testing
 
     /// Kills around the segment that is made ahead: while it is made, when it is there, and when it becomes a segment.
     @Suite(.serialized) struct NextSegmentKillTests {
-        private static let keys = 500
+        private static let keys = 4000
 
-        /// Reads to the end of what a child says; the last number.
-        private static func last(_ child: ChildProcess, from number: Int) -> Int {
-            var number = number
-            while let line = child.line() { number = Int(line) ?? number }
+        /// Reads to the end of what a child says; the last number. One that writes and writes, and never comes to its point, is stopped.
+        private static func last(_ child: ChildProcess, from begin: Int) -> Int {
+            var number = begin
+            while let line = child.line(), number < begin + 1_000_000 { number = Int(line) ?? number }
+            if number >= begin + 1_000_000 { child.release() }
             return number
         }
 
@@ -45,7 +46,7 @@ import Testing
             var number = 0
             var hasNext = 0
             let points: [FaultPoint] = [
-                .nextFilled, .nextPlaced, .segmentCreated, .segmentHeaderWritten, .segmentMapped, .copied, .headMoved,
+                .nextFilled, .nextPlaced, .segmentCreated, .segmentHeaderWritten, .segmentMapped, .headMoved,
             ]
             for round in 0..<environmentNumber("NEXT_KILLS", default: 3) {
                 for point in points {

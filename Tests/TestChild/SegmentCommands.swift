@@ -4,7 +4,7 @@ import TestSupport
 /// `fill`: writes the same keys again and again, so fast that segments are made ahead, until it is released or killed; may die at a point.
 /// Says how many writes are done, now and then.
 enum FillCommand {
-    static let keys = 500
+    static let keys = 4000
 
     /// Every eight bytes tell the number of the write.
     static func value(_ number: Int) -> [UInt8] {

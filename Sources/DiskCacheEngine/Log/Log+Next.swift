@@ -23,13 +23,17 @@ extension Log {
         signalsNext?()
     }
 
+    /// How long the next segment will be, as far as can be told now.
+    var nextLength: Int {
+        guard let last = segments.last else { return SegmentHeader.granule }
+        let volume = Int(clamping: last.limit - min(last.limit, window.start))
+        return Self.length(volume, written: last.limit, busy: busyLength)
+    }
+
     /// Makes the next segment, unless there is one. One process at a time; `install` is called with what ends it, which belongs under
     /// the write lock.
     func prepareNext(_ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void) throws(EngineError) {
-        wantsNext.store(false, ordering: .relaxed)
-        guard let last = segments.last else { return }
-        let volume = Int(clamping: last.limit - min(last.limit, window.start))
-        let length = Self.length(volume, written: last.limit, busy: busyLength)
+        let length = nextLength
         do throws(SystemError) {
             if try files.status(of: Self.nextName, in: directory) != nil { return }
             try files.unlinkIfPresent(Self.unfinishedName, in: directory)

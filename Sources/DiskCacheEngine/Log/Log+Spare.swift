@@ -39,6 +39,9 @@ extension Log {
         return spareBytes > max(wanted + wanted / 4, busyLength)
     }
 
+    /// Whether there is one though the log is too short for any.
+    var isSpareNeedless: Bool { wantedSpare == 0 && spareBytes > 0 }
+
     /// *Writer.* Gives the spare's blocks back.
     func dropSpare() throws(SystemError) {
         spareLength.store(0, ordering: .relaxed)

@@ -171,7 +171,7 @@ extension Log {
             let lowest = active == nil ? first : min(max(head, window.start), tail)
             // What `meta` says may be anything while the views are made again.
             let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
-            // Who goes beyond a name makes the views again, and knows nothing of what was made ahead.
+            // Who goes beyond every name recovers, or compacts all there is: neither needs it fast.
             var next: PreparedSegment?
             if !ofSpare, taken == 0 { next = try takeNext(about: length, atLeast: room + SegmentHeader.size + 64) }
             while true {

@@ -85,13 +85,7 @@ extension Store {
         guard log.mayHaveNext.load(ordering: .relaxed), log.nextBytes > 0 else { return false }
         let tail = CommitBlock.tail(block.word.relaxed())
         if idleTail.exchange(tail, ordering: .relaxed) != tail { return true }
-        try write(timeout: 1_000_000_000) { () throws(EngineError) in
-            do throws(SystemError) {
-                try log.dropNext()
-            } catch {
-                throw EngineError(error)
-            }
-        }
+        try dropNext(1_000_000_000)
         return false
     }
 

@@ -15,6 +15,7 @@ extension Store {
             try compactLog(timeout: timeout)
             try compactViews(timeout: timeout)
             try sweepUnnamed()
+            try dropNext(timeout)
         }
         guard isDone else { throw compactionTimedOut() }
     }

@@ -132,6 +132,7 @@ extension Store {
             try dropDead(evenIfNeeded: evenIfNeeded)
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
             try unlinkSpared(evenIfNeeded: evenIfNeeded)
+            if isUrgent { try dropNext(timeout) }
             space = try measure(timeout)
             let last = space.tail
             defer { eviction.promised.store(0, ordering: .relaxed) }
@@ -147,6 +148,9 @@ extension Store {
                 try dropDead(evenIfNeeded: evenIfNeeded)
                 noteRound(gained, begun: begun)
                 space = try measure(timeout)
+            }
+            if isUrgent, space.volume > goal, log.isSpareNeedless {
+                try write(timeout: timeout) { () throws(EngineError) in try? log.dropSpare() }
             }
             if isUrgent || isClosing { return }
             try compactViews(timeout: timeout)
@@ -199,7 +203,10 @@ extension Store {
 
     /// The caller has the compaction lock.
     func prepareNext(_ timeout: UInt64) throws(EngineError) {
-        guard log.wantsNext.load(ordering: .relaxed), !isClosing else { return }
+        guard !isClosing, log.wantsNext.exchange(false, ordering: .relaxed) else { return }
+        let space = try measure(timeout)
+        // It is no more than garbage where there is little room.
+        if let limits = space.limits, space.volume + log.nextLength > limits.urgent { return }
         try log.prepareNext { (install) throws(EngineError) in
             try write(timeout: timeout) { () throws(EngineError) in
                 do throws(SystemError) {
@@ -207,6 +214,19 @@ extension Store {
                 } catch {
                     throw EngineError(error)
                 }
+            }
+        }
+    }
+
+    /// Gives back what the next segment takes.
+    func dropNext(_ timeout: UInt64) throws(EngineError) {
+        log.wantsNext.store(false, ordering: .relaxed)
+        guard log.nextBytes > 0 else { return }
+        try write(timeout: timeout) { () throws(EngineError) in
+            do throws(SystemError) {
+                try log.dropNext()
+            } catch {
+                throw EngineError(error)
             }
         }
     }
