@@ -12,11 +12,13 @@ extension Log {
     /// Half a segment must have been filled within as many nanoseconds: else nobody waits for long.
     private static let longestHalf: UInt64 = 2_000_000_000
 
-    /// *Writer.* Asks for the next segment when half of this one is used, once.
+    private static let clearedAtOnce = 1 << 20
+
+    /// *Writer.* Asks for the next segment when half of this one is used, once, if this process has seen at least a quarter filled.
     func askForNext(at position: Position) {
-        guard let active, active.first != askedNextAt, isMappedForWriting,
-            position &- active.first > active.header.length / 2,
-            active.header.length >= leastNext, SystemCalls.monotonicClock() &- activeSince < Self.longestHalf
+        guard let active, active.first != askedNextAt, isMappedForWriting, active.header.length >= leastNext,
+            position &- active.first > active.header.length / 2, position &- activeFrom > active.header.length / 4,
+            SystemCalls.monotonicClock() &- activeSince < Self.longestHalf
         else { return }
         askedNextAt = active.first
         wantsNext.store(true, ordering: .relaxed)
@@ -32,7 +34,9 @@ extension Log {
 
     /// Makes the next segment, unless there is one. One process at a time; `install` is called with what ends it, which belongs under
     /// the write lock.
-    func prepareNext(_ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void) throws(EngineError) {
+    func prepareNext(
+        while isWanted: () -> Bool, _ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void
+    ) throws(EngineError) {
         let length = nextLength
         do throws(SystemError) {
             if try files.status(of: Self.nextName, in: directory) != nil { return }
@@ -41,7 +45,10 @@ extension Log {
             do throws(SystemError) {
                 files.disableCopyOnWrite(file)
                 try files.allocate(file, offset: 0, count: length)
-                try MappedAllocation.clear(file, files, from: 0, to: length)
+                for at in stride(from: 0, to: length, by: Self.clearedAtOnce) {
+                    guard isWanted() else { return try files.unlinkIfPresent(Self.unfinishedName, in: directory) }
+                    try MappedAllocation.clear(file, files, from: at, to: min(at + Self.clearedAtOnce, length))
+                }
             } catch {
                 try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
                 throw error
@@ -52,9 +59,13 @@ extension Log {
             throw EngineError(error)
         }
         FaultPoint.reach(.nextFilled)
-        mayHaveNext.store(true, ordering: .relaxed)
-        try install { () throws(SystemError) in
-            try files.rename(Self.unfinishedName, to: Self.nextName, in: directory)
+        do throws(EngineError) {
+            try install { () throws(SystemError) in
+                try files.rename(Self.unfinishedName, to: Self.nextName, in: directory)
+            }
+        } catch {
+            try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
+            throw error
         }
         FaultPoint.reach(.nextPlaced)
     }
@@ -63,7 +74,7 @@ extension Log {
     func takeNext(about length: Int, atLeast least: Int) throws(SystemError) -> PreparedSegment? {
         guard let status = try files.status(of: Self.nextName, in: directory) else { return nil }
         guard status.kind == .regular, status.size % SegmentHeader.granule == 0, status.allocated >= status.size,
-            status.size >= max(least, length / 2), status.size <= min(length * 2, SegmentHeader.maximumLength)
+            status.size >= max(least, length / 2), status.size <= min(length + length / 4, SegmentHeader.maximumLength)
         else {
             try dropNext()
             return nil
@@ -74,7 +85,6 @@ extension Log {
 
     /// *Writer.* Takes it away.
     func dropNext() throws(SystemError) {
-        mayHaveNext.store(false, ordering: .relaxed)
         try files.unlinkIfPresent(Self.nextName, in: directory)
     }
 

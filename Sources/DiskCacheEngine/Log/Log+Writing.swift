@@ -39,6 +39,7 @@ extension Log {
             allocatedEnd = max(segment.first, tail)
             active = segment
             activeSince = SystemCalls.monotonicClock()
+            activeFrom = allocatedEnd
             isAllocated = hasBlocks(segment)
             // Last: while the new one can't be written to, the old one must be.
             if isMappedForWriting, let sealed, sealed.first != segment.first, sealed.first >= window.start {
@@ -100,7 +101,17 @@ extension Log {
         do throws(EngineError) {
             try allocate(upTo: tail + UInt64(room))
         } catch {
-            guard error.errno == ErrorNumber.noSpace, mayUseSpare, !isOnSpare else { throw error }
+            guard error.errno == ErrorNumber.noSpace else { throw error }
+            // What was made ahead gives its blocks first.
+            if nextBytes > 0 {
+                do throws(SystemError) {
+                    try dropNext()
+                } catch {
+                    throw EngineError(error)
+                }
+                return try reserveSlowly(count, head: head, settings: settings)
+            }
+            guard mayUseSpare, !isOnSpare else { throw error }
             try roll(room, head: head, settings: settings, ofSpare: true)
         }
     }
@@ -128,7 +139,10 @@ extension Log {
         let from = max(allocatedEnd, active.first) / 4096 * 4096
         if isAllocated {
             let end = min(max(position, allocatedEnd + Self.preparedStep), active.limit)
-            SystemCalls.populate(window.address(from), count: Int(end - from))
+            // A copy that shares its blocks with another needs its own now.
+            guard SystemCalls.populate(window.address(from), count: Int(end - from)) else {
+                throw EngineError(SystemError(errno: ErrorNumber.noSpace, call: "madvise", path: active.path))
+            }
             allocatedEnd = end
             return
         }
@@ -173,7 +187,7 @@ extension Log {
             let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
             // Who goes beyond every name recovers, or compacts all there is: neither needs it fast.
             var next: PreparedSegment?
-            if !ofSpare, taken == 0 { next = try takeNext(about: length, atLeast: room + SegmentHeader.size + 64) }
+            if !ofSpare, taken == 0 { next = try? takeNext(about: length, atLeast: room + SegmentHeader.size + 64) }
             while true {
                 let length = next?.length ?? length
                 first = Self.fitting(first, length)
@@ -249,12 +263,12 @@ extension Log {
     private func create(
         _ first: Position, _ length: Int, head: Position, settings: Position, of prepared: PreparedSegment? = nil
     ) throws(SystemError) {
+        if prepared != nil, try files.status(of: SegmentHeader.name(first), in: directory) != nil {
+            throw SystemError(errno: ErrorNumber.exists, call: "rename", path: directory.path)
+        }
         block.making.release(first)
         let file: FileDescriptor
         if let prepared {
-            guard try files.status(of: SegmentHeader.name(first), in: directory) == nil else {
-                throw SystemError(errno: ErrorNumber.exists, call: "rename", path: directory.path)
-            }
             file = prepared.file
         } else {
             file = try files.open(SegmentHeader.name(first), in: directory, [.write, .create, .exclusive])
@@ -299,7 +313,6 @@ extension Log {
                 throw SystemError(errno: error.errno ?? ErrorNumber.inputOutput, call: "mmap", path: file.path)
             }
             allocatedEnd = prepared == nil ? first + UInt64(start) : tail
-            if prepared?.name == Self.nextName { isAllocated = isMappedForWriting }
             if isMappedForWriting { SystemCalls.populate(window.address(first), count: start) }
             // Before the first record in it: who settles for a dead writer must know where to look.
             block.active.release(first)

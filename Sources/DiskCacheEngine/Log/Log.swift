@@ -40,16 +40,15 @@ final class Log: @unchecked Sendable {
     var busyLength = SegmentHeader.granule
     /// How long the spare is, as far as this process knows.
     let spareLength = Atomic<UInt64>(0)
-    /// When this process came to the active segment, monotonic nanoseconds; whether that has all of its blocks.
+    /// When this process came to the active segment, monotonic nanoseconds, and where its tail was; whether it has all of its blocks.
     var activeSince: UInt64 = 0
+    var activeFrom: Position = 0
     var isAllocated = false
     /// The segment for whose successor was asked (`Log+Next`).
     var askedNextAt: Position = 0
     /// Segments shorter than this are made when they are needed.
     var leastNext: UInt64 = 256 << 10
     let wantsNext = Atomic(false)
-    /// Whether `log/next` may be there, as far as this process knows.
-    let mayHaveNext = Atomic(true)
     /// Called, under the lock, when `wantsNext` has been set. Set once, before the first write.
     var signalsNext: (@Sendable () -> Void)?
     /// Position of the last record appended; 0: none.

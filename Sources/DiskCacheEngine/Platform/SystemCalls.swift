@@ -441,11 +441,14 @@ enum SystemCalls {
 
     static func unmap(_ base: UnsafeMutableRawPointer, count: Int) { _ = munmap(base, count) }
 
-    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault.
-    static func populate(_ base: UnsafeMutableRawPointer, count: Int) {
+    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault. False: a store there would, for want
+    /// of blocks. What the system can't do otherwise is left to the stores.
+    @discardableResult
+    static func populate(_ base: UnsafeMutableRawPointer, count: Int) -> Bool {
         #if os(Linux) || os(Android)
-            _ = madvise(base, count, 23)
+            if madvise(base, count, 23) != 0 { return errno != EFAULT }
         #endif
+        return true
     }
 
     /// msync(MS_SYNC); needed on Darwin alone, where F_FULLFSYNC doesn't write mapped pages.

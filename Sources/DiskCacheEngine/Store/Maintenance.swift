@@ -82,7 +82,7 @@ extension Store {
     /// Takes away the segment that was made ahead when nothing was written since the last turn. True: it may be there, and that is to be looked
     /// at again.
     private func dropIdleNext() throws(EngineError) -> Bool {
-        guard log.mayHaveNext.load(ordering: .relaxed), log.nextBytes > 0 else { return false }
+        guard log.nextBytes > 0 else { return false }
         let tail = CommitBlock.tail(block.word.relaxed())
         if idleTail.exchange(tail, ordering: .relaxed) != tail { return true }
         try dropNext(1_000_000_000)
@@ -154,7 +154,9 @@ extension Store {
     func dropDead(evenIfNeeded: Bool = false) throws(EngineError) {
         let head = block.read().head
         let below = try segmentsBelow(head)
-        if below.isEmpty && block.floor.acquire() >= head { return log.dropBelow(head) }
+        if below.isEmpty && block.floor.acquire() >= head && !owesVacating.load(ordering: .relaxed) {
+            return log.dropBelow(head)
+        }
         // Before the sync: what is replaced after it may be wanted again after a power loss.
         let names = try filesGone(in: below)
         if block.floor.acquire() < head {
@@ -164,8 +166,9 @@ extension Store {
                 return
             }
             try raiseFloor(to: head)
-            try vacateSlots(timeout: 10_000_000_000)
+            owesVacating.store(true, ordering: .relaxed)
         }
+        if owesVacating.exchange(false, ordering: .relaxed) { try vacateSlots(timeout: 10_000_000_000) }
         if below.isEmpty { return log.dropBelow(head) }
         if !Mutant.isPlanted(.unlinksBeforeSync) { try sync() }
         log.dropBelow(head)

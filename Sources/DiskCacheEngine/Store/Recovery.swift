@@ -133,7 +133,9 @@ extension Store {
                 FaultPoint.reach(.slotStored)
                 return
             case .full:
-                try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
+                try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in
+                    try self.rehash(position, from: lowest)
+                }
             }
         }
     }

@@ -204,8 +204,10 @@ extension Store {
         case .free(let place):
             let slot = Slot(raw: place.slot.relaxed())
             if slot.isFree { return nil }
+            let position = PackedPosition.complete(slot.low, around: log.tail)
+            if position < transaction.headBefore { return nil }
             // The slot serves for a new version, but what it names can't be read: not the same as nothing.
-            throw damagedRecord(PackedPosition.complete(slot.low, around: log.tail))
+            throw damagedRecord(position)
         case .full: return nil
         }
     }

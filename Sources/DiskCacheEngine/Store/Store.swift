@@ -49,6 +49,8 @@ public final class Store: @unchecked Sendable {
     let maintenance = Guarded<Worker.Token?>(nil)
     /// 1 while the worker knows that there is something to sync or to unlink.
     let isDirty = Atomic<UInt32>(0)
+    /// Whether *floor* was raised and slots below it may still stand.
+    let owesVacating = Atomic(false)
     /// *Maintenance thread.* The tail as of its last turn, while the next segment may be there.
     let idleTail = Atomic<Position>(0)
     /// Whether it is asked to sync without waiting for the interval.
@@ -249,6 +251,7 @@ public final class Store: @unchecked Sendable {
             // Who only read leaves everything as it was, the seal of whoever closed before included.
             if Seal(metaBase)?.word != block.word.relaxed() {
                 try takeOver()
+                try? log.dropNext()
                 sealIfAlone()
             }
             _ = try? files.lock(openFile, .unlock)

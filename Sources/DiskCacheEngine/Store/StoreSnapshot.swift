@@ -51,8 +51,9 @@ extension Store {
             case .found(let record): return record
             case .absent:
                 SharedMemory.acquireFence()
-                // What was there may have gone from the index with its record.
-                if block.floor.relaxed() > snapshot.tail { throw expired() }
+                // What was there may have gone from the index with its record: below a head at or behind its own end.
+                let floor = block.floor.relaxed()
+                if floor > snapshot.head, floor >= snapshot.tail, snapshot.tail != 0 { throw expired() }
                 return nil
             case .damaged(let position): throw damagedRecord(position)
             case .gone: throw expired()

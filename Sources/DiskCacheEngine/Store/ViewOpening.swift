@@ -258,8 +258,9 @@ struct ViewOpening {
         var (chain, head) = try bounds(knownHead: knownHead)
         if !sameBoot {
             block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: mayHoldLostPages)
-            try forgetPrepared()
         }
+        // A copy that was put in the place of a store may be older in one file than in another, as a power loss leaves it.
+        try forgetPrepared()
         let believedEnd = believing ?? (sameBoot ? CommitBlock.tail(state.word) : block.synced.relaxed())
         // What is in doubt is read, and so is a copy, which may be older in one place than in another.
         let mayUseHints = believing == nil && (isInPlace || isAtRest(state.word))

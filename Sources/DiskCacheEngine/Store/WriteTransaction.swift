@@ -332,22 +332,16 @@ extension Store {
     ) throws(EngineError) -> HashIndex.Found {
         transaction.found = nil
         while true {
-            try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in try self.rehash(position) }
+            if try !vacatesPage(of: hash) {
+                try index.split(hash, anchor: log.tail) { (position) throws(EngineError) in
+                    try self.rehash(position, from: transaction.headBefore)
+                }
+            }
             let found = try indexView.findForWriting(hash, anchor: log.tail, from: transaction.headBefore, log: log) {
                 $0.isOf(identity, key)
             }
             if case .full = found { continue }
             return found
-        }
-    }
-
-    /// The hash of the key of the record at a position; nil: it lies below everything that is there.
-    func rehash(_ position: Position) throws(EngineError) -> UInt64? {
-        switch try log.record(at: position) {
-        case .record(let record): return hash(KeyClass.identity(record.keyClass), record.key)
-        case .gone: return nil
-        case .damaged:
-            throw EngineError(.corrupted, "the record at position \(position) is damaged; run check", path: path)
         }
     }
 

@@ -183,7 +183,10 @@ final class PowerLossActor {
             close()
         case 97:
             try withStore { store throws(EngineError) in
-                store.log.wantsNext.store(true, ordering: .relaxed)
+                try store.write(timeout: Self.timeout) { () throws(EngineError) in
+                    store.log.askedNextAt = store.log.activeFirst
+                    store.log.wantsNext.store(true, ordering: .relaxed)
+                }
                 try store.keepNext()
             }
         default: try change()

@@ -335,7 +335,7 @@
 
         static func split(_ store: Store, _ key: UInt64) throws(EngineError) {
             try store.index.split(hash(store, key), anchor: store.log.tail) { (position) throws(EngineError) in
-                try store.rehash(position)
+                try store.rehash(position, from: store.head)
             }
         }
 
@@ -466,7 +466,7 @@
             if scenario.movesPages && isThorough {
                 let broken = try store.index.brokenInvariants(anchor: store.log.tail, head: store.head) {
                     (position) throws(EngineError) in
-                    try store.rehash(position)
+                    try store.rehash(position, from: 0)
                 }
                 if let first = broken.first { machine.fail(first) }
             }

@@ -54,6 +54,7 @@ import Testing
             for _ in 0..<8 { try put(store, -1, filler) }
         }
 
+        /// As another process's write would.
         static func put(_ store: Store, _ key: Int, _ number: Int64) throws {
             try put(store, key, withUnsafeBytes(of: number) { Array($0) }, form: ValueFormCode.integer)
         }
@@ -142,5 +143,92 @@ import Testing
         }
         for key in 0..<Self.keys { #expect(try pair.add(pair.second, key) == .integer(2)) }
         #expect(try pair.first.check(timeout: Self.timeout).isEmpty)
+    }
+
+    /// A key that is cleared and stored again and again has 32 places at most for slots that nobody has vacated yet.
+    @Test(arguments: [1, 20]) func clearsAndWritesInTurn(_ count: Int) throws {
+        let pair = try Pair()
+        for round in 0..<300 {
+            let store = round % 2 == 0 ? pair.first : pair.second
+            try store.transact(timeout: Self.timeout) { try store.clear() }
+            for key in 0..<count { try Pair.put(store, key, Int64(round)) }
+        }
+        for key in 0..<count { #expect(try pair.get(pair.first, key) == 299) }
+        #expect(try pair.first.check(timeout: Self.timeout).isEmpty)
+        #expect(pair.first.index.pages.relaxed() <= 12, "pages for slots that nobody needs")
+    }
+
+    /// A snapshot is in the way of vacating them: it is right as long as it can be, and says so when it can't.
+    @Test func clearsAndWritesUnderASnapshot() throws {
+        let pair = try Pair()
+        let snapshot = pair.first.beginSnapshot()
+        defer { pair.first.end(snapshot) }
+        var expired = 0
+        for round in 0..<200 {
+            try pair.first.transact(timeout: Self.timeout) { try pair.first.clear() }
+            for key in 0..<3 { try Pair.put(pair.first, key, Int64(round + 2)) }
+            for key in 0..<Self.keys {
+                do throws(EngineError) {
+                    let found = try pair.first.number(key, in: snapshot)
+                    #expect(found == 1, "round \(round), key \(key)")
+                } catch {
+                    #expect(error.code == .snapshotExpired)
+                    expired += 1
+                }
+            }
+        }
+        // Not at once.
+        #expect(expired > 0 && expired < 199 * Self.keys)
+        #expect(pair.first.index.pages.relaxed() <= 12)
+    }
+
+    /// Splits at which keys are hashed again, by a process that has let go of what a snapshot of another one reads.
+    @Test func aSnapshotAndSplitsByAnother() throws {
+        let pair = try Pair()
+        let snapshot = pair.first.beginSnapshot()
+        defer { pair.first.end(snapshot) }
+        try pair.clear()
+        let old = try #require(pair.first.log.segments.first).firstRecord
+        var next = Self.keys
+        // The first such split is that of depth 7.
+        while HashIndex.depth(ofRoot: pair.second.index.root.relaxed()) < 9 {
+            for key in next..<next + 1000 { try Pair.put(pair.second, key, 5) }
+            next += 1000
+        }
+        #expect(try pair.isMapped(pair.first, old) && !pair.isMapped(pair.second, old), "the test tests nothing")
+        var expired = 0
+        for key in 0..<Self.keys {
+            do throws(EngineError) {
+                #expect(try pair.first.number(key, in: snapshot) == 1, "key \(key)")
+            } catch {
+                #expect(error.code == .snapshotExpired)
+                expired += 1
+            }
+        }
+        #expect(expired > 0)
+    }
+
+    /// A snapshot of the commit before a `clear`, which begins where that one ends: what is vacated was there.
+    @Test func aSnapshotRightBeforeAClear() throws {
+        let pair = try Pair()
+        let snapshot = pair.first.beginSnapshot()
+        pair.first.end(snapshot)
+        try pair.clear()
+        try pair.first.dropDead()
+        #expect(pair.first.block.floor.relaxed() == snapshot.tail)
+        for key in 0..<Self.keys {
+            #expect(throws: EngineError.self, "key \(key)") { try pair.first.number(key, in: snapshot) }
+        }
+    }
+}
+
+extension Store {
+    /// A key's number as of a snapshot.
+    fileprivate func number(_ key: Int, in snapshot: StoreSnapshot) throws(EngineError) -> Int64? {
+        let pin = ReaderPins.enter(ReaderPins.base)
+        defer { ReaderPins.leave(pin) }
+        return try withUnsafeBytes(of: key) { (bytes) throws(EngineError) in
+            try find(KeyClass.bytes, bytes, in: snapshot).map { $0.value.loadUnaligned(as: Int64.self) }
+        }
     }
 }

@@ -13,7 +13,8 @@ extension Store {
     /// or, since copies take room too before anything goes, so many are copied. How many are gained; nil: there is nothing to do, or a
     /// snapshot is in the way.
     func compactHead(
-        freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, timeout: UInt64,
+        freeing wanted: Int, copying most: Int, below last: Position, evenIfNeeded: Bool, preparesNext: Bool = false,
+        timeout: UInt64,
         grace: Int64 = Store.expiredGrace
     ) throws(EngineError) -> Int? {
         let bounds = try write(timeout: timeout) { () throws(EngineError) in (head: head, active: log.activeFirst) }
@@ -33,7 +34,7 @@ extension Store {
             do throws(EngineError) {
                 guard
                     let bytes = try copyLive(
-                        of: segment, end: next.header.predecessorEnd, from: bounds.head, timeout, grace)
+                        of: segment, end: next.header.predecessorEnd, from: bounds.head, preparesNext, timeout, grace)
                 else { break }
                 copied = bytes
             } catch {
@@ -97,7 +98,7 @@ extension Store {
     /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
     /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
     private func copyLive(
-        of segment: Segment, end: Position, from head: Position, _ timeout: UInt64, _ grace: Int64
+        of segment: Segment, end: Position, from head: Position, _ preparesNext: Bool, _ timeout: UInt64, _ grace: Int64
     ) throws(EngineError) -> Int? {
         var position = max(segment.firstRecord, head)
         var copied = 0
@@ -105,7 +106,7 @@ extension Store {
         var live: [Position] = []
         while position < end {
             // Nobody needs it.
-            try? prepareNext(timeout)
+            if preparesNext { try? prepareNext(timeout) }
             found.removeAll(keepingCapacity: true)
             live.removeAll(keepingCapacity: true)
             var bytes = 0

@@ -81,7 +81,7 @@ extension Store {
                     return place.slot.store(place.value.pointing(to: record.position).raw)
                 case .full:
                     try fresh.split(hash, anchor: record.position) { (position) throws(EngineError) in
-                        try self.rehash(position)
+                        try self.rehash(position, from: 0)
                     }
                 }
             }

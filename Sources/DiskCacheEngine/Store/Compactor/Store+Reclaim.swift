@@ -21,7 +21,7 @@ extension Store {
         let lowest = eviction.lowest
         // The newest segment is allocated in steps, by other processes too.
         var end = max(log.active?.limit ?? lowest, lowest)
-        end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step))
+        if !log.isAllocated { end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step)) }
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
@@ -112,12 +112,15 @@ extension Store {
         var limits: SpaceLimits?
         var segment: Int
         var tail: Position
+        /// Whether the segment is still the newest for whose successor was asked.
+        var awaitsNext: Bool
     }
 
     private func measure(_ timeout: UInt64) throws(EngineError) -> Space {
         try write(timeout: timeout) { () throws(EngineError) in
             Space(
-                volume: estimatedVolume(), limits: spaceLimits(), segment: segmentLength, tail: log.tail)
+                volume: estimatedVolume(), limits: spaceLimits(), segment: segmentLength, tail: log.tail,
+                awaitsNext: log.activeFirst == log.askedNextAt)
         }
     }
 
@@ -132,7 +135,6 @@ extension Store {
             try dropDead(evenIfNeeded: evenIfNeeded)
             if block.deadFiles.acquire() > block.synced.acquire() { try sync() }
             try unlinkSpared(evenIfNeeded: evenIfNeeded)
-            if isUrgent { try dropNext(timeout) }
             space = try measure(timeout)
             let last = space.tail
             defer { eviction.promised.store(0, ordering: .relaxed) }
@@ -143,14 +145,17 @@ extension Store {
                 guard
                     let gained = try compactHead(
                         freeing: space.volume - goal, copying: room, below: last, evenIfNeeded: evenIfNeeded,
-                        timeout: timeout)
+                        preparesNext: !isUrgent, timeout: timeout)
                 else { break }
                 try dropDead(evenIfNeeded: evenIfNeeded)
                 noteRound(gained, begun: begun)
                 space = try measure(timeout)
             }
-            if isUrgent, space.volume > goal, log.isSpareNeedless {
-                try write(timeout: timeout) { () throws(EngineError) in try? log.dropSpare() }
+            if isUrgent, space.volume > goal {
+                try dropNext(timeout)
+                if log.isSpareNeedless {
+                    try write(timeout: timeout) { () throws(EngineError) in try? log.dropSpare() }
+                }
             }
             if isUrgent || isClosing { return }
             try compactViews(timeout: timeout)
@@ -205,15 +210,20 @@ extension Store {
     func prepareNext(_ timeout: UInt64) throws(EngineError) {
         guard !isClosing, log.wantsNext.exchange(false, ordering: .relaxed) else { return }
         let space = try measure(timeout)
-        // It is no more than garbage where there is little room.
+        // It is no more than garbage where there is little room. What was asked for long ago isn't wanted any more.
+        if !space.awaitsNext { return }
         if let limits = space.limits, space.volume + log.nextLength > limits.urgent { return }
-        try log.prepareNext { (install) throws(EngineError) in
+        try log.prepareNext {
+            !isClosing
+        } _: { (install) throws(EngineError) in
             try write(timeout: timeout) { () throws(EngineError) in
                 do throws(SystemError) {
                     try install()
                 } catch {
                     throw EngineError(error)
                 }
+                // So that the maintenance thread comes by when nothing is written any more.
+                markDirty()
             }
         }
     }

@@ -205,6 +205,7 @@ extension Store {
 
     /// Has the eviction's task run on the maintenance thread.
     func signalEviction() {
+        if isClosing { return }
         eviction.task.withLock { token in
             if let token {
                 Worker.shared.signal(token)

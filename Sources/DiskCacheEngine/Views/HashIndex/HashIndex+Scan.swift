@@ -112,6 +112,36 @@ extension HashIndex {
         return nil
     }
 
+    /// *Writer.* As `vacate`, of the page of a hash alone.
+    func vacatePage(of hash: UInt64, below head: Position, anchor: Position) throws(EngineError) {
+        vacate(try entry(of: hash).page, below: head, anchor: anchor)
+    }
+
+    /// *Writer.* How many slots of the page of a hash name positions below `head`, and how many of these have its fingerprint.
+    func countStale(
+        _ hash: UInt64, below head: Position, anchor: Position
+    ) throws(EngineError) -> (page: Int, fingerprint: Int) {
+        let entry = try entry(of: hash)
+        let fingerprint = HashBits.fingerprint(hash, depth: entry.depth)
+        var count = (page: 0, fingerprint: 0)
+        forEachSlot(entry.page) { slot, bucket, _ in
+            guard PackedPosition.complete(slot.low, around: anchor) < head else { return }
+            count.page += 1
+            if slot.fingerprint == fingerprint, HashBits.home(of: slot, in: bucket) == HashBits.home(hash) {
+                count.fingerprint += 1
+            }
+        }
+        return count
+    }
+
+    private func entry(of hash: UInt64) throws(EngineError) -> DirectoryEntry {
+        let root = self.root.relaxed()
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, Self.depth(ofRoot: root))).relaxed())
+        guard isValid(root: root), isValid(entry) else { throw damaged() }
+        return entry
+    }
+
     private func vacate(_ page: Int, below head: Position, anchor: Position) {
         var changed = false
         var passedOver: UInt64 = 0

@@ -144,7 +144,14 @@ extension IndexView {
                 let slot = Slot(raw: word.relaxed())
                 if slot.isFree { continue }
                 let position = PackedPosition.complete(slot.low, around: anchor)
-                if position < lowest && !Mutant.isPlanted(.byMapping) { continue }
+                if position < lowest && !Mutant.isPlanted(.byMapping) {
+                    // Below *floor* nobody can want it any more: its place is as good as vacant.
+                    if free == nil, position < log.block.floor.relaxed() {
+                        free = HashIndex.Place(
+                            slot: word, value: Slot(fingerprint: fingerprint, displacement: displacement, position: 0))
+                    }
+                    continue
+                }
                 switch try log.record(at: position) {
                 case .record(let record):
                     if matches(record) { return .present(HashIndex.Place(slot: word, value: slot), record) }
