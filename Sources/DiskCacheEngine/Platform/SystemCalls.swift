@@ -441,8 +441,7 @@ enum SystemCalls {
 
     static func unmap(_ base: UnsafeMutableRawPointer, count: Int) { _ = munmap(base, count) }
 
-    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault. False: a store there would, for want
-    /// of blocks. What the system can't do otherwise is left to the stores.
+    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault. False: they would, for want of blocks.
     @discardableResult
     static func populate(_ base: UnsafeMutableRawPointer, count: Int) -> Bool {
         #if os(Linux) || os(Android)

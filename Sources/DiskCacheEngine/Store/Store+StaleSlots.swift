@@ -4,7 +4,7 @@ import Synchronization
 /// *floor*, page after page (`vacateSlots`), or here, where a page is full of them.
 extension Store {
     /// How many slots of one fingerprint, of the 32 that its keys may have, are kept for snapshots.
-    private static let mostStale = 4
+    private static let mostStale = 20
 
     /// Empties the slots of a page that name what lies below the committed head, if nobody can want them any more: a page isn't split for
     /// those. Whether there were any.
