@@ -46,8 +46,6 @@ extension Store {
             copies += copied
             newHead = next.first
             eviction.promised.add(Int(segment.header.length), ordering: .relaxed)
-            // Where nothing lived the next one costs as little, and each round ends with a sync.
-            if copied < Int(segment.header.length) / Self.deadShare { continue }
             if gained >= wanted || copies >= most || log.isOnSpare { break }
         }
         guard let newHead else { return nil }
@@ -86,9 +84,6 @@ extension Store {
     /// How long ago, in microseconds, a row must have expired that compaction removes by itself. Writes remove what has just expired, some
     /// at a time; when the others go is nobody's surprise then.
     static var expiredGrace: Int64 { 60_000_000 }
-
-    /// A segment of which less lives than this part counts as dead.
-    private static var deadShare: Int { 64 }
 
     /// What is looked up at once.
     private static var batchRecords: Int { 128 }
