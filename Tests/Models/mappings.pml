@@ -5,9 +5,12 @@
    Without a mutant: no errors.  Each mutant gives one:
      BYMAPPING    a writer goes by what its process has mapped: the key comes to stand in two slots, and a write is built upon nothing
      UNCOMMITTED  it goes by a head that isn't committed: what readers still need is at the end of no chain
-     FIRSTSLOT    a snapshot believes the first slot of the key */
+     FIRSTSLOT    a snapshot believes the first slot of the key
+     EARLY        a place below the head is used again before floor says so
+     ABOVE        a snapshot has expired only where floor lies above its end */
 #define N 12
 byte T = 2, H = 1;                    /* committed end and head, one word */
+byte floor = 0;                       /* nobody is promised what lies below */
 byte tail = 2;
 byte prev[N], val[N]; bit isput[N];   /* the log */
 byte s[2];                            /* places, in the order of a probe; 0: vacant */
@@ -26,7 +29,11 @@ inline look(h, at) {                  /* of a writer: the place of the key, else
         j++
      :: else -> break od;
   known = (at < 2); 
-  if :: !known -> j = 0; do :: j < 2 && s[j] != 0 -> j++ :: else -> break od; at = j :: else fi }
+#ifdef EARLY
+  if :: !known -> j = 0; do :: j < 2 && s[j] >= h -> j++ :: else -> break od; at = j :: else fi }
+#else
+  if :: !known -> j = 0; do :: j < 2 && s[j] != 0 && (s[j] >= floor || s[j] >= h) -> j++ :: else -> break od; at = j :: else fi }
+#endif
 
 inline add(h) {                       /* reads the value, writes the next one; h: the head that slots are held against */
   d_step { look(h, place); assert(place < 2); assert(tail < N);
@@ -70,7 +77,7 @@ again: skip; d_step { t = T; h = H }; found = 0; j = 0;
 absent: found = 0;
 done: assert(found == was[t]  || T != t) }
 
-proctype S() { byte t, h, r, j, found;   /* a snapshot; what it needs is mapped here, and floor isn't raised while it goes on */
+proctype S() { byte t, h, r, j, found;   /* a snapshot; what it needs is mapped here */
   d_step { t = T; h = H }; j = 0;
   do :: j < 2 -> r = s[j];
         if :: r != 0 && r >= h ->
@@ -78,12 +85,21 @@ proctype S() { byte t, h, r, j, found;   /* a snapshot; what it needs is mapped 
                  :: else -> break od;
               if :: r != 0 && r >= h -> found = val[r]; goto done :: else fi;
 #ifdef FIRSTSLOT
-              goto done;
+              goto absent;
 #endif
            :: else fi; j++
      :: else -> break od;
-done: assert(found == was[t]) }
+absent:
+#ifdef ABOVE
+  if :: floor > t -> goto out :: else fi;
+#else
+  if :: floor > h && floor >= t -> goto out :: else fi;
+#endif
+done: assert(found == was[t]);
+out: skip }
+
+proctype F() { if :: floor = H :: skip fi }   /* the space is needed more */
 
 init { atomic { isput[1] = 1; val[1] = 1; was[2] = 1; low[0] = 1; low[1] = 1;
   if :: s[0] = 1 :: s[1] = 1 fi;        /* the place before it may be vacant by now */
-  if :: run W(0, 0) :: run W(0, 2) fi; run W(1, 1); run R(); run S() } }
+  if :: run W(0, 0) :: run W(0, 2) fi; run W(1, 1); run R(); run S(); run F() } }
