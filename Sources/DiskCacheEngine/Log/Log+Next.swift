@@ -4,7 +4,8 @@ import Synchronization
 /// wait for the file system to allocate and clear.
 ///
 /// `log/next` holds zeros; like the spare it gets a header and its name when it becomes a segment. It goes when nothing was
-/// written for a while, and after another boot, where a power loss may have given a segment with records that name back.
+/// written for a while, when a process that wrote closes the store, when the log needs its blocks, and whenever the views are made again:
+/// a power loss may have given a segment with records that name back.
 extension Log {
     static let nextName = "next"
     private static let unfinishedName = "next.new"
@@ -12,11 +13,14 @@ extension Log {
     /// Half a segment must have been filled within as many nanoseconds: else nobody waits for long.
     private static let longestHalf: UInt64 = 2_000_000_000
 
+    /// Segments shorter than this are made when they are needed.
+    private static let leastLength: UInt64 = 256 << 10
+
     private static let clearedAtOnce = 1 << 20
 
     /// *Writer.* Asks for the next segment when half of this one is used, once, if this process has seen at least a quarter filled.
     func askForNext(at position: Position) {
-        guard let active, active.first != askedNextAt, isMappedForWriting, active.header.length >= leastNext,
+        guard let active, active.first != askedNextAt, isMappedForWriting, active.header.length >= Self.leastLength,
             position &- active.first > active.header.length / 2, position &- activeFrom > active.header.length / 4,
             SystemCalls.monotonicClock() &- activeSince < Self.longestHalf
         else { return }
@@ -97,7 +101,7 @@ extension Log {
         try dropNext()
     }
 
-    /// *Alone.* Takes away what was made ahead in another boot. A rename can come back undone after a power loss: what has no segment's name
+    /// *Alone.* Takes away what was made ahead by whoever had the store before. A rename can come back undone after a power loss: what has no segment's name
     /// may hold a segment's records, which would be met behind those that are written there now.
     func forgetPrepared() throws(SystemError) {
         try forgetNext()

@@ -46,8 +46,6 @@ final class Log: @unchecked Sendable {
     var isAllocated = false
     /// The segment for whose successor was asked (`Log+Next`).
     var askedNextAt: Position = 0
-    /// Segments shorter than this are made when they are needed.
-    var leastNext: UInt64 = 256 << 10
     let wantsNext = Atomic(false)
     /// Called, under the lock, when `wantsNext` has been set. Set once, before the first write.
     var signalsNext: (@Sendable () -> Void)?

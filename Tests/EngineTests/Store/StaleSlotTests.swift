@@ -54,7 +54,6 @@ import Testing
             for _ in 0..<8 { try put(store, -1, filler) }
         }
 
-        /// As another process's write would.
         static func put(_ store: Store, _ key: Int, _ number: Int64) throws {
             try put(store, key, withUnsafeBytes(of: number) { Array($0) }, form: ValueFormCode.integer)
         }

@@ -1,8 +1,8 @@
 extension HashIndex {
     /// What of the index breaks its invariants, in words; empty: nothing. For the holder of the write lock, with no split open.
     ///
-    /// What lies below `head` counts for nothing: another slot may have taken its key. `hash` gives the hash of the key of the record at a position; nil: nothing is there any more. Slots that name such a
-    /// place count for nothing, and are looked at as far as they go.
+    /// `hash` gives the hash of the key of the record at a position; nil: nothing is there any more. Slots that name such a
+    /// place count for nothing, and are looked at as far as they go. A key may have other slots that name what lies below `head`.
     func brokenInvariants(
         anchor: Position, head: Position, hash: (Position) throws(EngineError) -> UInt64?
     ) throws(EngineError) -> [String] {
