@@ -108,6 +108,65 @@
             try check(client, 0..<90)
         }
 
+        /// Its pages are mapped ahead by whoever compacts, as long as it is the active one.
+        @Test func pagesAreMappedAhead() throws {
+            let client = try open()
+            try fill(client, 0..<40)
+            try #require(try pages(client) == nil, "blocks are missing there")
+            try prepare(client)
+            try fill(client, 40..<65)
+            try client.handle.withStore { (store) throws(EngineError) in
+                let log = store.log
+                let limit = log.active?.limit ?? 0
+                #expect(log.isAllocated && log.allocatedEnd < limit)
+                if let pages = log.pagesAhead {
+                    #expect(pages.map())
+                    log.note(pages)
+                }
+                #expect(log.allocatedEnd == limit)
+                #expect(log.pagesAhead == nil)
+            }
+            try fill(client, 65..<70)
+            // In the next one they mean nothing any more.
+            let end = try client.handle.withStore { (store) throws(EngineError) -> Position in
+                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                    store.log.allocatedEnd = store.log.tail
+                }
+                return store.log.tail
+            }
+            let old = try #require(try pages(client))
+            try fill(client, 70..<160)
+            try client.handle.withStore { (store) throws(EngineError) in
+                #expect(store.log.activeFirst > end)
+                let before = store.log.allocatedEnd
+                store.log.note(old)
+                #expect(store.log.allocatedEnd == before)
+            }
+            try check(client, 0..<160)
+        }
+
+        /// Who compacts does so between two holds of the lock.
+        @Test func compactionMapsAhead() throws {
+            let client = try open()
+            try fill(client, 0..<40)
+            try fill(client, 0..<15)
+            try prepare(client)
+            try fill(client, 0..<12)
+            try client.handle.withStore { (store) throws(EngineError) in
+                let limit = store.log.active?.limit ?? 0
+                #expect(store.log.isAllocated && store.log.allocatedEnd < limit)
+                let gained = try store.compactHead(
+                    freeing: 1, copying: 1 << 20, below: store.log.tail, evenIfNeeded: false, timeout: 1_000_000_000)
+                #expect(gained != nil)
+                #expect(store.log.active?.limit == limit && store.log.allocatedEnd == limit)
+            }
+            try check(client, 0..<40)
+        }
+
+        private func pages(_ client: StoreClient) throws -> Log.PagesAhead? {
+            try client.handle.withStore { $0.log.pagesAhead }
+        }
+
         /// What isn't a file of about the right length with all of its blocks goes.
         @Test func isNotBelievedAsItIs() throws {
             let client = try open()

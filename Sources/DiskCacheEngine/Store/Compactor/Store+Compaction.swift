@@ -104,6 +104,7 @@ extension Store {
         var copied = 0
         var found: [(record: Record, hash: UInt64)] = []
         var live: [Position] = []
+        var ahead: Log.PagesAhead?
         while position < end {
             // Nobody needs it.
             if preparesNext { try? prepareNext(timeout) }
@@ -136,8 +137,10 @@ extension Store {
             var next = 0
             while isWhole, next < live.count {
                 let isOwner = block.owner.relaxed() == lock.identity
+                if let pages = ahead, !pages.map() { ahead = nil }
                 let asked = SystemCalls.monotonicClock()
                 try write(timeout: timeout, inGap: true) { () throws(EngineError) in
+                    if let ahead { log.note(ahead) }
                     let begun = SystemCalls.monotonicClock()
                     let cost = isOwner ? 0 : min(begun &- asked, Self.longestHold)
                     let until = begun &+ max(cost, Self.shortestHold)
@@ -154,6 +157,7 @@ extension Store {
                         copied += try copyIfNamed(record, grace)
                         next += 1
                     } while next < live.count && !StepPoint.isTimeless && SystemCalls.monotonicClock() < until
+                    ahead = log.pagesAhead
                 }
             }
             if !isWhole { return nil }
