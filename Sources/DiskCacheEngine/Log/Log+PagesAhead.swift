@@ -25,8 +25,9 @@ extension Log {
     /// *Writer.* What is to be mapped next; nil: enough is, or blocks are missing too.
     var pagesAhead: PagesAhead? {
         guard let active, isAllocated, !isOnSpare, allocatedEnd < tail + Self.distance else { return nil }
-        let from = max(allocatedEnd, active.first) / 4096 * 4096
-        let end = min(allocatedEnd + Self.mappedAtOnce, active.limit)
+        let mapped = max(allocatedEnd, tail)
+        let from = mapped / 4096 * 4096
+        let end = min(mapped + Self.mappedAtOnce, active.limit)
         guard from < end else { return nil }
         return PagesAhead(segment: active.first, end: end, base: window.address(from), count: Int(end - from))
     }

@@ -136,9 +136,11 @@ extension Log {
             return
         }
         askForNext(at: position)
-        let from = max(allocatedEnd, active.first) / 4096 * 4096
         if isAllocated {
-            let end = min(max(position, allocatedEnd + Self.preparedStep), active.limit)
+            // What other processes have written meanwhile needn't be mapped here.
+            let mapped = max(allocatedEnd, tail)
+            let from = mapped / 4096 * 4096
+            let end = min(max(position, mapped + Self.preparedStep), active.limit)
             // A copy that shares its blocks with another needs its own now.
             guard SystemCalls.populate(window.address(from), count: Int(end - from)) else {
                 throw EngineError(SystemError(errno: ErrorNumber.noSpace, call: "madvise", path: active.path))
@@ -146,6 +148,7 @@ extension Log {
             allocatedEnd = end
             return
         }
+        let from = max(allocatedEnd, active.first) / 4096 * 4096
         let step = self.step
         var end = (position + step - 1) / step * step
         end = min(max(end, position), active.limit)

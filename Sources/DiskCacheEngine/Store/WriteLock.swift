@@ -53,11 +53,11 @@ final class WriteLock: @unchecked Sendable {
     private static let leastStreak = 8
     /// Between writes that are back to back, microseconds: who does anything else between them isn't to keep others waiting for that.
     private static let gap: Int64 = 10
-    private static let turnLength: Int64 = 200
+    private static let turnLength: Int64 = 400
     /// So long before the end of a turn whoever waits is woken, microseconds, and looks for so long again, nanoseconds, without going
     /// to sleep: else nobody had use of the lock while the kernel wakes him.
-    private static let callAhead: Int64 = 50
-    private static let longestWatch: UInt64 = 150_000
+    private static let callAhead: Int64 = 100
+    private static let longestWatch: UInt64 = 250_000
     private var hasCalled = false
     private static let shortPause: Int64 = 1000
     private static let quietAfterKnock: Int64 = 10_000
