@@ -186,13 +186,18 @@ extension Store {
 
     /// The caller has the compaction lock.
     private func makeSpare(_ timeout: UInt64) throws(EngineError) {
-        _ = try log.makeSpare { (install) throws(EngineError) in
-            try write(timeout: timeout) { () throws(EngineError) in
-                do throws(SystemError) {
-                    try install()
-                } catch {
-                    throw EngineError(error)
-                }
+        _ = try log.makeSpare { (install) throws(EngineError) in try changeFiles(timeout, install) }
+    }
+
+    /// Changes names in the log's directory under the write lock.
+    private func changeFiles(
+        _ timeout: UInt64, _ change: () throws(SystemError) -> Void
+    ) throws(EngineError) {
+        try write(timeout: timeout) { () throws(EngineError) in
+            do throws(SystemError) {
+                try change()
+            } catch {
+                throw EngineError(error)
             }
         }
     }
@@ -216,12 +221,8 @@ extension Store {
         try log.prepareNext {
             !isClosing
         } _: { (install) throws(EngineError) in
-            try write(timeout: timeout) { () throws(EngineError) in
-                do throws(SystemError) {
-                    try install()
-                } catch {
-                    throw EngineError(error)
-                }
+            try changeFiles(timeout) { () throws(SystemError) in
+                try install()
                 // So that the maintenance thread comes by when nothing is written any more.
                 markDirty()
             }
@@ -232,13 +233,7 @@ extension Store {
     func dropNext(_ timeout: UInt64) throws(EngineError) {
         log.wantsNext.store(false, ordering: .relaxed)
         guard log.nextBytes > 0 else { return }
-        try write(timeout: timeout) { () throws(EngineError) in
-            do throws(SystemError) {
-                try log.dropNext()
-            } catch {
-                throw EngineError(error)
-            }
-        }
+        try changeFiles(timeout) { () throws(SystemError) in try log.dropNext() }
     }
 
     /// *Maintenance thread.* Keeps a spare for the time when the disk is full.
