@@ -145,6 +145,34 @@
             try check(client, 0..<160)
         }
 
+        /// Where it maps for the writers, they don't come by to ask for the next segment.
+        @Test func whoMapsAheadAsksForTheNext() throws {
+            let client = try open()
+            var key = 0
+            let isHalfFull = TestThreads.eventually {
+                (try? fill(client, key..<key + 20)) != nil
+                    && (try? client.handle.withStore { store in
+                        key += 20
+                        guard let active = store.log.active, store.log.isAllocated else { return false }
+                        let used = store.log.tail - active.first
+                        return active.header.length >= 256 << 10 && used > active.header.length / 2
+                            && used < active.header.length / 8 * 7
+                    }) ?? false
+            }
+            #expect(isHalfFull)
+            try client.handle.withStore { (store) throws(EngineError) in
+                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                    let log = store.log
+                    log.askedNextAt = 0
+                    // However busy the machine is.
+                    log.activeSince = SystemCalls.monotonicClock()
+                    log.allocatedEnd = log.tail
+                    if let pages = log.pagesAhead { log.note(pages) }
+                    #expect(log.askedNextAt == log.activeFirst)
+                }
+            }
+        }
+
         /// Who compacts does so between two holds of the lock.
         @Test func compactionMapsAhead() throws {
             let client = try open()
