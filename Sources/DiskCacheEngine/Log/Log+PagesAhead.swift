@@ -13,7 +13,6 @@ extension Log {
 
     /// Pages of the active segment that aren't mapped.
     struct PagesAhead {
-        fileprivate var segment: Position
         fileprivate var end: Position
         fileprivate var base: UnsafeMutableRawPointer
         fileprivate var count: Int
@@ -29,12 +28,11 @@ extension Log {
         let from = mapped / 4096 * 4096
         let end = min(mapped + Self.mappedAtOnce, active.limit)
         guard from < end else { return nil }
-        return PagesAhead(segment: active.first, end: end, base: window.address(from), count: Int(end - from))
+        return PagesAhead(end: end, base: window.address(from), count: Int(end - from))
     }
 
-    /// *Writer.* They are mapped: as long as the segment is the active one its mapping is the same.
+    /// *Writer.* They are mapped. If another segment was begun meanwhile, it lies behind them.
     func note(_ pages: PagesAhead) {
-        guard active?.first == pages.segment, isAllocated else { return }
         // Nobody may come to map any more, who would have.
         askForNext(at: tail)
         allocatedEnd = max(allocatedEnd, pages.end)
