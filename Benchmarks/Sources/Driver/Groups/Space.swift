@@ -71,7 +71,7 @@ struct Space: Group {
     }
 
     func render(_ result: GroupResult, into section: inout Section) {
-        for (_, label) in Self.orders {
+        for (choice, label) in Self.orders {
             let last = result.xs(label).last ?? 0
             section.add(
                 "Overwritten \(label): space on the disk, times the payload, after so many overwrites a key; after `compact`; and closed:",
@@ -81,7 +81,7 @@ struct Space: Group {
                         ("after compact", "\(label), after compact", last), ("closed", "\(label), closed", last),
                     ]))
             section.add(
-                "space-\(label == "at random" ? "uniform" : "zipf")",
+                "space-\(choice == .zipf ? "zipf" : "uniform")",
                 result.plot(
                     "Space while overwriting, \(label)", label, x: "overwrites a key", .linear, Figure.space,
                     y: "bytes on disk / bytes of keys and values", .linear))
