@@ -36,46 +36,35 @@ extension Log {
         return Self.length(volume, written: last.limit, busy: busyLength)
     }
 
-    /// Makes the next segment, unless there is one. One process at a time; `install` is called with what ends it, which belongs under
-    /// the write lock.
-    func prepareNext(
-        while isWanted: () -> Bool, _ install: (() throws(SystemError) -> Void) throws(EngineError) -> Void
-    ) throws(EngineError) {
+    /// Makes the next segment, unless there is one: one thread of one process at a time, without the write lock. Who takes it away may do so at
+    /// any time; nobody else puts one there, so that the rename that ends it replaces nothing.
+    func prepareNext(while isWanted: () -> Bool) throws(SystemError) {
         let length = nextLength
+        if try files.status(of: Self.nextName, in: directory) != nil { return }
+        try files.unlinkIfPresent(Self.unfinishedName, in: directory)
         do throws(SystemError) {
-            if try files.status(of: Self.nextName, in: directory) != nil { return }
-            try files.unlinkIfPresent(Self.unfinishedName, in: directory)
             let file = try files.open(Self.unfinishedName, in: directory, [.write, .create, .exclusive])
-            do throws(SystemError) {
-                files.disableCopyOnWrite(file)
-                try files.allocate(file, offset: 0, count: length)
-                for at in stride(from: 0, to: length, by: Self.clearedAtOnce) {
-                    guard isWanted() else { return try files.unlinkIfPresent(Self.unfinishedName, in: directory) }
-                    try MappedAllocation.clear(file, files, from: at, to: min(at + Self.clearedAtOnce, length))
-                }
-            } catch {
-                try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
-                throw error
+            files.disableCopyOnWrite(file)
+            try files.allocate(file, offset: 0, count: length)
+            for at in stride(from: 0, to: length, by: Self.clearedAtOnce) {
+                guard isWanted() else { return try files.unlinkIfPresent(Self.unfinishedName, in: directory) }
+                try MappedAllocation.clear(file, files, from: at, to: min(at + Self.clearedAtOnce, length))
             }
-        } catch {
-            // Without it the next segment is made when it is needed, and says what is wrong.
-            if error.errno == ErrorNumber.noSpace { return }
-            throw EngineError(error)
-        }
-        FaultPoint.reach(.nextFilled)
-        do throws(EngineError) {
-            try install { () throws(SystemError) in
-                try files.rename(Self.unfinishedName, to: Self.nextName, in: directory)
-            }
+            FaultPoint.reach(.nextFilled)
+            try files.rename(Self.unfinishedName, to: Self.nextName, in: directory)
         } catch {
             try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
+            // Without it the next segment is made when it is needed, and says what is wrong.
+            if error.errno == ErrorNumber.noSpace { return }
             throw error
         }
+        isPreparedChanged.store(true, ordering: .releasing)
         FaultPoint.reach(.nextPlaced)
     }
 
     /// *Writer.* The next segment, opened; nil: there is none, or not one of about `length` bytes.
     func takeNext(about length: Int, atLeast least: Int) throws(SystemError) -> PreparedSegment? {
+        isPreparedChanged.store(true, ordering: .relaxed)
         guard let status = try files.status(of: Self.nextName, in: directory) else { return nil }
         guard status.kind == .regular, status.size % SegmentHeader.granule == 0, status.allocated >= status.size,
             status.size >= max(least, length / 2), status.size <= min(length + length / 4, SegmentHeader.maximumLength)
@@ -89,6 +78,7 @@ extension Log {
 
     /// *Writer.* Takes it away.
     func dropNext() throws(SystemError) {
+        isPreparedChanged.store(true, ordering: .relaxed)
         try files.unlinkIfPresent(Self.nextName, in: directory)
     }
 
@@ -99,6 +89,13 @@ extension Log {
     func forgetNext() throws(SystemError) {
         try files.unlinkIfPresent(Self.unfinishedName, in: directory)
         try dropNext()
+    }
+
+    /// *Writer.* Bytes that it and the spare take, for who looks often: asks only if this process has changed them, or another one had the lock
+    /// meanwhile.
+    func preparedBytes() -> Int {
+        if isPreparedChanged.exchange(false, ordering: .acquiring) { lastPreparedBytes = nextBytes + spareBytes }
+        return lastPreparedBytes
     }
 
     /// *Alone.* Takes away what was made ahead by whoever had the store before. A rename can come back undone after a power loss: what has no segment's name

@@ -45,6 +45,7 @@ extension Log {
     /// *Writer.* Gives the spare's blocks back.
     func dropSpare() throws(SystemError) {
         spareLength.store(0, ordering: .relaxed)
+        isPreparedChanged.store(true, ordering: .relaxed)
         try files.unlinkIfPresent(Self.spareName, in: directory)
     }
 
@@ -77,6 +78,7 @@ extension Log {
                 return
             }
             block.spareSegment.store(0)
+            isPreparedChanged.store(true, ordering: .relaxed)
         }
         if !isThere { spareLength.store(UInt64(length), ordering: .relaxed) }
         return true
@@ -101,6 +103,7 @@ extension Log {
             status.size % SegmentHeader.granule == 0, status.kind == .regular
         else { return nil }
         spareLength.store(0, ordering: .relaxed)
+        isPreparedChanged.store(true, ordering: .relaxed)
         return PreparedSegment(
             file: try files.open(Self.spareName, in: directory, [.write]), name: Self.spareName, length: status.size)
     }

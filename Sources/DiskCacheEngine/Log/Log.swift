@@ -47,6 +47,9 @@ final class Log: @unchecked Sendable {
     /// The segment for whose successor was asked (`Log+Next`).
     var askedNextAt: Position = 0
     let wantsNext = Atomic(false)
+    /// Whether the next segment or the spare may have come or gone since `lastPreparedBytes` was asked for.
+    let isPreparedChanged = Atomic(true)
+    var lastPreparedBytes = 0
     /// Called, under the lock, when `wantsNext` has been set. Set once, before the first write.
     var signalsNext: (@Sendable () -> Void)?
     /// Position of the last record appended; 0: none.

@@ -73,11 +73,14 @@ final class ThreadQueue: Sendable {
     private let line = Guarded(Line())
 
     /// Takes the lock; false if the monotonic clock reached `deadline` before it was this thread's turn.
-    func acquire(deadline: UInt64) -> Bool {
+    ///
+    /// Goes to sleep when it has spun for so many nanoseconds. Who is woken keeps all others waiting as long as that takes, so who has nothing
+    /// else to do spins longer.
+    func acquire(deadline: UInt64, spinning: UInt64 = ThreadQueue.usualSpin) -> Bool {
         assert(!isHeldByThisThread, "a thread queue isn't recursive")
         if tryAcquire() { return true }
         guard let waiter = joinLine() else { return took() }
-        if Self.spin(waiter) || hasMoreWaiters(waiter) && Self.yield(waiter) { return took() }
+        if Self.spin(waiter, for: spinning) || hasMoreWaiters(waiter) && Self.yield(waiter) { return took() }
         if !waiter.word.replace(Waiter.waiting, with: Waiter.parked) { return took() }
         while true {
             if waiter.word.load() == Waiter.granted { return took() }
@@ -154,8 +157,8 @@ final class ThreadQueue: Sendable {
 
     /// Waits for a moment without the kernel: most holders are done in a few microseconds. It doesn't yield: who does on a busy
     /// machine is away for much longer than a wake-up takes.
-    private static func spin(_ waiter: Waiter) -> Bool {
-        let until = SystemCalls.monotonicClock() &+ longestSpin
+    private static func spin(_ waiter: Waiter, for nanoseconds: UInt64) -> Bool {
+        let until = SystemCalls.monotonicClock() &+ nanoseconds
         repeat {
             for _ in 0..<64 where waiter.word.load() == Waiter.granted { return true }
         } while SystemCalls.monotonicClock() < until
@@ -163,7 +166,7 @@ final class ThreadQueue: Sendable {
     }
 
     /// Nanoseconds.
-    private static var longestSpin: UInt64 { 10_000 }
+    static var usualSpin: UInt64 { 10_000 }
 
     /// Whether others wait too: then the lock goes round, and to be woken each time would cost more than fifty small writes.
     private func hasMoreWaiters(_ waiter: Waiter) -> Bool {

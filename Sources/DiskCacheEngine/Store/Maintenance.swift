@@ -198,7 +198,7 @@ extension Store {
 
     /// What lies below `head` can't be had any more: known before a slot that names it is vacated and before its file goes.
     func raiseFloor(to head: Position) throws(EngineError) {
-        try lock.acquire(timeout: 10_000_000_000)
+        try lock.acquire(timeout: 10_000_000_000, inGap: true)
         defer { lock.release() }
         if block.owner.relaxed() != lock.identity { try takeOver() }
         if block.floor.relaxed() < head { block.floor.release(head) }

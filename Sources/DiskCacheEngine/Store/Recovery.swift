@@ -24,6 +24,7 @@ extension Store {
         try index.repair()
         if !Mutant.isPlanted(.keepUnused) { try log.finishHalfMade(tail: tail) }
         try log.position(at: tail, active: block.active.acquire(), last: counters.lastRecord)
+        log.isPreparedChanged.store(true, ordering: .relaxed)
         queues.removeAll()
         FaultPoint.reach(.settleBegun)
         if !Mutant.isPlanted(.noSettle) { try settle(tail) }

@@ -5,8 +5,8 @@ import Synchronization
 /// **Keeping.** A `flock` pair costs as much as the rest of a small write, so a process that writes again and again, alone, keeps the lock
 /// between its writes (DESIGN 7.1): after `leastStreak` of them with less than a millisecond between, and if nobody has knocked for
 /// 10 ms. It lets go at the first write that finds a knock, after a tenth of a second for `pauseLength` in any case (an opener that can't
-/// map `meta` can't knock), and a thread of its own lets go when a millisecond passed without a write, or at a knock. `isKept` belongs to
-/// who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
+/// map `meta` can't knock), and a thread of its own lets go when a millisecond passed without a write, four where nobody has knocked for a
+/// second. `isKept` belongs to who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
 ///
 /// **Turns.** To hand the lock to another process costs as much as fifty small writes. So of several that do nothing but write, each has it
 /// for `turnLength` at a time: who writes back to back keeps it so long though others knock. A little before that is over he wakes the first
@@ -47,6 +47,9 @@ final class WriteLock: @unchecked Sendable {
     private let keeps: Atomic<Bool>
     /// *Any thread.* The task that lets go of a kept lock.
     private let keeper = Guarded<Worker.Token?>(nil)
+    /// *Keeper's thread.* `knocks` when it looked last, and when it saw a new one, nanoseconds.
+    private var knocksWatched: UInt64 = 0
+    private var knockWatchedAt: UInt64 = 0
     /// How many writes came back to back; a gap halves it: a write that makes room, or that the kernel interrupts, takes longer as well.
     private var run = 0
     private static let longestRun = 32
@@ -63,7 +66,11 @@ final class WriteLock: @unchecked Sendable {
     private static let quietAfterKnock: Int64 = 10_000
     private static let longestKept: Int64 = 100_000
     private static let pauseLength: Int64 = 400
+    /// How often the keeper looks after a lock that is kept, nanoseconds: where others asked for it within `company`, and where they didn't. The
+    /// machine gives the keeper the processor of a thread that writes, or compacts with the lock in its hands.
     private static let keeperInterval: UInt64 = 1_000_000
+    private static let keeperIntervalAlone: UInt64 = 4_000_000
+    private static let company: UInt64 = 1_000_000_000
 
     /// Set when the lock was let go while others knocked.
     private var stepsBack = false
@@ -92,11 +99,12 @@ final class WriteLock: @unchecked Sendable {
 
     /// Takes the lock within `timeout` nanoseconds, or throws `timeout` with the owner's process id.
     ///
-    /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while.
+    /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while. `inGap`: whoever asks has
+    /// time, and others that write shall wait for him as seldom as can be.
     @inline(__always)
-    func acquire(timeout: UInt64, now: Int64) throws(EngineError) {
+    func acquire(timeout: UInt64, now: Int64, inGap: Bool = false) throws(EngineError) {
         // The clock is read only by who has to wait.
-        if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout)) }
+        if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout), inGap) }
         do throws(EngineError) {
             let pause = now &- lastUse
             let before = run
@@ -129,6 +137,7 @@ final class WriteLock: @unchecked Sendable {
 
     /// Nanoseconds.
     private static let longestLook: UInt64 = 100_000
+    private static let longestSpin: UInt64 = 50_000
 
     /// Takes the lock if nobody has it, for who opens a store and hasn't shared it with a thread.
     func acquireAtOnce() throws(EngineError) -> Bool {
@@ -155,8 +164,8 @@ final class WriteLock: @unchecked Sendable {
     }
 
     /// As above, for callers that have read no clock.
-    func acquire(timeout: UInt64) throws(EngineError) {
-        try acquire(timeout: timeout, now: SystemCalls.wallClock())
+    func acquire(timeout: UInt64, inGap: Bool = false) throws(EngineError) {
+        try acquire(timeout: timeout, now: SystemCalls.wallClock(), inGap: inGap)
     }
 
     @inline(never)
@@ -247,12 +256,17 @@ final class WriteLock: @unchecked Sendable {
     /// *Keeper's thread.* Lets go of a lock that is kept for nothing; when to look again.
     private func watch(_ now: UInt64) -> UInt64? {
         let isKnocked = self.isKnocked
+        if let knocks = block?.knocks.relaxed(), knocks != knocksWatched {
+            knocksWatched = knocks
+            knockWatchedAt = now
+        }
+        let interval = now &- knockWatchedAt < Self.company ? Self.keeperInterval : Self.keeperIntervalAlone
         if isUsed.exchange(false, ordering: .relaxed) {
             // Who writes ends his turn himself.
-            return now &+ (isKnocked ? UInt64(Self.turnLength) * 1000 : Self.keeperInterval)
+            return now &+ (isKnocked ? UInt64(Self.turnLength) * 1000 : interval)
         }
         // Who has the queue is writing, and decides itself.
-        guard queue.tryAcquire() else { return now &+ Self.keeperInterval }
+        guard queue.tryAcquire() else { return now &+ interval }
         defer { queue.release() }
         if isKept { letGo(isKnocked) }
         return nil
@@ -300,9 +314,10 @@ final class WriteLock: @unchecked Sendable {
 
     /// For this process's other threads.
     @inline(never)
-    private func waitInQueue(_ deadline: UInt64) throws(EngineError) {
+    private func waitInQueue(_ deadline: UInt64, _ inGap: Bool) throws(EngineError) {
         let begun = SystemCalls.monotonicClock()
-        guard queue.acquire(deadline: deadline) else { throw timeoutError() }
+        if inGap { awaitGap() }
+        guard queue.acquire(deadline: deadline, spinning: inGap ? Self.longestSpin : ThreadQueue.usualSpin) else { throw timeoutError() }
         waited = SystemCalls.monotonicClock() - begun
     }
 

@@ -9,9 +9,8 @@ extension Store {
             beginNested()
             return
         }
-        if inGap { lock.awaitGap() }
         let clock = environment.wallClock()
-        try lock.acquire(timeout: timeout, now: clock)
+        try lock.acquire(timeout: timeout, now: clock, inGap: inGap)
         log.touchTail()
         do throws(EngineError) {
             if block.owner.relaxed() != lock.identity || settingsPosition != counters.settings { try takeOver() }

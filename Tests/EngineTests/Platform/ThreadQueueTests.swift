@@ -1,6 +1,15 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 @Suite struct ThreadQueueTests {
     /// A number that only the holder of a lock touches.
@@ -37,6 +46,33 @@ import Testing
         queue.release()
         #expect(!queue.isHeldByThisThread)
     }
+
+    #if os(Linux)
+        /// Who is to spin for long doesn't give the processor away meanwhile; who isn't does.
+        @Test(arguments: [true, false]) func whoSpinsStaysAwake(_ spins: Bool) {
+            let queue = ThreadQueue()
+            let waits = Guarded()
+            let group = TestThreads.Group()
+            #expect(queue.acquire(deadline: .max))
+            group.start {
+                let before = Self.voluntarySwitches()
+                guard queue.acquire(deadline: .max, spinning: spins ? 60_000_000_000 : 0) else { return }
+                waits.value = Self.voluntarySwitches() - before
+                queue.release()
+            }
+            #expect(TestThreads.eventually { queue.hasWaiters })
+            pass(microseconds: 20_000)
+            queue.release()
+            group.join()
+            #expect(spins ? waits.value == 0 : waits.value > 0)
+        }
+
+        private static func voluntarySwitches() -> Int {
+            var usage = rusage()
+            getrusage(__rusage_who_t(1), &usage)
+            return usage.ru_nvcsw
+        }
+    #endif
 
     @Test func servesInTheOrderOfComing() {
         let queue = ThreadQueue()

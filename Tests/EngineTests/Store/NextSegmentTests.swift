@@ -108,6 +108,46 @@
             try check(client, 0..<90)
         }
 
+        /// What is made ahead counts as soon as it is there, and as long, though nobody asks for it each time.
+        @Test func countsInTheVolume() throws {
+            let client = try open()
+            try fill(client, 0..<40)
+            func counted() throws -> (counted: Int, next: Int, volume: Int) {
+                try client.handle.withStore { (store) throws(EngineError) in
+                    try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                        let log = store.log
+                        #expect(log.preparedBytes() == log.nextBytes + log.spareBytes)
+                        return (log.preparedBytes(), log.nextBytes, store.estimatedVolume())
+                    }
+                }
+            }
+            let before = try counted()
+            #expect(before.next == 0)
+            try prepare(client)
+            let made = try counted()
+            #expect(made.next > 0 && made.counted == before.counted + made.next)
+            #expect(made.volume == before.volume + made.next)
+            try fill(client, 40..<90)
+            #expect(try counted().next == 0)
+            try prepare(client)
+            #expect(try counted().next > 0)
+            try client.handle.withStore { (store) throws(EngineError) in try store.dropNext(1_000_000_000) }
+            #expect(try counted().next == 0)
+            // Another process makes one, and writes.
+            let environment = Environment(files: SystemFiles())
+            let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
+            var options = StoreOptions()
+            options.keepsLock = false
+            let other = try Store.open(
+                path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
+                content: found.content, options: options, environment: environment)
+            try other.log.prepareNext { true }
+            try other.write(timeout: 1_000_000_000) { () throws(EngineError) in }
+            #expect(try counted().next > 0)
+            other.shutDown()
+            #expect(try counted().next == 0)
+        }
+
         /// Its pages are mapped ahead by whoever compacts, as long as it is the active one.
         @Test func pagesAreMappedAhead() throws {
             let client = try open()

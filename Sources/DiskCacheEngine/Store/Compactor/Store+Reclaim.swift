@@ -13,11 +13,7 @@ extension Store {
     /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory if a segment was unlinked since the
     /// last look, by whomever; one that isn't noticed makes it too much.
     func estimatedVolume() -> Int {
-        let unlinked = block.metrics().compactedBytes
-        if eviction.lowest == 0 || eviction.unlinked != unlinked {
-            eviction.lowest = (try? Log.firsts(files, log.directory))?.first ?? log.activeFirst
-            eviction.unlinked = unlinked
-        }
+        if let segment = lowestSegment() { noteLowest(segment) }
         let lowest = eviction.lowest
         // The newest segment is allocated in steps, by other processes too.
         var end = max(log.active?.limit ?? lowest, lowest)
@@ -25,9 +21,30 @@ extension Store {
         let log = Int(clamping: end - lowest)
         // Another process may have made it longer than this one knows.
         let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
-        return log + self.log.spareBytes + self.log.nextBytes + index * (eviction.keepsStamps ? 2 : 1)
+        return log + self.log.preparedBytes() + index * (eviction.keepsStamps ? 2 : 1)
             + CommitBlock.fileSize + treeBytes()
             + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
+    }
+
+    /// The lowest segment that has a name.
+    private struct LowestSegment {
+        /// nil: there is none.
+        var first: Position?
+        /// Bytes of segments that had been unlinked when the directory was listed.
+        var unlinked: UInt64
+    }
+
+    /// Lists the log's directory; nil: no segment was unlinked since that was done. Needs no lock.
+    private func lowestSegment() -> LowestSegment? {
+        let unlinked = block.metrics().compactedBytes
+        if eviction.unlinked.load(ordering: .relaxed) == unlinked { return nil }
+        return LowestSegment(first: (try? Log.firsts(files, log.directory))?.first, unlinked: unlinked)
+    }
+
+    /// *Writer.* One that was listed earlier than another that is noted already makes the volume too much, until the next look.
+    private func noteLowest(_ segment: LowestSegment) {
+        eviction.lowest = segment.first ?? log.activeFirst
+        eviction.unlinked.store(segment.unlinked, ordering: .relaxed)
     }
 
     /// *Writer.* Looks at what the store takes; asks for room if that comes near the bound.
@@ -117,8 +134,11 @@ extension Store {
     }
 
     private func measure(_ timeout: UInt64) throws(EngineError) -> Space {
-        try write(timeout: timeout) { () throws(EngineError) in
-            Space(
+        // Before the lock is taken: nobody waits for that.
+        let segment = lowestSegment()
+        return try write(timeout: timeout, inGap: true) { () throws(EngineError) in
+            if let segment { noteLowest(segment) }
+            return Space(
                 volume: estimatedVolume(), limits: spaceLimits(), segment: segmentLength, tail: log.tail,
                 awaitsNext: log.activeFirst == log.askedNextAt)
         }
@@ -218,15 +238,13 @@ extension Store {
         // It is no more than garbage where there is little room. What was asked for long ago isn't wanted any more.
         if !space.awaitsNext { return }
         if let limits = space.limits, space.volume + log.nextLength > limits.urgent { return }
-        try log.prepareNext {
-            !isClosing
-        } _: { (install) throws(EngineError) in
-            try changeFiles(timeout) { () throws(SystemError) in
-                try install()
-                // So that the maintenance thread comes by when nothing is written any more.
-                markDirty()
-            }
+        do throws(SystemError) {
+            try log.prepareNext { !isClosing }
+        } catch {
+            throw EngineError(error)
         }
+        // So that the maintenance thread comes by when nothing is written any more.
+        markDirty()
     }
 
     /// Gives back what the next segment takes.

@@ -15,9 +15,9 @@ final class EvictionState: @unchecked Sendable {
     var checkpoint: Position = 0
     /// When so many bytes are dead, it is time to look whether the log is to be compacted.
     var deadCheckpoint: UInt64 = 0
-    /// The lowest segment there was when so many bytes of segments had been unlinked; 0: not known.
+    /// The lowest segment there was when so many bytes of segments had been unlinked; `.max`: not known. *Any thread* reads the second.
     var lowest: Position = 0
-    var unlinked: UInt64 = 0
+    let unlinked = Atomic<UInt64>(.max)
     /// Bytes of value files written since the last look.
     var fileBytes: UInt64 = 0
     /// What the present owner of the lock does when it has let go, since the store takes too much: nanoseconds that it waits for
