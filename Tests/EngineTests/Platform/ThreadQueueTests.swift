@@ -18,8 +18,11 @@ import Testing
         var order: [Int] = []
     }
 
-    @Test func excludesOtherThreads() {
-        let queue = ThreadQueue()
+    /// A strict queue's turn, the write lock's, and one that nobody sees the end of.
+    private static let turns: [UInt64] = [0, 100_000, 60_000_000_000]
+
+    @Test(arguments: [turns[0], turns[1]]) func excludesOtherThreads(_ turn: UInt64) {
+        let queue = ThreadQueue(turnLength: turn)
         let counter = Guarded()
         TestThreads.run(8) { _ in
             for _ in 0..<5000 {
@@ -74,8 +77,9 @@ import Testing
         }
     #endif
 
-    @Test func servesInTheOrderOfComing() {
-        let queue = ThreadQueue()
+    /// Who has had it and doesn't come back keeps it from nobody, whatever his turn.
+    @Test(arguments: turns) func servesInTheOrderOfComing(_ turn: UInt64) {
+        let queue = ThreadQueue(turnLength: turn)
         let seen = Guarded()
         let group = TestThreads.Group()
         #expect(queue.acquire(deadline: .max))
@@ -118,8 +122,8 @@ import Testing
         queue.release()
     }
 
-    @Test func whoLeavesTheMiddleOfTheLineDoesNotCutIt() {
-        let queue = ThreadQueue()
+    @Test(arguments: turns) func whoLeavesTheMiddleOfTheLineDoesNotCutIt(_ turn: UInt64) {
+        let queue = ThreadQueue(turnLength: turn)
         let seen = Guarded()
         let group = TestThreads.Group()
         #expect(queue.acquire(deadline: .max))
@@ -135,6 +139,65 @@ import Testing
         queue.release()
         group.join()
         #expect(seen.order == [0, 2])
+    }
+
+    /// Who comes back within his turn has the lock before those who wait, unless the machine keeps him from it; of a strict queue nobody has it.
+    @Test(arguments: [turns[0], turns[2]]) func whoComesBackInHisTurnHasItAgain(_ turn: UInt64) {
+        var times = 0
+        for _ in 0..<20 where times == 0 { times += comesBack(ThreadQueue(turnLength: turn)) }
+        #expect(turn == 0 ? times == 0 : times > 0)
+    }
+
+    /// How often the first of three has it again at once though the others wait.
+    private func comesBack(_ queue: ThreadQueue) -> Int {
+        let seen = Guarded()
+        let group = TestThreads.Group()
+        #expect(queue.acquire(deadline: .max))
+        for index in 0..<3 {
+            group.start {
+                guard queue.acquire(deadline: .max) else { return }
+                seen.order.append(index)
+                var isFirst = seen.order.count == 1
+                while isFirst, seen.value < 100 {
+                    queue.release()
+                    isFirst = queue.tryAcquire() && queue.hasWaiters
+                    if isFirst { seen.value += 1 }
+                }
+                if queue.isHeldByThisThread { queue.release() }
+            }
+            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+        }
+        queue.release()
+        group.join()
+        #expect(seen.order == [0, 1, 2])
+        #expect(!queue.hasWaiters)
+        return seen.value
+    }
+
+    /// However often he comes back, others have it in the end.
+    @Test func aTurnEnds() {
+        let queue = ThreadQueue(turnLength: 1_000_000)
+        let others = ParkingWord(0)
+        let group = TestThreads.Group()
+        #expect(queue.acquire(deadline: .max))
+        for _ in 0..<3 {
+            group.start {
+                guard queue.acquire(deadline: .max) else { return }
+                let isFirst = others.load() == 0
+                others.add(isFirst ? 4 : 1)
+                queue.release()
+                // The first comes back until both others have had it.
+                while isFirst, others.load() != 6 {
+                    guard queue.acquire(deadline: .max) else { return }
+                    queue.release()
+                }
+            }
+        }
+        #expect(TestThreads.eventually { queue.waiterCount == 3 })
+        queue.release()
+        group.join()
+        #expect(others.load() == 6)
+        #expect(!queue.hasWaiters)
     }
 
     /// Whoever gives up, at whichever place, takes only himself out of the line; and it goes round: who comes again stands at its end.
@@ -179,8 +242,8 @@ import Testing
     }
 
     /// Deadlines of about the time that a holder keeps the lock: hand-overs and timeouts meet all the time.
-    @Test func handOversThatRaceWithTimeoutsAreNotLost() {
-        let queue = ThreadQueue()
+    @Test(arguments: turns) func handOversThatRaceWithTimeoutsAreNotLost(_ turn: UInt64) {
+        let queue = ThreadQueue(turnLength: turn)
         let counter = Guarded()
         let successes = ParkingWord(0)
         TestThreads.run(6) { thread in
