@@ -317,7 +317,9 @@ final class WriteLock: @unchecked Sendable {
     private func waitInQueue(_ deadline: UInt64, _ inGap: Bool) throws(EngineError) {
         let begun = SystemCalls.monotonicClock()
         if inGap { awaitGap() }
-        guard queue.acquire(deadline: deadline, spinning: inGap ? Self.longestSpin : ThreadQueue.usualSpin) else { throw timeoutError() }
+        guard queue.acquire(deadline: deadline, spinning: inGap ? Self.longestSpin : ThreadQueue.usualSpin) else {
+            throw timeoutError()
+        }
         waited = SystemCalls.monotonicClock() - begun
     }
 

@@ -17,7 +17,9 @@ extension Store {
         timeout: UInt64,
         grace: Int64 = Store.expiredGrace
     ) throws(EngineError) -> Int? {
-        let bounds = try write(timeout: timeout, inGap: true) { () throws(EngineError) in (head: head, active: log.activeFirst) }
+        let bounds = try write(timeout: timeout, inGap: true) { () throws(EngineError) in
+            (head: head, active: log.activeFirst)
+        }
         let segments = log.segments.filter { $0.limit > bounds.head && $0.first < min(bounds.active, last) }
         // What is copied in vain is garbage too.
         if segments.isEmpty { return nil }
