@@ -1,4 +1,4 @@
-/* The lock between threads with turns (Decisions, "Threads take turns").  Three threads take it twice each; any of them may give up.
+/* The lock between threads with turns (Decisions, "Threads take turns").  Three threads take it twice each; any of them may have a deadline.
 
    spin -a [-DMUTANT] thread-queue.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan -m100000
    Without a mutant: no errors.  Each mutant gives one:
@@ -20,7 +20,7 @@ bit mutex;
 byte inside;
 
 inline enter() { atomic { mutex == 0 -> mutex = 1 } }
-inline leave() { mutex = 0 }
+inline leave() { assert(state != LENT || (n > 0 && word[line[0]] == WAITING)); mutex = 0 }
 
 inline removeSelf() { d_step { i = 0;
   do :: i < n && line[i] != me -> i++ :: else -> break od; assert(i < n);
@@ -31,9 +31,9 @@ inline takeLent() {
   atomic { if :: line[0] == me && state == LENT -> state = (n > 1 -> CONTENDED : HELD); got = 1 :: else fi };
   if :: got -> removeSelf() :: else fi }
 
-proctype T(byte me) { byte k, i, first; bit got, gone;
+proctype T(byte me) { byte k, i, first; bit got, gone, patient;
   do :: k == 2 -> break
-     :: k < 2 -> k++; got = 0; gone = 0;
+     :: k < 2 -> k++; got = 0; gone = 0; if :: patient = 1 :: patient = 0 fi;
         atomic { if :: state == FREE -> state = HELD; got = 1
                     :: state == LENT -> state = CONTENDED; got = 1      /* whoever comes first */
                     :: else fi };
@@ -56,9 +56,8 @@ proctype T(byte me) { byte k, i, first; bit got, gone;
                     takeLent();
 #endif
                     if :: !got -> word[me] = PARKED :: else fi
-              fi; leave();
-              if :: !got -> word[me] != PARKED :: else fi
-           :: !got && !gone -> enter();                                               /* gives up */
+              fi; leave()
+           :: !got && !gone && !patient -> enter();                                             /* gives up */
               if :: word[me] == GRANTED -> got = 1
                  :: else ->
 #ifndef LEAVES

@@ -25,6 +25,8 @@ extension Log {
             SystemCalls.monotonicClock() &- activeSince < Self.longestHalf
         else { return }
         askedNextAt = active.first
+        // Another process may have made one.
+        isPreparedChanged.store(true, ordering: .relaxed)
         wantsNext.store(true, ordering: .relaxed)
         signalsNext?()
     }
@@ -37,17 +39,20 @@ extension Log {
     }
 
     /// Makes the next segment, unless there is one: one thread of one process at a time, without the write lock. Who takes it away may do so at
-    /// any time; nobody else puts one there, so that the rename that ends it replaces nothing.
-    func prepareNext(while isWanted: () -> Bool) throws(SystemError) {
+    /// any time; nobody else puts one there, so that the rename that ends it replaces nothing. Whether one was made.
+    func prepareNext(while isWanted: () -> Bool) throws(SystemError) -> Bool {
         let length = nextLength
-        if try files.status(of: Self.nextName, in: directory) != nil { return }
+        if try files.status(of: Self.nextName, in: directory) != nil { return false }
         try files.unlinkIfPresent(Self.unfinishedName, in: directory)
         do throws(SystemError) {
             let file = try files.open(Self.unfinishedName, in: directory, [.write, .create, .exclusive])
             files.disableCopyOnWrite(file)
             try files.allocate(file, offset: 0, count: length)
             for at in stride(from: 0, to: length, by: Self.clearedAtOnce) {
-                guard isWanted() else { return try files.unlinkIfPresent(Self.unfinishedName, in: directory) }
+                guard isWanted() else {
+                    try files.unlinkIfPresent(Self.unfinishedName, in: directory)
+                    return false
+                }
                 try MappedAllocation.clear(file, files, from: at, to: min(at + Self.clearedAtOnce, length))
             }
             FaultPoint.reach(.nextFilled)
@@ -55,11 +60,12 @@ extension Log {
         } catch {
             try? files.unlinkIfPresent(Self.unfinishedName, in: directory)
             // Without it the next segment is made when it is needed, and says what is wrong.
-            if error.errno == ErrorNumber.noSpace { return }
+            if error.errno == ErrorNumber.noSpace { return false }
             throw error
         }
         isPreparedChanged.store(true, ordering: .releasing)
         FaultPoint.reach(.nextPlaced)
+        return true
     }
 
     /// *Writer.* The next segment, opened; nil: there is none, or not one of about `length` bytes.
@@ -91,8 +97,8 @@ extension Log {
         try dropNext()
     }
 
-    /// *Writer.* Bytes that it and the spare take, for who looks often: asks only if this process has changed them, or another one had the lock
-    /// meanwhile.
+    /// *Writer.* Bytes that it and the spare take, for who looks often: asks only if this process has changed them, another one had the lock
+    /// meanwhile, or half of a segment is full, since another one may have made the next without the lock.
     func preparedBytes() -> Int {
         if isPreparedChanged.exchange(false, ordering: .acquiring) { lastPreparedBytes = nextBytes + spareBytes }
         return lastPreparedBytes

@@ -103,7 +103,9 @@ final class ThreadQueue: Sendable {
         while true {
             if spin(waiter, for: spinning) { return took() }
             // Who is next stays awake until a turn may be over.
-            if turnLength != 0, isFirstOfSeveral(waiter), spin(waiter, for: turnLength) { return took() }
+            if turnLength != 0, isFirstOfSeveral(waiter), spin(waiter, for: turnLength, deadline) {
+                return took()
+            }
             if !park(waiter) { return took() }
             while waiter.word.load() == Waiter.parked {
                 let now = SystemCalls.monotonicClock()
@@ -193,19 +195,19 @@ final class ThreadQueue: Sendable {
 
     /// Waits for a moment without the kernel: most holders are done in a few microseconds. It doesn't yield: who does on a busy
     /// machine is away for much longer than a wake-up takes. Whether the lock is had.
-    private func spin(_ waiter: Waiter, for nanoseconds: UInt64) -> Bool {
+    private func spin(_ waiter: Waiter, for nanoseconds: UInt64, _ deadline: UInt64 = .max) -> Bool {
         let begun = SystemCalls.monotonicClock()
         var now = begun
         repeat {
             for _ in 0..<64 where waiter.word.load() == Waiter.granted { return true }
             now = SystemCalls.monotonicClock()
             // Whose turn it was doesn't come back.
-            if state.load(ordering: .relaxed) == State.lent, now > lentUntil.load(ordering: .relaxed),
+            if state.load(ordering: .acquiring) == State.lent, now > lentUntil.load(ordering: .relaxed),
                 takeLent(waiter, now)
             {
                 return true
             }
-        } while now &- begun < nanoseconds
+        } while now &- begun < nanoseconds && now < deadline
         return false
     }
 

@@ -34,6 +34,8 @@ extension Store {
     private func wakeMaintenance() {
         isDirty.store(1, ordering: .relaxed)
         maintenance.withLock { token in
+            // Who closes the store has taken it already, or will.
+            if isClosing { return }
             if let token {
                 Worker.shared.signal(token)
             } else {

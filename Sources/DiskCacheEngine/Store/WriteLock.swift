@@ -103,8 +103,9 @@ final class WriteLock: @unchecked Sendable {
     /// time, and others that write shall wait for him as seldom as can be.
     @inline(__always)
     func acquire(timeout: UInt64, now: Int64, inGap: Bool = false) throws(EngineError) {
-        // The clock is read only by who has to wait.
-        if !queue.tryAcquire() { try waitInQueue(Self.deadline(timeout), inGap) }
+        // The clock is read only by who has to wait. What others wrote meanwhile was before him.
+        var now = now
+        if !queue.tryAcquire() { now &+= try waitInQueue(Self.deadline(timeout), inGap) }
         do throws(EngineError) {
             let pause = now &- lastUse
             let before = run
@@ -312,15 +313,16 @@ final class WriteLock: @unchecked Sendable {
         }
     }
 
-    /// For this process's other threads.
+    /// For this process's other threads. Microseconds that it took.
     @inline(never)
-    private func waitInQueue(_ deadline: UInt64, _ inGap: Bool) throws(EngineError) {
+    private func waitInQueue(_ deadline: UInt64, _ inGap: Bool) throws(EngineError) -> Int64 {
         let begun = SystemCalls.monotonicClock()
         if inGap { awaitGap() }
         guard queue.acquire(deadline: deadline, spinning: inGap ? Self.longestSpin : ThreadQueue.usualSpin) else {
             throw timeoutError()
         }
         waited = SystemCalls.monotonicClock() - begun
+        return Int64(clamping: waited / 1000)
     }
 
     @inline(never)

@@ -90,9 +90,11 @@ extension Store {
     /// What is looked up at once.
     private static var batchRecords: Int { 128 }
     private static var batchBytes: Int { 64 << 10 }
-    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, it is used for as long again.
+    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, or
+    /// where several threads have their turns before, it is used for as long again.
     private static var shortestHold: UInt64 { 4_000 }
     private static var longestHold: UInt64 { 200_000 }
+    private static var longestHoldOfOwner: UInt64 { 100_000 }
 
     /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged that a slot names, and what
     /// it was must stay known, until `check(fix:)` takes the slot away.
@@ -144,7 +146,11 @@ extension Store {
                 try write(timeout: timeout, inGap: true) { () throws(EngineError) in
                     if let ahead { log.note(ahead) }
                     let begun = SystemCalls.monotonicClock()
-                    let cost = isOwner ? 0 : min(begun &- asked, Self.longestHold)
+                    let waited = begun &- asked
+                    let cost =
+                        !isOwner
+                        ? min(waited, Self.longestHold)
+                        : waited < Self.longestHoldOfOwner / 2 ? 0 : min(waited, Self.longestHoldOfOwner)
                     let until = begun &+ max(cost, Self.shortestHold)
                     repeat {
                         let position = live[next]

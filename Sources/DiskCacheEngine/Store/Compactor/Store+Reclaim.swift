@@ -28,9 +28,9 @@ extension Store {
 
     /// The lowest segment that has a name.
     private struct LowestSegment {
-        /// nil: there is none.
+        /// nil: it wasn't found.
         var first: Position?
-        /// Bytes of segments that had been unlinked when the directory was listed.
+        /// Bytes of segments that had been unlinked when the directory was listed; `.max`: to be listed again.
         var unlinked: UInt64
     }
 
@@ -38,7 +38,8 @@ extension Store {
     private func lowestSegment() -> LowestSegment? {
         let unlinked = block.metrics().compactedBytes
         if eviction.unlinked.load(ordering: .relaxed) == unlinked { return nil }
-        return LowestSegment(first: (try? Log.firsts(files, log.directory))?.first, unlinked: unlinked)
+        let first = (try? Log.firsts(files, log.directory))?.first
+        return LowestSegment(first: first, unlinked: first == nil ? .max : unlinked)
     }
 
     /// *Writer.* One that was listed earlier than another that is noted already makes the volume too much, until the next look.
@@ -239,12 +240,11 @@ extension Store {
         if !space.awaitsNext { return }
         if let limits = space.limits, space.volume + log.nextLength > limits.urgent { return }
         do throws(SystemError) {
-            try log.prepareNext { !isClosing }
+            // So that the maintenance thread comes by when nothing is written any more.
+            if try log.prepareNext(while: { !isClosing }) { markDirty() }
         } catch {
             throw EngineError(error)
         }
-        // So that the maintenance thread comes by when nothing is written any more.
-        markDirty()
     }
 
     /// Gives back what the next segment takes.

@@ -205,8 +205,8 @@ extension Store {
 
     /// Has the eviction's task run on the maintenance thread.
     func signalEviction() {
-        if isClosing { return }
         eviction.task.withLock { token in
+            if isClosing { return }
             if let token {
                 Worker.shared.signal(token)
             } else {
