@@ -24,6 +24,7 @@ final class WriteLock: @unchecked Sendable {
     private let files: any FileSystem
     private let file: FileDescriptor
     private let block: CommitBlock?
+    /// Threads have it for a tenth of a millisecond each where several wait.
     private let queue = ThreadQueue(turnLength: 100_000)
     /// Random 32 bits | process id: who holds the lock, in `meta`. New at each open.
     let identity: UInt64

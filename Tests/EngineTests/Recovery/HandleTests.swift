@@ -35,6 +35,20 @@ import Testing
         #expect(try StoreCheck.problems(client.handle) == [])
     }
 
+    /// What comes late doesn't bring the tasks of a closed store back.
+    @Test func aClosedStoreHasNoTasks() throws {
+        let scratch = try TestDirectory("closed")
+        let client = try StoreClient(scratch.path + "/store")
+        try client.set("key", [1])
+        let store = try client.handle.withStore { $0 }
+        client.handle.close()
+        store.isDirty.store(0, ordering: .relaxed)
+        store.markDirty()
+        store.signalEviction()
+        #expect(store.maintenance.withLock { $0 == nil })
+        #expect(store.eviction.task.withLock { $0 == nil })
+    }
+
     /// A thread between two verbs of a long transaction holds up neither who closes the store nor itself.
     @Test func closingBesideALongTransaction() throws {
         let scratch = try TestDirectory("long")

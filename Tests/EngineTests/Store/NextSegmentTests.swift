@@ -207,8 +207,12 @@
                     // However busy the machine is.
                     log.activeSince = SystemCalls.monotonicClock()
                     log.allocatedEnd = log.tail
+                    _ = log.preparedBytes()
                     if let pages = log.pagesAhead { log.note(pages) }
                     #expect(log.askedNextAt == log.activeFirst)
+                    // Another process may have made one since, without the lock.
+                    let asks = log.isPreparedChanged.load(ordering: .relaxed)
+                    #expect(asks)
                 }
             }
         }

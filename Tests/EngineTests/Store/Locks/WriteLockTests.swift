@@ -119,6 +119,27 @@ import Testing
         }
     }
 
+    /// Threads that take turns write back to back too: the process keeps the lock meanwhile, for who waited goes by the time at which he had it.
+    @Test func theLockIsKeptWhileThreadsTakeTurns() throws {
+        let files = FailingFiles()
+        let file = try files.open(path, in: nil, [.write, .create])
+        let lock = WriteLock(files: files, file: file, block: meta.block, identity: 1, keeps: true)
+        defer { lock.stopKeeping() }
+        let writes = 10_000
+        TestThreads.run(4) { _ in
+            for _ in 0..<writes {
+                do throws(EngineError) {
+                    try lock.acquire(timeout: Self.patience)
+                    lock.release()
+                } catch {
+                    Issue.record(error)
+                }
+            }
+        }
+        let asked = files.calls.count { $0 == "lock" }
+        #expect(asked < 4 * writes / 25)
+    }
+
     /// It takes nothing, and ends though nobody lets go.
     @Test func awaitingAGapIsNotToQueueUp() throws {
         let lock = try process(1)
