@@ -57,6 +57,8 @@ import Testing
 private final class InjectedRun {
     private(set) var problems: [String] = []
     private(set) var failed = ""
+    /// Why it wasn't opened.
+    private var refusal = ""
     private let scenario: InjectionTests.Scenario
     private let scratch: TestDirectory
     private let path: String
@@ -97,9 +99,9 @@ private final class InjectedRun {
 
     // MARK: What is done
 
-    private func open() -> StoreClient? {
+    private func open(timeout: UInt64 = timeout) -> StoreClient? {
         var options = StoreOptions()
-        options.timeout = Self.timeout
+        options.timeout = timeout
         options.keepsLock = false
         options.viewLag = 2000
         options.windowSize = 64 << 20
@@ -116,6 +118,7 @@ private final class InjectedRun {
             return StoreClient(try StoreHandle(directory: path, options: options, environment: environment))
         } catch {
             describe(error)
+            refusal = "\(error)"
             return nil
         }
     }
@@ -257,8 +260,9 @@ private final class InjectedRun {
 
     private func examine() {
         for round in 0..<2 {
-            guard let client = open() else {
-                problems.append("it doesn't open afterwards")
+            // However busy the machine is.
+            guard let client = open(timeout: 30_000_000_000) else {
+                problems.append("it doesn't open afterwards: \(refusal)")
                 return
             }
             read(client)
