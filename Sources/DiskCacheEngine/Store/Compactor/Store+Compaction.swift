@@ -147,10 +147,9 @@ extension Store {
                     if let ahead { log.note(ahead) }
                     let begun = SystemCalls.monotonicClock()
                     let waited = begun &- asked
-                    let cost =
-                        !isOwner
-                        ? min(waited, Self.longestHold)
-                        : waited < Self.longestHoldOfOwner / 2 ? 0 : min(waited, Self.longestHoldOfOwner)
+                    let longest = isOwner ? Self.longestHoldOfOwner : Self.longestHold
+                    // A gap between two writes of one thread is nothing to make up for.
+                    let cost = isOwner && waited < longest / 2 ? 0 : min(waited, longest)
                     let until = begun &+ max(cost, Self.shortestHold)
                     repeat {
                         let position = live[next]
