@@ -134,13 +134,7 @@
             try client.handle.withStore { (store) throws(EngineError) in try store.dropNext(1_000_000_000) }
             #expect(try counted().next == 0)
             // Another process makes one, and writes.
-            let environment = Environment(files: SystemFiles())
-            let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
-            var options = StoreOptions()
-            options.keepsLock = false
-            let other = try Store.open(
-                path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
-                content: found.content, options: options, environment: environment)
+            let other = try Store.openAsAnotherProcess(path)
             #expect(try other.log.prepareNext { true })
             try other.write(timeout: 1_000_000_000) { () throws(EngineError) in }
             #expect(try counted().next > 0)

@@ -30,13 +30,7 @@ import Testing
         }
 
         private static func open(_ path: String) throws -> Store {
-            let environment = Environment(files: SystemFiles())
-            let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
-            var options = StoreOptions()
-            options.keepsLock = false
-            let store = try Store.open(
-                path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
-                content: found.content, options: options, environment: environment)
+            let store = try Store.openAsAnotherProcess(path)
             // No maintenance: what is below the head stays, and so do its slots.
             store.isDirty.store(2, ordering: .relaxed)
             return store
