@@ -21,6 +21,10 @@ struct Rebuild {
     let isWhole: (ValueFileReference) throws(EngineError) -> Bool
     /// Transactions above `believedEnd`, from the first on that names a value file: how many of them count isn't known yet.
     var held: [Transaction] = []
+    /// Records that count, in order; what ends a transaction has its end.
+    private var waiting: [(item: Pending, end: Position?)] = []
+    /// So many are applied together: in an index that no cache holds, to ask for all their places takes little longer than for one.
+    private static var batchRecords: Int { 64 }
     /// Where a hint was wrong.
     var wrongHint: Position?
     /// Where the log ends, behind the last whole transaction.
@@ -124,6 +128,7 @@ struct Rebuild {
                 state.report.quarantined.append(from...to)
                 pending.append(Pending(damagedFrom: from, to: to))
             case .end(_, let isClean):
+                try state.applyWaiting()
                 try state.applyCommitted(&pending)
                 let isComplete = try state.applyHeld()
                 state.endIsClean = isClean && pending.isEmpty && isComplete
@@ -165,20 +170,30 @@ struct Rebuild {
     }
 
     private mutating func take(_ pending: inout [Pending], end: Position) throws(EngineError) {
-        let transaction = Transaction(records: pending, end: end)
-        pending.removeAll(keepingCapacity: true)
-        let isSure = transaction.end <= scanner.believedEnd || !transaction.records.contains(where: \.namesFile)
-        if held.isEmpty && isSure {
-            try apply(transaction)
-        } else {
-            held.append(transaction)
+        defer { pending.removeAll(keepingCapacity: true) }
+        let isSure = end <= scanner.believedEnd || !pending.contains(where: \.namesFile)
+        guard held.isEmpty && isSure else { return held.append(Transaction(records: pending, end: end)) }
+        for item in pending { waiting.append((item, nil)) }
+        waiting[waiting.count - 1].end = end
+        if waiting.count >= Self.batchRecords { try applyWaiting() }
+    }
+
+    /// Applies what waits, before anything that lies behind it.
+    private mutating func applyWaiting() throws(EngineError) {
+        for (item, _) in waiting { index.view.ask(for: item.hash) }
+        for (item, end) in waiting {
+            if hasWrongHint { break }
+            try apply(item)
+            if let end { self.end = end }
         }
+        waiting.removeAll(keepingCapacity: true)
     }
 
     /// What is pending where the believed part of the log ends, though the end of its transaction was lost to damage: all of it was
     /// committed, but for what void records behind it have taken back.
     private mutating func applyCommitted(_ pending: inout [Pending]) throws(EngineError) {
         guard let first = pending.first, first.position < scanner.believedEnd else { return }
+        try applyWaiting()
         for item in pending { try apply(item) }
         if let last = pending.last { end = max(end, try endOf(last)) }
         pending.removeAll(keepingCapacity: true)

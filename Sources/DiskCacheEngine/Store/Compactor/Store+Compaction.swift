@@ -72,8 +72,15 @@ extension Store {
         // Who begins a snapshot from here on has the new head.
         snapshots.end()
         FaultPoint.reach(.floorRaised)
-        try vacateSlots(timeout: timeout)
+        if isVacatingDue(newHead) { try vacateSlots(timeout: timeout) }
         return gained
+    }
+
+    /// Whether the head has moved on by a quarter of the log since slots were vacated. What lies below it counts for nothing, and a place of it is
+    /// reused; to look at all slots for each segment that goes would take as long as the copies.
+    private func isVacatingDue(_ head: Position) -> Bool {
+        let length = CommitBlock.tail(block.word.acquire()) &- head
+        return head &- min(eviction.vacated.load(ordering: .relaxed), head) >= length / 4
     }
 
     /// A snapshot is in the way: for a moment nobody waits for what can't be done.
@@ -340,6 +347,7 @@ extension Store {
     func vacateSlots(timeout: UInt64) throws(EngineError) {
         let pin = ReaderPins.enter(ReaderPins.base)
         defer { ReaderPins.leave(pin) }
+        let floor = min(block.read().head, block.floor.acquire())
         var next: Int? = 0
         while let start = next {
             // Most pages have no such slot, which can be seen without the lock.
@@ -357,6 +365,7 @@ extension Store {
                     anchor: log.tail, from: start, pages: Self.vacatedPages)
             }
         }
+        eviction.vacated.store(floor, ordering: .relaxed)
         if Mutant.isPlanted(.dropsTombstones) { try vacateTombstones() }
         FaultPoint.reach(.slotsVacated)
     }

@@ -45,6 +45,8 @@ final class EvictionState: @unchecked Sendable {
     let promised = Atomic<Int>(0)
     /// *Any thread.* Until when writers don't wait for compaction, since a snapshot holds it up: nanoseconds of the monotonic clock.
     let heldUpUntil = Atomic<UInt64>(0)
+    /// No slot names what lies below, as far as this process has seen to it.
+    let vacated = Atomic<Position>(0)
     /// *Any thread.* The capacity as last known: what can't fit is refused before its file is written.
     let largestRow = Atomic<UInt64>(.max)
 

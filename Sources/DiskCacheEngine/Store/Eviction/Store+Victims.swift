@@ -18,6 +18,11 @@ extension Store {
         // Each stale entry moves once; reads go on meanwhile, and a row that is read faster than it is looked at goes all the same.
         var moves = pool.count + 64
         while true {
+            // What goes next is in no cache: records are asked for whose slots came with the batch before.
+            if let (soon, later) = pool.nextBatch() {
+                for entry in soon { indexView.askForRecord(entry.hash, anchor: log.tail, log) }
+                for entry in later { indexView.ask(for: entry.hash) }
+            }
             guard let entry = pool.popLeast() else {
                 if pool.isComplete { return nil }
                 pool = try freshPool(ranking)

@@ -39,6 +39,8 @@ struct VictimPool: Sendable {
     /// What the scan found, ascending; those before `next` are used.
     private let sorted: [Ranked]
     private var next = 0
+    /// Those before it were asked for.
+    private var asked = 0
     /// What joined since: a binary heap, the least first.
     private var joined: [Ranked] = []
 
@@ -65,6 +67,16 @@ struct VictimPool: Sendable {
     var least: Ranked? {
         guard next < sorted.count else { return joined.first }
         return joined.first.map { min($0, sorted[next]) } ?? sorted[next]
+    }
+
+    /// So many are asked for at once: takes little longer than one.
+    private static var batch: Int { 16 }
+
+    /// Once for each batch of what the scan found: those that come next, and those behind them.
+    mutating func nextBatch() -> (soon: ArraySlice<Ranked>, later: ArraySlice<Ranked>)? {
+        guard next >= asked, next < sorted.count else { return nil }
+        asked = min(next + Self.batch, sorted.count)
+        return (sorted[next..<asked], sorted[asked..<min(asked + Self.batch, sorted.count)])
     }
 
     /// Takes out the least entry.

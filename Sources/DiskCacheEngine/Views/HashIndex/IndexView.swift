@@ -65,6 +65,21 @@ struct IndexView: @unchecked Sendable {
         if isValid(entry) { _ = slotWord(entry.page, HashBits.home(hash), 0).relaxed() }
     }
 
+    /// Loads a word of the record that the first bucket of a hash names, and forgets it. For who has asked for the bucket a while ago.
+    @inline(__always)
+    func askForRecord(_ hash: UInt64, anchor: Position, _ log: Log) {
+        let root = self.root.relaxed()
+        guard isValid(root: root) else { return }
+        let entry = DirectoryEntry(
+            raw: entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))).relaxed())
+        guard isValid(entry) else { return }
+        let home = HashBits.home(hash)
+        let match = matches(entry.page, home, HashBits.fingerprint(hash, depth: entry.depth) &<< 2)
+        guard match != 0 else { return }
+        let slot = Slot(raw: slotWord(entry.page, home, match.trailingZeroBitCount).relaxed())
+        log.touchHeader(at: PackedPosition.complete(slot.low, around: anchor))
+    }
+
     @inline(__always)
     func slotWord(_ page: Int, _ bucket: Int, _ index: Int) -> SharedWord {
         SharedWord(
