@@ -120,6 +120,101 @@ import Testing
             #expect(try client.findings() == [])
         }
 
+        /// Slots are emptied once in a while, not for each segment that goes; what a quarter of the log can leave stands until then, no more.
+        @Test func slotsBelowTheHeadDontPileUp() throws {
+            let live = 1000
+            var worst = 0.0
+            var seen = 0
+            for step in 0..<30_000 {
+                try client.set("\(step)", value(step, 1, 60))
+                if step >= live { try client.delete("\(step - live)") }
+                guard step > 5000, step % 500 == 0 else { continue }
+                try client.handle.withStoreThrowing { store in
+                    try store.reclaim()
+                    let head = store.block.read().head
+                    let tail = CommitBlock.tail(store.block.word.acquire())
+                    let stale = store.index.positions(anchor: tail).count { $0 < head }
+                    seen += stale
+                    // A round of compaction may go on for some segments before it looks.
+                    let perStep = Double(24 + 5 + 60 + 24 + 5)
+                    worst = max(worst, Double(stale) / (Double(tail - head) / 4 / perStep + 1000))
+                }
+            }
+            #expect(worst < 1, "\(worst) of what a quarter of the log can leave")
+            #expect(seen > 0, "slots are emptied at each step: this tests nothing")
+            for key in 29_000..<30_000 { #expect(try client.get("\(key)") != nil) }
+            #expect(try client.count() == live)
+            #expect(try client.findings() == [])
+        }
+
+        /// A copy of a row that stands in a tree changes nothing there, but where the entry names the record.
+        @Test func treesKnowWhatIsCopied() throws {
+            try client.configure { $0.compaction = 0 }
+            let long = String(repeating: "long ", count: 20)
+            let keys = (0..<600).map { $0 % 3 == 0 ? long + "\($0)" : "\($0)" }
+            for key in keys { try client.set(key, value(0, 1, 60)) }
+            for number in 0..<3000 { try client.set("other", value(number, 1, 60)) }
+            for key in keys[..<20] { try client.delete(key) }
+            try client.compact()
+            let staying = keys[20...]
+            var copies = 0
+            try client.handle.withStoreThrowing { store in
+                let pin = ReaderPins.enter(ReaderPins.base)
+                defer { ReaderPins.leave(pin) }
+                let head = store.block.read().head
+                func changes(_ record: Record, _ tree: TreeID, base: Position) throws(EngineError) -> Int {
+                    let changes = OrderChanges(tree)
+                    changes.base = base
+                    try changes.apply(record, store.log, head: head)
+                    return changes.changes.count
+                }
+                _ = try store.log.scanTail(from: head) { (record) throws(EngineError) in
+                    guard record.bits.has(RecordBits.copy), record.kind == RecordKind.put.rawValue else { return }
+                    copies += 1
+                    let isLong = record.key.count > OrderEntry.longestPlaced
+                    let behind = record.previous + 1
+                    #expect(try changes(record, .key, base: behind) == 0)
+                    #expect(try changes(record, .rowid, base: behind) == (isLong ? 1 : 0))
+                    // What it is a copy of lies behind the tree as well, or there is no tree.
+                    for base in [record.previous, 0] {
+                        #expect(try changes(record, .key, base: base) == 1)
+                        #expect(try changes(record, .rowid, base: base) == 1)
+                    }
+                }
+            }
+            #expect(copies >= staying.count)
+            #expect(Set(try client.keys(.key)) == Set(staying + ["other"]))
+        }
+
+        /// Orders stay what they are while compaction moves rows behind their trees, on either side of where those end.
+        @Test func ordersOutliveWhatIsCopied() throws {
+            try client.configure { $0.compaction = 0 }
+            let long = String(repeating: "long ", count: 20)
+            var keys: [String] = []
+            for round in 0..<6 {
+                for number in 0..<2000 {
+                    let key = number % 5 == 0 ? long + "\(round) \(number)" : "\(round) \(number)"
+                    keys.append(key)
+                    try client.set(key, value(number, round, 60))
+                }
+                // The trees end at different places: before the newest rows in odd rounds, behind them in even ones.
+                if round % 2 == 0 {
+                    #expect(try client.keys(.insertion) == keys)
+                    #expect(
+                        try client.keys(.key)
+                            == keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
+                }
+                let gone = Set(keys.enumerated().filter { $0.offset % 3 == round % 3 }.map(\.element))
+                for key in gone { try client.delete(key) }
+                keys.removeAll { gone.contains($0) }
+                try client.compact()
+                #expect(try client.findings() == [])
+                #expect(try client.keys(.insertion) == keys)
+                #expect(
+                    try client.keys(.key) == keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
+            }
+        }
+
         @Test func aSmallerIndexKeepsStamps() throws {
             try client.configure { $0.compaction = 0 }
             try client.configure { $0.evictionPolicy = .leastFrequentlyUsed }

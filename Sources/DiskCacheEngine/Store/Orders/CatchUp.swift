@@ -96,6 +96,7 @@ extension Store {
             return true
         }
         let changes = existing.trees.map { OrderChanges($0) }
+        for content in changes { content.base = root.position }
         let head = committed.head
         let reached = try follow(from: root.position, to: tail, limit: OrderedViews.batchBytes) {
             (record) throws(EngineError) in

@@ -46,6 +46,7 @@ extension Store {
             // As of T on both sides: rows that were copied since P lie in the log's newest part alone.
             let expected = OrderChanges(tree)
             let later = OrderChanges(tree)
+            later.base = root.position
             _ = try follow(from: first, to: tail) { (record) throws(EngineError) in
                 try expected.apply(record, log, head: first)
                 if record.position >= root.position { try later.apply(record, log, head: first) }

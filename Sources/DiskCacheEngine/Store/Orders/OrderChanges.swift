@@ -5,6 +5,8 @@
 final class OrderChanges {
     let tree: TreeID
     let changes = BTreeChanges()
+    /// The changes are those of the tree as of this position, below which every row is in it; 0: of an empty one.
+    var base: Position = 0
     private let key = ByteBuffer(capacity: 256)
     private let value = ByteBuffer(capacity: 64)
     /// The tags of rows that the transaction which is being read has changed, as of the last record: what a later record of it
@@ -26,6 +28,7 @@ final class OrderChanges {
             if record.isCommit { tags.removeAll(keepingCapacity: true) }
             return
         }
+        if isPut, isKnown(record) { return }
         key.removeAll()
         value.removeAll()
         switch tree {
@@ -42,6 +45,13 @@ final class OrderChanges {
         case .expiry: return
         }
         if isPut { try changes.insert(key.bytes, value.bytes) } else { try changes.delete(key.bytes) }
+    }
+
+    /// Whether it is a copy by compaction, of a row whose entry stands in the tree and names no position.
+    @inline(__always)
+    private func isKnown(_ record: Record) -> Bool {
+        record.bits.has(RecordBits.copy) && record.previous != 0 && record.previous < base
+            && (tree == .key || record.key.count <= OrderEntry.longestPlaced)
     }
 
     private func applyTag(_ record: Record, _ isPut: Bool, _ log: Log, _ head: Position) throws(EngineError) {

@@ -11,9 +11,14 @@ final class OrderTail {
     var changes: BTreeChanges { content.changes }
     var isEmpty: Bool { content.changes.count == 0 }
 
-    /// Forgets everything and begins at a position.
-    func begin(at position: Position) {
+    /// Goes on, or begins anew, as what lies behind a tree as of `position`, which has every row of then, or behind nothing.
+    func continueOrBegin(at position: Position, behind tree: BTree?) {
+        if start != position || (content.base == 0) != (tree == nil) { begin(at: position, behind: tree) }
+    }
+
+    private func begin(at position: Position, behind tree: BTree? = nil) {
         content.removeAll()
+        content.base = tree == nil ? 0 : position
         start = position
         end = position
     }

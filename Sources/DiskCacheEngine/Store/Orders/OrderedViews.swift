@@ -99,7 +99,7 @@ extension Store {
                     }
                 }
                 let changes = views.tail(tree)
-                if changes.start != state.position { changes.begin(at: state.position) }
+                changes.continueOrBegin(at: state.position, behind: state.tree)
                 guard try changes.extend(to: tail, self, head: committed.head) else { continue }
                 state.layers = [changes.changes]
             }
@@ -129,7 +129,7 @@ extension Store {
                 state.position = root.position
             }
         }
-        if own.start != state.position { own.begin(at: state.position) }
+        own.continueOrBegin(at: state.position, behind: state.tree)
         guard try own.extend(to: snapshot.tail, self, head: snapshot.head) else { throw expired() }
         state.layers = [own.changes]
         return state
