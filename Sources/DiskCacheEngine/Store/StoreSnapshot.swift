@@ -63,6 +63,11 @@ extension Store {
         throw expired()
     }
 
+    /// What can't be read: below the head by now it may have been taken away, and another segment mapped behind it.
+    private func unreadable(_ position: Position) -> OldLook {
+        position < block.read().head ? .gone : .damaged(position)
+    }
+
     func expired() -> EngineError {
         EngineError(
             .snapshotExpired, "the snapshot is too old: what it reads has been taken away; begin another", path: path)
@@ -108,7 +113,7 @@ extension Store {
             if previous == 0 || previous < head { return .absent }
             switch try log.record(at: previous) {
             case .gone: return gone(previous)
-            case .damaged: return .damaged(previous)
+            case .damaged: return unreadable(previous)
             case .record(let older):
                 guard older.isOf(keyClass, key) else { return .damaged(previous) }
                 record = older
@@ -154,7 +159,9 @@ extension Store {
                     if case .absent = found, !Mutant.isPlanted(.firstSlot) { continue }
                     return found
                 case .gone: return gone(position)
-                case .damaged: damaged = position
+                case .damaged:
+                    guard case .damaged = unreadable(position) else { return .gone }
+                    damaged = position
                 }
             }
             if isLast { break }

@@ -81,7 +81,7 @@ final class FailingFiles: FileSystem {
     }
 
     func allocate(_ file: FileDescriptor, offset: Int, count: Int) throws(SystemError) {
-        try reach("allocate", file.path)
+        try reach(file.path.contains("trees") ? "allocate trees" : "allocate", file.path)
         try real.allocate(file, offset: offset, count: count)
     }
 

@@ -77,10 +77,12 @@ extension Store {
     }
 
     /// Whether the head has moved on by a quarter of the log since slots were vacated. What lies below it counts for nothing, and a place of it is
-    /// reused; to look at all slots for each segment that goes would take as long as the copies.
+    /// reused; to look at all slots for each segment that goes would take as long as the copies. In a log so long that slots hardly tell
+    /// its positions apart they are vacated each time.
     private func isVacatingDue(_ head: Position) -> Bool {
         let length = CommitBlock.tail(block.word.acquire()) &- head
-        return head &- min(eviction.vacated.load(ordering: .relaxed), head) >= length / 4
+        let passed = head &- min(eviction.vacated.load(ordering: .relaxed), head)
+        return passed >= length / 4 || length > Log.longestLive / 2
     }
 
     /// A snapshot is in the way: for a moment nobody waits for what can't be done.

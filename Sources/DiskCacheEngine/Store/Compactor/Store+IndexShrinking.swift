@@ -18,8 +18,13 @@ extension Store {
         guard Int(clamping: index.pages.relaxed()) >= Self.fewestPages,
             Int(clamping: block.read().counters.count) < slots / 4
         else { return }
+        // What names something below the head stands for nothing, and would not be in the fresh one.
+        let committed = block.read()
+        let tail = CommitBlock.tail(committed.word)
         var used = 0
-        try index.forEachSlotNow { _, _ in used += 1 }
+        try index.forEachSlotNow { slot, _ in
+            if PackedPosition.complete(slot.low, around: tail) >= committed.head { used += 1 }
+        }
         if used < slots / 4 { try renewIndex(index, timeout: timeout) }
     }
 

@@ -84,27 +84,33 @@ extension Store {
         // P below the head: everything was cleared in between, so the trees count as empty.
         let isVoid = existing.isEmpty || root.position <= first || root.position > tail
         let missing = isVoid ? existing.union(wanted) : wanted.subtracting(existing)
-        if missing.isEmpty, isVoid || root.position >= target { return false }
+        let isBehind = !isVoid && root.position < target
+        if missing.isEmpty, !isBehind { return false }
         let batch = try BTreeBatch(pager)
-        if !missing.isEmpty {
-            if isVoid { for tree in existing.trees { try batch.drop(tree) } }
-            let end = isVoid ? tail : root.position
+        var end = tail
+        if isVoid {
+            for tree in existing.trees { try batch.drop(tree) }
+        } else {
+            let changes = existing.trees.map { OrderChanges($0) }
+            for content in changes { content.base = root.position }
+            let head = committed.head
+            let reached = try follow(
+                from: root.position, to: tail, limit: isBehind ? OrderedViews.batchBytes : .max
+            ) { (record) throws(EngineError) in
+                for content in changes { try content.apply(record, log, head: head) }
+            }
+            guard let reached else { return true }
+            for content in changes { try batch.apply(content.changes, to: content.tree) }
+            end = reached
+        }
+        // A tree is built from the head on, and up to where nothing that was copied before the head came there is behind it: not all rows as of
+        // an earlier position have a record between the two.
+        if !isBehind {
             for tree in missing.trees {
                 guard try build(tree, batch, from: first, to: end) else { return true }
             }
-            try publish(batch, pager, end)
-            return true
         }
-        let changes = existing.trees.map { OrderChanges($0) }
-        for content in changes { content.base = root.position }
-        let head = committed.head
-        let reached = try follow(from: root.position, to: tail, limit: OrderedViews.batchBytes) {
-            (record) throws(EngineError) in
-            for content in changes { try content.apply(record, log, head: head) }
-        }
-        guard let reached else { return true }
-        for content in changes { try batch.apply(content.changes, to: content.tree) }
-        try publish(batch, pager, reached)
+        try publish(batch, pager, end)
         return true
     }
 

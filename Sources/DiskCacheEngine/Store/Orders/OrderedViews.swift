@@ -131,6 +131,8 @@ extension Store {
         }
         own.continueOrBegin(at: state.position, behind: state.tree)
         guard try own.extend(to: snapshot.tail, self, head: snapshot.head) else { throw expired() }
+        // Without a tree all of the log is needed that counted then.
+        if state.tree == nil, block.read().head > snapshot.head { throw expired() }
         state.layers = [own.changes]
         return state
     }
