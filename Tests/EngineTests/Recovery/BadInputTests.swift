@@ -103,7 +103,8 @@ import Testing
         var number = 0
         var runs = 0
         while true {
-            let reached = try fail(["allocate", "allocate trees"], ErrorNumber.noSpace, at: number, stays: stays, allows: [.diskFull])
+            let reached = try fail(
+                ["allocate", "allocate trees"], ErrorNumber.noSpace, at: number, stays: stays, allows: [.diskFull])
             runs += 1
             if !reached { break }
             number += 1
