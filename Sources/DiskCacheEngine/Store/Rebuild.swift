@@ -129,6 +129,7 @@ struct Rebuild {
                 pending.append(Pending(damagedFrom: from, to: to))
             case .end(_, let isClean):
                 try state.applyWaiting()
+                if state.hasWrongHint { return }
                 try state.applyCommitted(&pending)
                 let isComplete = try state.applyHeld()
                 state.endIsClean = isClean && pending.isEmpty && isComplete

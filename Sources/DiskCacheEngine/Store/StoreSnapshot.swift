@@ -63,11 +63,6 @@ extension Store {
         throw expired()
     }
 
-    /// What can't be read: below the head by now it may have been taken away, and another segment mapped behind it.
-    private func unreadable(_ position: Position) -> OldLook {
-        position < block.read().head ? .gone : .damaged(position)
-    }
-
     func expired() -> EngineError {
         EngineError(
             .snapshotExpired, "the snapshot is too old: what it reads has been taken away; begin another", path: path)
@@ -113,7 +108,7 @@ extension Store {
             if previous == 0 || previous < head { return .absent }
             switch try log.record(at: previous) {
             case .gone: return gone(previous)
-            case .damaged: return unreadable(previous)
+            case .damaged: return isTakenAway(previous) ? .gone : .damaged(previous)
             case .record(let older):
                 guard older.isOf(keyClass, key) else { return .damaged(previous) }
                 record = older
@@ -124,8 +119,11 @@ extension Store {
 
     /// What lies below the newest head is gone for good; else this process's mappings were being changed.
     private func gone(_ position: Position) -> OldLook {
-        position < block.read().head ? .gone : .again
+        isTakenAway(position) ? .gone : .again
     }
+
+    /// Whether a position lies below the newest head. A segment behind it may be mapped since, so that zeros are read there.
+    private func isTakenAway(_ position: Position) -> Bool { position < block.read().head }
 
     /// The version of a key that its slots lead to. There are two where the head has moved since: what was written behind it took another
     /// slot and names nothing before; the version from before it is where the first one leads.
@@ -160,7 +158,7 @@ extension Store {
                     return found
                 case .gone: return gone(position)
                 case .damaged:
-                    guard case .damaged = unreadable(position) else { return .gone }
+                    if isTakenAway(position) { return .gone }
                     damaged = position
                 }
             }

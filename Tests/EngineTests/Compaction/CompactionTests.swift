@@ -131,13 +131,8 @@ import Testing
                 guard step > 2 * live, step % 500 == 0 else { continue }
                 try client.handle.withStoreThrowing { store in
                     // One segment.
-                    let isDone = try store.withCompactionLock(waiting: StoreClient.timeout, StoreClient.timeout) {
-                        () throws(EngineError) in
-                        _ = try store.compactHead(
-                            freeing: 1, copying: 1, below: .max, evenIfNeeded: false, timeout: StoreClient.timeout)
-                        try store.dropDead()
-                    }
-                    #expect(isDone)
+                    let gained = try store.compactOneRound(copying: 1)
+                    #expect(gained != nil)
                     let head = store.block.read().head
                     let tail = CommitBlock.tail(store.block.word.acquire())
                     let stale = store.index.positions(anchor: tail).count { $0 < head }
@@ -156,11 +151,7 @@ import Testing
         @Test func whatIsGoneDoesntCountInTheIndex() throws {
             try client.configure { $0.compaction = 0 }
             for key in 0..<1500 { try client.set("large \(key)", value(key, 1, 6000)) }
-            try client.handle.withStoreThrowing { store in
-                try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
-                    try store.log.beginSegment(head: store.head, settings: store.counters.settings)
-                }
-            }
+            try client.handle.withStoreThrowing { store in try store.beginSegment() }
             for key in 0..<12_000 { try client.set("\(key)", value(key, 1, 16)) }
             for key in 0..<12_000 { try client.delete("\(key)") }
             let before = try slots()

@@ -17,6 +17,15 @@ import Testing
 
         private func value(_ key: Int) -> [UInt8] { [UInt8](repeating: UInt8(truncatingIfNeeded: key), count: 100) }
 
+        private func open(_ environment: Environment) throws -> StoreClient {
+            let client = try StoreClient(path, environment: environment, viewLag: 1)
+            try client.configure {
+                $0.evictionPolicy = .none
+                $0.compaction = 0
+            }
+            return client
+        }
+
         /// 500 rows in segments that hold nothing else that counts, and 1000 behind them.
         private func fill(_ client: StoreClient) throws -> [String] {
             var keys: [String] = []
@@ -26,7 +35,7 @@ import Testing
             }
             keys.append("often")
             for number in 0..<5000 { try client.set("often", value(number)) }
-            try beginSegment(client)
+            try client.handle.withStoreThrowing { store in try store.beginSegment() }
             return try keys + add(1000, "behind", client)
         }
 
@@ -37,25 +46,12 @@ import Testing
             }
         }
 
-        private func beginSegment(_ client: StoreClient) throws {
-            try client.handle.withStoreThrowing { store in
-                try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
-                    try store.log.beginSegment(head: store.head, settings: store.counters.settings)
-                }
-            }
-        }
-
-        /// One round: copies the old rows.
+        /// Another segment, and one round: copies the old rows.
         private func compactFirst(_ client: StoreClient) throws {
             try client.handle.withStoreThrowing { store in
-                let isDone = try store.withCompactionLock(waiting: StoreClient.timeout, StoreClient.timeout) {
-                    () throws(EngineError) in
-                    let gained = try store.compactHead(
-                        freeing: 1, copying: .max, below: .max, evenIfNeeded: false, timeout: StoreClient.timeout)
-                    #expect(gained != nil)
-                    try store.dropDead()
-                }
-                #expect(isDone)
+                try store.beginSegment()
+                let gained = try store.compactOneRound(copying: .max)
+                #expect(gained != nil)
             }
         }
 
@@ -78,11 +74,7 @@ import Testing
         @Test func anotherBoot() throws {
             var environment = Environment.system
             environment.bootIdentity = { "first" }
-            var client = try StoreClient(path, environment: environment, viewLag: 1)
-            try client.configure {
-                $0.evictionPolicy = .none
-                $0.compaction = 0
-            }
+            var client = try open(environment)
             var keys = try fill(client)
             #expect(try client.keys(.key).count == keys.count)
             try client.sync()
@@ -90,11 +82,10 @@ import Testing
             let synced = try end(client).trees
             try client.configure { $0.durability = .none }
             keys += try add(20_000, "far behind", client)
-            try beginSegment(client)
             try compactFirst(client)
             client.handle.close()
             environment.bootIdentity = { "second" }
-            client = try StoreClient(path, environment: environment, viewLag: 1)
+            client = try open(environment)
             #expect(try end(client).trees == synced, "the test tests nothing")
             #expect(try end(client).head < synced, "the test tests nothing")
             try expectAll(keys, client)
@@ -105,16 +96,11 @@ import Testing
             let files = FailingFiles()
             var environment = Environment.system
             environment.files = files
-            let client = try StoreClient(path, environment: environment, viewLag: 1)
-            try client.configure {
-                $0.evictionPolicy = .none
-                $0.compaction = 0
-            }
+            let client = try open(environment)
             var keys = try fill(client)
             #expect(try client.keys(.key).count == keys.count)
             let before = try end(client)
             keys += try add(20_000, "far behind", client)
-            try beginSegment(client)
             files.fail { _, call in call == "allocate trees" ? ErrorNumber.noSpace : nil }
             try compactFirst(client)
             files.fail { _, _ in nil }

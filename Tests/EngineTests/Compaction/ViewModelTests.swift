@@ -73,7 +73,7 @@ import Testing
             case 850..<853:
                 _ = try store.clear(timeout: Self.timeout)
                 model.removeAll()
-            case 853..<870: try beginSegment(store)
+            case 853..<870: try store.beginSegment()
             case 870..<910: try compactRound(store, evenIfNeeded: false)
             case 910..<913: try store.compact(timeout: Self.timeout)
             case 913..<930:
@@ -150,14 +150,8 @@ import Testing
             } catch is GivenUp {}
         }
 
-        private func beginSegment(_ store: Store) throws {
-            try store.write(timeout: Self.timeout) { () throws(EngineError) in
-                try store.log.beginSegment(head: store.head, settings: store.counters.settings)
-            }
-        }
-
         private func compactRound(_ store: Store, evenIfNeeded: Bool) throws {
-            if pick(3) == 0 { try beginSegment(store) }
+            if pick(3) == 0 { try store.beginSegment() }
             let last = store.block.read().head + UInt64(pick(300_000))
             let (freeing, copying, drops) = (1 + pick(20_000), 1 + pick(50_000), pick(2) == 0)
             var hasGained = false

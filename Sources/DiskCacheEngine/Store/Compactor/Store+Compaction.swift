@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// The order, at every durability level: 1 copies, each as old as its original, in batches that hold the write lock for a moment; E is
 /// where they end. 2 The trees are brought past E. 3 No snapshot is being read. 4 Head record: head, counters and T by one store.
-/// 5 *floor*. 6 Slots that still name what lies below are vacated. 7 A sync past the head record. 8 Mappings and files go.
+/// 5 *floor*. 6 Slots that still name what lies below are vacated, once in a quarter of the log. 7 A sync past the head record. 8 Mappings and files go.
 /// Killed anywhere, the next one begins again: copies count like any record, and what lies below a head goes by `dropDead`.
 ///
 /// Each batch is right whoever does what meanwhile; that one process at a time compacts (`compactionLock`) only saves work.

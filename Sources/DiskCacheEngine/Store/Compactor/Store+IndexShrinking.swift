@@ -11,7 +11,7 @@ extension Store {
     /// What may be left to replay under the lock.
     private static var lastBytes: UInt64 { 16 << 10 }
 
-    /// Replaces the index if less than a quarter of its slots is in use. The caller has the compaction lock.
+    /// Replaces the index if less than a quarter of its slots names something from the head on. The caller has the compaction lock.
     func shrinkIndexIfSparse(timeout: UInt64) throws(EngineError) {
         let index = try currentIndex()
         let slots = Int(clamping: index.pages.relaxed()) * IndexLayout.buckets * IndexLayout.slotsPerBucket

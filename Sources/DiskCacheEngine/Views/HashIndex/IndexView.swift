@@ -55,24 +55,27 @@ struct IndexView: @unchecked Sendable {
         SharedHalf(base, HashIndex.run(ofRoot: root) &* IndexLayout.pageSize &+ index &* 4)
     }
 
+    /// The directory entry of a hash as it is at this moment, for who needn't know whether that lasts; nil: it isn't valid.
+    @inline(__always)
+    private func entryNow(_ hash: UInt64) -> DirectoryEntry? {
+        let root = self.root.relaxed()
+        guard isValid(root: root) else { return nil }
+        let index = HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))
+        let entry = DirectoryEntry(raw: entryWord(root, index).relaxed())
+        return isValid(entry) ? entry : nil
+    }
+
     /// Loads a word of the first bucket of a hash, and forgets it, so that it is in the cache soon: an atomic load isn't left out.
     @inline(__always)
     func ask(for hash: UInt64) {
-        let root = self.root.relaxed()
-        guard isValid(root: root) else { return }
-        let entry = DirectoryEntry(
-            raw: entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))).relaxed())
-        if isValid(entry) { _ = slotWord(entry.page, HashBits.home(hash), 0).relaxed() }
+        guard let entry = entryNow(hash) else { return }
+        _ = slotWord(entry.page, HashBits.home(hash), 0).relaxed()
     }
 
     /// Loads a word of the record that the first bucket of a hash names, and forgets it. For who has asked for the bucket a while ago.
     @inline(__always)
     func askForRecord(_ hash: UInt64, anchor: Position, _ log: Log) {
-        let root = self.root.relaxed()
-        guard isValid(root: root) else { return }
-        let entry = DirectoryEntry(
-            raw: entryWord(root, HashBits.directoryIndex(hash, HashIndex.depth(ofRoot: root))).relaxed())
-        guard isValid(entry) else { return }
+        guard let entry = entryNow(hash) else { return }
         let home = HashBits.home(hash)
         let match = matches(entry.page, home, HashBits.fingerprint(hash, depth: entry.depth) &<< 2)
         guard match != 0 else { return }
