@@ -12,6 +12,9 @@
 @_silgen_name("fork") private func systemFork() -> Int32
 
 /// A child of this very process, made by fork.
+///
+/// For exit tests alone, which run in processes of their own: a child of the one where all tests run would keep the pipes and locks of all
+/// others open while it lives.
 struct TestFork {
     private let child: Int32
     private let report: Int32

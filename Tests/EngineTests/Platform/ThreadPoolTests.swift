@@ -116,38 +116,40 @@ import Testing
         pool.close()
     }
 
-    @Test func aChildHasAPoolOfItsOwn() throws {
-        let pools = PerProcess { ThreadPool(limit: 2, idleTime: 1_000_000_000_000) }
-        let parent = pools.current
-        let gate = Gate()
-        let done = ParkingWord(0)
-        for _ in 0..<5 {
-            try parent.submit {
-                gate.pass()
-                done.add(1)
+    @Test func aChildHasAPoolOfItsOwn() async {
+        await #expect(processExitsWith: .success) {
+            let pools = PerProcess { ThreadPool(limit: 2, idleTime: 1_000_000_000_000) }
+            let parent = pools.current
+            let gate = Gate()
+            let done = ParkingWord(0)
+            for _ in 0..<5 {
+                try parent.submit {
+                    gate.pass()
+                    done.add(1)
+                }
             }
-        }
-        // The child's code ran once here, so that nothing of it is met for the first time there.
-        let warm = PerProcess { ThreadPool(limit: 2) }
-        try warm.current.submit { done.add(0) }
-        let child = try TestFork {
-            let own = pools.current
-            guard own !== parent, own.threadCount == 0, own.waitingCount == 0 else { return 1 }
-            let ran = ParkingWord(0)
-            do throws(SystemError) { try own.submit { ran.add(1) } } catch { return 2 }
-            let deadline = TestThreads.deadline(10_000)
-            while ran.load() == 0 {
-                if SystemCalls.monotonicClock() > deadline { return 3 }
-                SystemCalls.yieldThread()
+            // The child's code ran once here, so that nothing of it is met for the first time there.
+            let warm = PerProcess { ThreadPool(limit: 2) }
+            try warm.current.submit { done.add(0) }
+            let child = try TestFork {
+                let own = pools.current
+                guard own !== parent, own.threadCount == 0, own.waitingCount == 0 else { return 1 }
+                let ran = ParkingWord(0)
+                do throws(SystemError) { try own.submit { ran.add(1) } } catch { return 2 }
+                let deadline = TestThreads.deadline(10_000)
+                while ran.load() == 0 {
+                    if SystemCalls.monotonicClock() > deadline { return 3 }
+                    SystemCalls.yieldThread()
+                }
+                return pools.current === own ? 7 : 4
             }
-            return pools.current === own ? 7 : 4
+            defer { child.finish() }
+            #expect(child.told() == 7)
+            #expect(pools.current === parent)
+            gate.open()
+            #expect(TestThreads.eventually { done.load() == 5 })
+            parent.close()
+            warm.current.close()
         }
-        defer { child.finish() }
-        #expect(child.told() == 7)
-        #expect(pools.current === parent)
-        gate.open()
-        #expect(TestThreads.eventually { done.load() == 5 })
-        parent.close()
-        warm.current.close()
     }
 }

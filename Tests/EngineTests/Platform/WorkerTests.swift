@@ -131,35 +131,37 @@ import Testing
         #expect(worker.taskCount == 0)
     }
 
-    @Test func aChildStartsAnew() throws {
-        let parent = Worker.shared
-        let calls = ParkingWord(0)
-        let token = parent.add { now in
-            calls.add(1)
-            return now + 1_000_000
-        }
-        #expect(TestThreads.eventually { calls.load() > 2 })
-        let child = try TestFork {
-            let inherited = calls.load()
-            parent.signal(token)
-            let own = ParkingWord(0)
-            let mine = Worker.shared.add { _ in
-                own.add(1)
-                return nil
+    @Test func aChildStartsAnew() async {
+        await #expect(processExitsWith: .success) {
+            let parent = Worker.shared
+            let calls = ParkingWord(0)
+            let token = parent.add { now in
+                calls.add(1)
+                return now + 1_000_000
             }
-            while own.load() == 0 { SystemCalls.yieldThread() }
-            mine.worker.signal(mine)
-            while own.load() == 1 { SystemCalls.yieldThread() }
-            mine.worker.remove(mine)
+            #expect(TestThreads.eventually { calls.load() > 2 })
+            let child = try TestFork {
+                let inherited = calls.load()
+                parent.signal(token)
+                let own = ParkingWord(0)
+                let mine = Worker.shared.add { _ in
+                    own.add(1)
+                    return nil
+                }
+                while own.load() == 0 { SystemCalls.yieldThread() }
+                mine.worker.signal(mine)
+                while own.load() == 1 { SystemCalls.yieldThread() }
+                mine.worker.remove(mine)
+                parent.remove(token)
+                return (Worker.shared !== parent ? 1 : 0) + (calls.load() == inherited ? 2 : 0)
+                    + (parent.taskCount == 0 ? 4 : 0)
+            }
+            child.finish()
+            #expect(child.told() == 7)
+            let before = calls.load()
+            #expect(TestThreads.eventually { calls.load() > before })
+            #expect(Worker.shared === parent)
             parent.remove(token)
-            return (Worker.shared !== parent ? 1 : 0) + (calls.load() == inherited ? 2 : 0)
-                + (parent.taskCount == 0 ? 4 : 0)
         }
-        child.finish()
-        #expect(child.told() == 7)
-        let before = calls.load()
-        #expect(TestThreads.eventually { calls.load() > before })
-        #expect(Worker.shared === parent)
-        parent.remove(token)
     }
 }

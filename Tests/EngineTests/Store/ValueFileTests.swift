@@ -311,19 +311,22 @@ import Testing
         #expect(try load(reference) == [1, 2, 3])
     }
 
-    @Test func aChildNeitherKeepsNorRemovesAParentsFile() throws {
-        let writer = try files.beginWriting()
-        try Self.three.withUnsafeBytes { try writer.append($0) }
-        let child = try TestFork {
-            writer.abandon()
-            return 1
+    @Test func aChildNeitherKeepsNorRemovesAParentsFile() async {
+        await #expect(processExitsWith: .success) {
+            let test = try ValueFileTests()
+            let writer = try test.files.beginWriting()
+            try Self.three.withUnsafeBytes { try writer.append($0) }
+            let child = try TestFork {
+                writer.abandon()
+                return 1
+            }
+            defer { child.finish() }
+            #expect(child.told() == 1)
+            #expect(try test.scratch.tree().contains(writer.name.temporaryPath))
+            let reference = try writer.finish()
+            try writer.place()
+            #expect(try test.load(reference) == [1, 2, 3])
         }
-        defer { child.finish() }
-        #expect(child.told() == 1)
-        #expect(try scratch.tree().contains(writer.name.temporaryPath))
-        let reference = try writer.finish()
-        try writer.place()
-        #expect(try load(reference) == [1, 2, 3])
     }
 
     // MARK: Races and faults
