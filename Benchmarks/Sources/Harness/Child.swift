@@ -27,9 +27,6 @@ public final class Child {
         guard getenv(variable) == nil else { throw EngineError("a child of bench was started without its arguments") }
     }
 
-    /// Whether this process was started by another one of this program.
-    public static var isChild: Bool { getenv(variable) != nil }
-
     private let process: pid_t
     private let program: String
     private var input: Int32 = -1

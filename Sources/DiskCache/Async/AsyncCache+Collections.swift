@@ -11,16 +11,16 @@ extension Deque {
 extension AsyncCache {
     /// Adds an element at the end; as the plain `append`.
     public func append<Element>(_ element: Element) async throws where Base == Deque<Element> {
-        _ = try await work { [base] in try base.append(element) }
+        _ = try await writing { [base] in try base.append(element) }
     }
 
     /// Adds an element at the front; as the plain `prepend`.
     public func prepend<Element>(_ element: Element) async throws where Base == Deque<Element> {
-        _ = try await work { [base] in try base.prepend(element) }
+        _ = try await writing { [base] in try base.prepend(element) }
     }
 
-    /// Removes the first element and gives it; nil: there was none, nor did one come within `timeout`. The task is suspended meanwhile, and a
-    /// cancellation ends that, as with `pull`.
+    /// Removes the first element and gives it; nil: there was none, nor did one come within `timeout`. The task is suspended meanwhile, and
+    /// a cancellation ends that, as with `pull`.
     public func popFirst<Element>(timeout: Duration? = nil) async throws -> Element? where Base == Deque<Element> {
         try await AsyncCache<Cache>(base.store.cache, resources)
             .pull(as: Element.self, side: .front, timeout: timeout)?.value
@@ -37,7 +37,7 @@ extension AsyncCache {
     public func transact<R: Sendable>(
         _ body: @escaping @Sendable () throws -> R
     ) async throws -> R where Base: PersistentCollection & Sendable {
-        try await work { [base] in try base.transact(body) }
+        try await writing { [base] in try base.transact(body) }
     }
 }
 
@@ -55,7 +55,7 @@ extension AsyncCache {
     public func push<Key, Value>(
         _ value: Value, side: Side = .back, prefix: String? = nil
     ) async throws -> QueueKey where Base == Index<Key, Value> {
-        try await work { [base] in try base.push(value, side: side, prefix: prefix) }
+        try await writing { [base] in try base.push(value, side: side, prefix: prefix) }
     }
 
     /// Removes the item at an end of a queue of an index and gives it; waits for it as the `pull` of a cache does.
@@ -86,7 +86,7 @@ extension AsyncCache where Base == FanoutCache {
     public func set<V: Encodable & Sendable>(
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil, retry: Bool = false
     ) async throws -> Bool {
-        try await work { [base] in try base.set(key, value, expire: expire, tag: tag, retry: retry) }
+        try await writing { [base] in try base.set(key, value, expire: expire, tag: tag, retry: retry) }
     }
 
     /// Stores bytes that come in pieces, as a ``Cache`` does; never dropped.
@@ -106,7 +106,7 @@ extension AsyncCache where Base == FanoutCache {
     public func push<V: Encodable & Sendable>(
         _ value: V, side: Side = .back, prefix: String? = nil, expire: Expiration? = nil, tag: Tag? = nil
     ) async throws -> QueueKey {
-        try await work { [base] in try base.push(value, side: side, prefix: prefix, expire: expire, tag: tag) }
+        try await writing { [base] in try base.push(value, side: side, prefix: prefix, expire: expire, tag: tag) }
     }
 
     /// Removes the item at an end of a queue and gives it; waits for it as the `pull` of a ``Cache`` does.
@@ -123,7 +123,7 @@ extension AsyncCache where Base == FanoutCache {
     public func transact<R: Sendable>(
         _ body: @escaping @Sendable (inout Transaction) throws -> R
     ) async throws -> R {
-        try await work { [base] in try base.transact(body) }
+        try await writing { [base] in try base.transact(body) }
     }
 
     /// Runs `body` as one transaction of the shard that has `key`.
@@ -131,6 +131,6 @@ extension AsyncCache where Base == FanoutCache {
     public func transact<R: Sendable>(
         for key: some CacheKey, _ body: @escaping @Sendable (inout Transaction) throws -> R
     ) async throws -> R {
-        try await work { [base] in try base.transact(for: key, body) }
+        try await writing { [base] in try base.transact(for: key, body) }
     }
 }

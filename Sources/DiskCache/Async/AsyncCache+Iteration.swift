@@ -78,19 +78,19 @@ extension AsyncCache where Base == Cache {
 
     /// The first key in insertion order, or in the order of keys; nil if there is none.
     public func first(sorted: Bool = false) async throws -> AnyCacheKey? {
-        try await read { [base] in try base.first(sorted: sorted) }
+        try await reading { [base] in try base.first(sorted: sorted) }
     }
 
     /// The last key in insertion order, or in the order of keys; nil if there is none.
     public func last(sorted: Bool = false) async throws -> AnyCacheKey? {
-        try await read { [base] in try base.last(sorted: sorted) }
+        try await reading { [base] in try base.last(sorted: sorted) }
     }
 
     /// The item that was first stored last, or with `last` false the one that was first stored first; nil if there is none.
     public func peekItem<V: Decodable & Sendable>(
         last: Bool = true, as type: V.Type = V.self
     ) async throws -> (key: AnyCacheKey, value: V)? {
-        try await work { [base] in try base.peekItem(last: last, as: V.self) }
+        try await writing { [base] in try base.peekItem(last: last, as: V.self) }
     }
 
     private func cursor<Element>(

@@ -5,49 +5,49 @@ public import DiskCacheCore
 extension AsyncCache where Base == Cache {
     /// Removes all items that have expired; how many.
     @discardableResult
-    public func expire() async throws -> Int { try await labour { [base] in try base.expire() } }
+    public func expire() async throws -> Int { try await lasting { [base] in try base.expire() } }
 
     /// Removes all items that have expired at a given time, in seconds since 1970; how many.
     @discardableResult
     public func expire(asOf seconds: Double) async throws -> Int {
-        try await labour { [base] in try base.expire(asOf: seconds) }
+        try await lasting { [base] in try base.expire(asOf: seconds) }
     }
 
     /// Removes all items with a tag; how many there were.
     @discardableResult
-    public func evict(tag: Tag) async throws -> Int { try await labour { [base] in try base.evict(tag: tag) } }
+    public func evict(tag: Tag) async throws -> Int { try await lasting { [base] in try base.evict(tag: tag) } }
 
     /// Removes all items without a tag; how many there were.
     @discardableResult
-    public func evictUntagged() async throws -> Int { try await labour { [base] in try base.evictUntagged() } }
+    public func evictUntagged() async throws -> Int { try await lasting { [base] in try base.evictUntagged() } }
 
     /// Removes what has expired, then items in the order of the eviction policy until the cache is within its size limit; how many went.
     @discardableResult
-    public func cull() async throws -> Int { try await labour { [base] in try base.cull() } }
+    public func cull() async throws -> Int { try await lasting { [base] in try base.cull() } }
 
     /// Removes everything, at one instant; how many items there were.
     @discardableResult
-    public func clear() async throws -> Int { try await labour { [base] in try base.clear() } }
+    public func clear() async throws -> Int { try await lasting { [base] in try base.clear() } }
 
     /// Proves log, index, orders, counters and value files against each other; what was found.
     public func check(fix: Bool = false) async throws -> [Cache.Finding] {
-        try await labour { [base] in try base.check(fix: fix) }
+        try await lasting { [base] in try base.check(fix: fix) }
     }
 
     /// Makes everything durable that is stored now.
-    public func sync() async throws { try await labour { [base] in try base.sync() } }
+    public func sync() async throws { try await lasting { [base] in try base.sync() } }
 
     /// Changes settings, for all processes.
     public func configure(_ change: @escaping @Sendable (inout Cache.Settings) throws -> Void) async throws {
-        try await labour { [base] in try base.configure(change) }
+        try await lasting { [base] in try base.configure(change) }
     }
 
     /// How many items there are, expired ones that nothing has removed yet included. At once.
     public var count: Int { get throws { try base.count } }
 
     /// Bytes that the cache takes on disk.
-    public var volume: Int { get async throws { try await read { [base] in try base.volume } } }
+    public var volume: Int { get async throws { try await reading { [base] in try base.volume } } }
 
     /// Lets go of the directory; the next call of anything opens it again.
-    public func close() async throws { try await labour { [base] in try base.close() } }
+    public func close() async throws { try await lasting { [base] in try base.close() } }
 }

@@ -44,7 +44,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func getMany<K: CacheKey, V: Decodable & Sendable>(
         _ keys: some Sequence<K> & Sendable, as type: V.Type = V.self, version: Int? = nil
     ) async throws -> [K: V] {
-        try await read { [base] in try base.getMany(keys, as: V.self, version: version) }
+        try await reading { [base] in try base.getMany(keys, as: V.self, version: version) }
     }
 
     /// The value of a key, to be read in pieces; nil if it is missing or expired.
@@ -62,7 +62,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func set<V: Encodable & Sendable>(
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil, version: Int? = nil
     ) async throws -> Bool {
-        try await work { [base] in try base.set(key, value, expire: expire, tag: tag, version: version) }
+        try await writing { [base] in try base.set(key, value, expire: expire, tag: tag, version: version) }
     }
 
     /// Stores a value if the key is missing or expired. False: it was there, or the write was dropped.
@@ -70,7 +70,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func add<V: Encodable & Sendable>(
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil, version: Int? = nil
     ) async throws -> Bool {
-        try await work { [base] in try base.add(key, value, expire: expire, tag: tag, version: version) }
+        try await writing { [base] in try base.add(key, value, expire: expire, tag: tag, version: version) }
     }
 
     /// Stores bytes that come in pieces, as a ``Cache`` does; never dropped.
@@ -88,7 +88,7 @@ extension AsyncCache where Base == NamespacedCache {
         version: Int? = nil, _ make: @escaping @Sendable () throws -> V
     ) async throws -> V {
         if let value = try await get(key, as: V.self, version: version) { return value }
-        return try await work { [base] in
+        return try await writing { [base] in
             try base.getOrSet(key, as: V.self, expire: expire, tag: tag, version: version, make)
         }
     }
@@ -98,20 +98,20 @@ extension AsyncCache where Base == NamespacedCache {
     public func update<V: Codable & Sendable, R: Sendable>(
         _ key: some CacheKey, default start: V, version: Int? = nil, _ body: @escaping @Sendable (inout V) throws -> R
     ) async throws -> R? {
-        try await work { [base] in try base.update(key, default: start, version: version, body) }
+        try await writing { [base] in try base.update(key, default: start, version: version, body) }
     }
 
     /// Removes a key. False: it was missing or expired, or the write was dropped.
     @discardableResult
     public func delete(_ key: some CacheKey, version: Int? = nil) async throws -> Bool {
-        try await work { [base] in try base.delete(key, version: version) }
+        try await writing { [base] in try base.delete(key, version: version) }
     }
 
     /// Removes a key and gives its value; nil: it was missing or expired, or the write was dropped.
     public func pop<V: Decodable & Sendable>(
         _ key: some CacheKey, as type: V.Type = V.self, version: Int? = nil
     ) async throws -> V? {
-        try await work { [base] in try base.pop(key, as: V.self, version: version) }
+        try await writing { [base] in try base.pop(key, as: V.self, version: version) }
     }
 
     /// Gives a key another expiry, nil: that of the view. False: it was missing or expired, or the write was dropped.
@@ -119,7 +119,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func touch(
         _ key: some CacheKey, expire: Expiration? = nil, version: Int? = nil
     ) async throws -> Bool {
-        try await work { [base] in try base.touch(key, expire: expire, version: version) }
+        try await writing { [base] in try base.touch(key, expire: expire, version: version) }
     }
 
     /// Adds to the integer that a key holds; the sum, or nil: the write was dropped.
@@ -127,7 +127,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func incr(
         _ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = nil, version: Int? = nil
     ) async throws -> Int64? {
-        try await work { [base] in try base.incr(key, by: delta, default: start, version: version) }
+        try await writing { [base] in try base.incr(key, by: delta, default: start, version: version) }
     }
 
     /// Subtracts from the integer that a key holds; as `incr`.
@@ -135,7 +135,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func decr(
         _ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = nil, version: Int? = nil
     ) async throws -> Int64? {
-        try await work { [base] in try base.decr(key, by: delta, default: start, version: version) }
+        try await writing { [base] in try base.decr(key, by: delta, default: start, version: version) }
     }
 
     /// Stores many values, in one commit, or one a shard. The keys whose writes were dropped.
@@ -143,7 +143,7 @@ extension AsyncCache where Base == NamespacedCache {
     public func setMany<K: CacheKey, V: Encodable & Sendable>(
         _ items: some Sequence<(K, V)> & Sendable, expire: Expiration? = nil, tag: Tag? = nil, version: Int? = nil
     ) async throws -> [K] {
-        try await work { [base] in try base.setMany(items, expire: expire, tag: tag, version: version) }
+        try await writing { [base] in try base.setMany(items, expire: expire, tag: tag, version: version) }
     }
 
     /// Removes many keys, in one commit, or one a shard; how many of them were there.
@@ -151,13 +151,13 @@ extension AsyncCache where Base == NamespacedCache {
     public func deleteMany<K: CacheKey>(
         _ keys: some Sequence<K> & Sendable, version: Int? = nil
     ) async throws -> Int {
-        try await work { [base] in try base.deleteMany(keys, version: version) }
+        try await writing { [base] in try base.deleteMany(keys, version: version) }
     }
 
     /// Moves an item to a higher version of its key, in place of what is there; the new version.
     @discardableResult
     public func incrVersion(_ key: some CacheKey, by delta: Int = 1, version: Int? = nil) async throws -> Int {
-        try await work { [base] in try base.incrVersion(key, by: delta, version: version) }
+        try await writing { [base] in try base.incrVersion(key, by: delta, version: version) }
     }
 
     // MARK: Removing all
@@ -165,10 +165,10 @@ extension AsyncCache where Base == NamespacedCache {
     /// Removes all items of this prefix, of all versions or of one; how many there were.
     @discardableResult
     public func removeAll(version: Int? = nil) async throws -> Int {
-        try await labour { [base] in try base.removeAll(version: version) }
+        try await lasting { [base] in try base.removeAll(version: version) }
     }
 
     /// Removes everything from the cache beneath, whatever its prefix; how many items there were.
     @discardableResult
-    public func clear() async throws -> Int { try await labour { [base] in try base.clear() } }
+    public func clear() async throws -> Int { try await lasting { [base] in try base.clear() } }
 }

@@ -7,7 +7,7 @@ extension AsyncCache where Base == Cache {
     public func push<V: Encodable & Sendable>(
         _ value: V, side: Side = .back, prefix: String? = nil, expire: Expiration? = nil, tag: Tag? = nil
     ) async throws -> QueueKey {
-        try await work { [base] in try base.push(value, side: side, prefix: prefix, expire: expire, tag: tag) }
+        try await writing { [base] in try base.push(value, side: side, prefix: prefix, expire: expire, tag: tag) }
     }
 
     /// Adds bytes that come in pieces at an end of a queue, in a file of their own; as `set(_:reading:)`.
@@ -42,14 +42,14 @@ extension AsyncCache where Base == Cache {
     public func peek<V: Decodable & Sendable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil
     ) async throws -> (key: QueueKey, value: V)? {
-        try await work { [base] in try base.peek(as: V.self, side: side, prefix: prefix) }
+        try await writing { [base] in try base.peek(as: V.self, side: side, prefix: prefix) }
     }
 
     /// As `peek`, with everything that is known of the item.
     public func peekEntry<V: Decodable & Sendable>(
         as type: V.Type = V.self, side: Side = .front, prefix: String? = nil
     ) async throws -> (key: QueueKey, entry: Entry<V>)? {
-        try await work { [base] in try base.peekEntry(as: V.self, side: side, prefix: prefix) }
+        try await writing { [base] in try base.peekEntry(as: V.self, side: side, prefix: prefix) }
     }
 
     private func pulling<Item: Sendable>(
@@ -57,7 +57,7 @@ extension AsyncCache where Base == Cache {
         _ pull: @escaping @Sendable (Cache, Duration?) throws -> Item?
     ) async throws -> Item? {
         let cache = base
-        if let item = try await work({ try pull(cache, nil) }) { return item }
+        if let item = try await writing({ try pull(cache, nil) }) { return item }
         guard let timeout, timeout > .zero else { return nil }
         // A prefix is its bytes: texts that are equal to Swift may be two queues.
         return try await resources.pulls.wait(in: prefix.map { Array($0.utf8) }, timeout: timeout) { [weak cache] in

@@ -9,7 +9,7 @@ extension AsyncCache where Base == Cache {
         _ key: some CacheKey, as type: V.Type = V.self
     ) async throws -> V? {
         if try isAtHand(key) { return try base.get(key, as: V.self) }
-        return try await read { [base] in try base.get(key, as: V.self) }
+        return try await reading { [base] in try base.get(key, as: V.self) }
     }
 
     /// The value of a key, or `value` if it is missing or expired; the value isn't stored.
@@ -30,7 +30,7 @@ extension AsyncCache where Base == Cache {
     @inlinable
     nonisolated(nonsending) public func contains(_ key: some CacheKey) async throws -> Bool {
         if try isAtHand(key) { return try base.contains(key) }
-        return try await read { [base] in try base.contains(key) }
+        return try await reading { [base] in try base.contains(key) }
     }
 
     /// The value of a key with everything that is known of it; nil if it is missing or expired. At once where it can be, as `get`.
@@ -38,14 +38,14 @@ extension AsyncCache where Base == Cache {
         _ key: some CacheKey, as type: V.Type = V.self
     ) async throws -> Entry<V>? {
         if try isAtHand(key) { return try base.entry(key, as: V.self) }
-        return try await read { [base] in try base.entry(key, as: V.self) }
+        return try await reading { [base] in try base.entry(key, as: V.self) }
     }
 
     /// The values of many keys, in the order asked; nil for each that is missing or expired.
     public func getMany<K: CacheKey, V: Decodable & Sendable>(
         _ keys: some Sequence<K> & Sendable, as type: V.Type = V.self
     ) async throws -> [V?] {
-        try await read { [base] in try base.getMany(keys, as: V.self) }
+        try await reading { [base] in try base.getMany(keys, as: V.self) }
     }
 
     /// The value of a key, to be read in pieces; nil if it is missing or expired.
@@ -58,7 +58,7 @@ extension AsyncCache where Base == Cache {
     ///
     /// - Parameter pieceSize: Bytes of a piece at most. One is read when it is asked for, so a slow reader costs no memory.
     public func open(_ key: some CacheKey, pieceSize: Int = 1 << 18) async throws -> AsyncValueReader? {
-        try await read { [base, resources] in
+        try await reading { [base, resources] in
             try base.open(key).map { AsyncValueReader($0, resources.executor, pieceSize: max(pieceSize, 1)) }
         }
     }
@@ -67,13 +67,13 @@ extension AsyncCache where Base == Cache {
     public func snapshot<R: Sendable>(
         _ body: @escaping @Sendable (borrowing Snapshot) throws -> R
     ) async throws -> R {
-        try await labour { [base] in try base.snapshot(body) }
+        try await lasting { [base] in try base.snapshot(body) }
     }
 
     /// Whether a key can be read here and now. Throws `cancelled` if the task is.
     @usableFromInline
     func isAtHand(_ key: some CacheKey) throws -> Bool {
-        if Task.isCancelled { throw Cancellation.error }
+        if Task.isCancelled { throw CacheError.taskCancelled }
         return try base.isInMemory(key)
     }
 }

@@ -8,7 +8,7 @@ extension AsyncCache where Base == Cache {
     public func set<V: Encodable & Sendable>(
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil
     ) async throws -> Bool {
-        try await work { [base] in try base.set(key, value, expire: expire, tag: tag) }
+        try await writing { [base] in try base.set(key, value, expire: expire, tag: tag) }
     }
 
     /// Stores a value if the key is missing or expired. False: it was there, and nothing has changed.
@@ -16,7 +16,7 @@ extension AsyncCache where Base == Cache {
     public func add<V: Encodable & Sendable>(
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil
     ) async throws -> Bool {
-        try await work { [base] in try base.add(key, value, expire: expire, tag: tag) }
+        try await writing { [base] in try base.add(key, value, expire: expire, tag: tag) }
     }
 
     /// Stores bytes that come in pieces, in a file of their own, without ever holding them in memory as a whole.
@@ -49,69 +49,69 @@ extension AsyncCache where Base == Cache {
     /// Removes a key. False: it was missing or expired.
     @discardableResult
     public func delete(_ key: some CacheKey) async throws -> Bool {
-        try await work { [base] in try base.delete(key) }
+        try await writing { [base] in try base.delete(key) }
     }
 
     /// Removes a key and gives its value; nil: it was missing or expired.
     public func pop<V: Decodable & Sendable>(_ key: some CacheKey, as type: V.Type = V.self) async throws -> V? {
-        try await work { [base] in try base.pop(key, as: V.self) }
+        try await writing { [base] in try base.pop(key, as: V.self) }
     }
 
     /// Removes a key and gives its value with everything that was known of it.
     public func popEntry<V: Decodable & Sendable>(
         _ key: some CacheKey, as type: V.Type = V.self
     ) async throws -> Entry<V>? {
-        try await work { [base] in try base.popEntry(key, as: V.self) }
+        try await writing { [base] in try base.popEntry(key, as: V.self) }
     }
 
     /// Gives a key another expiry. False: it was missing or expired.
     @discardableResult
     public func touch(_ key: some CacheKey, expire: Expiration) async throws -> Bool {
-        try await work { [base] in try base.touch(key, expire: expire) }
+        try await writing { [base] in try base.touch(key, expire: expire) }
     }
 
     /// Adds to the integer that a key holds, and returns the sum; every concurrent increment counts.
     @discardableResult
     public func incr(_ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0) async throws -> Int64 {
-        try await work { [base] in try base.incr(key, by: delta, default: start) }
+        try await writing { [base] in try base.incr(key, by: delta, default: start) }
     }
 
     /// Adds to the number that a key holds, as a floating-point number.
     @_disfavoredOverload @discardableResult
     public func incr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) async throws -> Double {
-        try await work { [base] in try base.incr(key, by: delta, default: start) }
+        try await writing { [base] in try base.incr(key, by: delta, default: start) }
     }
 
     /// Subtracts from the integer that a key holds.
     @discardableResult
     public func decr(_ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0) async throws -> Int64 {
-        try await work { [base] in try base.decr(key, by: delta, default: start) }
+        try await writing { [base] in try base.decr(key, by: delta, default: start) }
     }
 
     /// Subtracts from the number that a key holds, as a floating-point number.
     @_disfavoredOverload @discardableResult
     public func decr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) async throws -> Double {
-        try await work { [base] in try base.decr(key, by: delta, default: start) }
+        try await writing { [base] in try base.decr(key, by: delta, default: start) }
     }
 
     /// Reads a value, lets `body` change it and stores it, as one step that nobody can come between; returns what `body` returns.
     public func update<V: Codable & Sendable, R: Sendable>(
         _ key: some CacheKey, default start: V, _ body: @escaping @Sendable (inout V) throws -> R
     ) async throws -> R {
-        try await work { [base] in try base.update(key, default: start, body) }
+        try await writing { [base] in try base.update(key, default: start, body) }
     }
 
     /// Stores many values at once: everybody sees all of them or none.
     public func setMany<K: CacheKey, V: Encodable & Sendable>(
         _ items: some Sequence<(K, V)> & Sendable, expire: Expiration? = nil, tag: Tag? = nil
     ) async throws {
-        try await work { [base] in try base.setMany(items, expire: expire, tag: tag) }
+        try await writing { [base] in try base.setMany(items, expire: expire, tag: tag) }
     }
 
     /// Removes many keys at once; how many of them were there.
     @discardableResult
     public func deleteMany<K: CacheKey>(_ keys: some Sequence<K> & Sendable) async throws -> Int {
-        try await work { [base] in try base.deleteMany(keys) }
+        try await writing { [base] in try base.deleteMany(keys) }
     }
 
     /// Runs `body` as one transaction, on one thread; as ``Cache/transact(_:)-(()->R)``. What the closure calls are the plain verbs.
@@ -126,13 +126,13 @@ extension AsyncCache where Base == Cache {
     public func transact<R: Sendable>(
         _ body: @escaping @Sendable (inout Transaction) throws -> R
     ) async throws -> R {
-        try await work { [base] in try base.transact(body) }
+        try await writing { [base] in try base.transact(body) }
     }
 
     /// As above, for a body that calls the cache's plain verbs alone.
     @discardableResult
     public func transact<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
-        try await work { [base] in try base.transact(body) }
+        try await writing { [base] in try base.transact(body) }
     }
 
     // MARK: Streams
@@ -144,17 +144,17 @@ extension AsyncCache where Base == Cache {
     nonisolated(nonsending) func streaming<Pieces: AsyncSequence, R: Sendable>(
         _ pieces: Pieces, _ store: @escaping @Sendable (Cache, Cache.Stream) throws -> R
     ) async throws -> R where Pieces.Element == [UInt8] {
-        let stream = try await read { [base] in try base.beginStream() }
+        let stream = try await reading { [base] in try base.beginStream() }
         do {
             var gathered: [UInt8] = []
             for try await piece in pieces {
                 if gathered.isEmpty { gathered = piece } else { gathered += piece }
                 if gathered.count >= Self.leastWrite {
-                    try await read { [gathered] in try stream.append(gathered) }
+                    try await reading { [gathered] in try stream.append(gathered) }
                     gathered = []
                 }
             }
-            return try await work { [base, gathered] in
+            return try await writing { [base, gathered] in
                 try stream.append(gathered)
                 return try store(base, stream)
             }

@@ -28,23 +28,23 @@ public struct AsyncCache<Base: Sendable>: Sendable {
 
     /// Runs `body` with the cache on one of its threads: several verbs for one way there and back.
     public func run<R: Sendable>(_ body: @escaping @Sendable (Base) throws -> R) async throws -> R {
-        try await work { try body(base) }
+        try await writing { try body(base) }
     }
 
     /// Runs what may wait for a lock.
-    func work<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+    func writing<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
         try await resources.executor.run(on: .writing, body)
     }
 
     /// Runs what only reads.
     @usableFromInline
-    func read<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+    func reading<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
         try await resources.executor.run(on: .reading, body)
     }
 
     /// Runs what takes long, out of the way of what doesn't.
-    func labour<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
-        try await resources.executor.run(on: .waiting, body)
+    func lasting<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+        try await resources.executor.run(on: .lasting, body)
     }
 }
 

@@ -6,23 +6,15 @@ internal import DiskCacheEngine
 /// ```swift
 /// let executor = BlockingExecutor()
 /// let value = try await executor.run(on: .reading) { try cache.get("key", as: Int.self) }
-/// try await executor.wait { cancellation in
-///     while try !lock.tryAcquire() {
-///         try cancellation.check()
-///         cancellation.sleep(nanoseconds: 1_000_000)
-///     }
-/// }
 /// ```
 ///
-/// **Lanes.** Each has threads of its own, so that what waits in one never holds up another: `reading` for what never waits for a lock,
-/// `writing` for what may wait for the write lock, and `waiting` for what may wait for somebody else's doing, as long as that takes.
-/// The threads of the first two are few. Those of `waiting` grow with the work, for work there may depend on other work that comes
-/// later: a holder of one lock that waits for another. So whoever can first tries without waiting, in `run`, and goes to `wait` only
-/// if that got nothing; and what ends another's waiting, a release or a push, never goes to `wait`.
+/// **Lanes.** Each has threads of its own, so that what takes its time in one never holds up another: `reading` for what never waits for
+/// a lock, `writing` for what may wait for the write lock, and `lasting` for what takes long. The threads of the first two are few. Those
+/// of `lasting` grow with the work, for work there may depend on other work that comes later. What ends another's waiting, a release or
+/// a push, never goes there. Tasks that wait for an item, a commit or a lock have no thread at all (`WaitingTasks`, `LeaseWait`).
 ///
 /// **Cancellation.** A task that is cancelled before its work began gets `CacheError.Code.cancelled` at once, and the work never begins.
-/// After that `run` isn't interrupted, and its outcome is reported. `wait` tells its work, which is to come back soon: what it then
-/// throws becomes `cancelled`; what it returns, having got it at that very moment, is returned.
+/// After that it isn't interrupted, and its outcome is reported.
 ///
 /// In a child of a fork the executor begins anew, without threads and without its parent's work.
 package final class BlockingExecutor: Sendable {
@@ -32,24 +24,24 @@ package final class BlockingExecutor: Sendable {
         case reading
         /// For what may wait for the write lock of a store.
         case writing
-        /// For what may wait long.
-        case waiting
+        /// For what takes long: whole passes over a store, and the watchers of `WaitingTasks`.
+        case lasting
     }
 
     private let reading: PerProcess<ThreadPool>
     private let writing: PerProcess<ThreadPool>
-    private let waiting: PerProcess<ThreadPool>
+    private let lasting: PerProcess<ThreadPool>
 
     /// An executor without a thread yet, how many it may have, and after how many nanoseconds idle ones go. Writers of a store take
     /// turns anyhow; more of them than one are of use where they wait for a sync together.
-    package init(reading: Int = 8, writing: Int = 8, waiting: Int = 1024, idleTime: UInt64 = 2_000_000_000) {
+    package init(reading: Int = 8, writing: Int = 8, lasting: Int = 1024, idleTime: UInt64 = 2_000_000_000) {
         self.reading = PerProcess { ThreadPool(limit: reading, idleTime: idleTime) }
         self.writing = PerProcess { ThreadPool(limit: writing, idleTime: idleTime) }
-        self.waiting = PerProcess { ThreadPool(limit: waiting, idleTime: idleTime) }
+        self.lasting = PerProcess { ThreadPool(limit: lasting, idleTime: idleTime) }
     }
 
     deinit {
-        for lane in [reading, writing, waiting] { lane.existing?.close() }
+        for lane in [reading, writing, lasting] { lane.existing?.close() }
     }
 
     /// Runs `body` on a thread of a lane. Throws what it throws; `cancelled` if the task is cancelled before it began; `limitReached`
@@ -57,34 +49,9 @@ package final class BlockingExecutor: Sendable {
     package func run<R: Sendable>(
         on lane: Lane = .writing, _ body: @escaping @Sendable () throws -> R
     ) async throws -> R {
-        try await perform(Work(Cancellation()) { _ in try body() }, on: pool(lane))
-    }
-
-    /// Runs `body`, which may wait long, on a thread of the lane `waiting`; as `run`, but `body` is told when the task is cancelled, and
-    /// what it throws after that becomes `cancelled`.
-    package func wait<R: Sendable>(_ body: @escaping @Sendable (Cancellation) throws -> R) async throws -> R {
-        let work = Work(Cancellation()) { cancellation in
-            do {
-                return try body(cancellation)
-            } catch {
-                try cancellation.check()
-                throw error
-            }
-        }
-        return try await perform(work, on: pool(.waiting))
-    }
-
-    /// The threads of a lane, in this process.
-    func pool(_ lane: Lane) -> ThreadPool {
-        switch lane {
-        case .reading: reading.current
-        case .writing: writing.current
-        case .waiting: waiting.current
-        }
-    }
-
-    private func perform<R>(_ work: Work<R>, on pool: ThreadPool) async throws -> R {
-        try await withTaskCancellationHandler {
+        let work = Work(body)
+        let pool = pool(lane)
+        return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 guard work.enter(continuation) else { return }
                 do throws(SystemError) {
@@ -97,55 +64,15 @@ package final class BlockingExecutor: Sendable {
             work.cancel()
         }
     }
-}
 
-/// Whether the task that work is done for was cancelled.
-package final class Cancellation: Sendable {
-    private enum State {
-        case waiting(handler: (@Sendable () -> Void)?)
-        case cancelled
-    }
-
-    private let state = Guarded(State.waiting(handler: nil))
-    private let word = ParkingWord(0)
-
-    /// Whether it was cancelled.
-    package var isCancelled: Bool { word.load() != 0 }
-
-    /// Throws `cancelled` if it was.
-    package func check() throws {
-        if isCancelled { throw Self.error }
-    }
-
-    /// Calls `handler` when it is cancelled, at once if it was already. Once, and on any thread, so it only wakes somebody. It takes
-    /// the place of the handler before; nil: none any more.
-    package func onCancel(_ handler: (@Sendable () -> Void)?) {
-        let isLate = state.withLock { state in
-            if case .cancelled = state { return true }
-            state = .waiting(handler: handler)
-            return false
+    /// The threads of a lane, in this process.
+    func pool(_ lane: Lane) -> ThreadPool {
+        switch lane {
+        case .reading: reading.current
+        case .writing: writing.current
+        case .lasting: lasting.current
         }
-        if isLate { handler?() }
     }
-
-    /// Sleeps until it is cancelled, at most so long. May return early.
-    package func sleep(nanoseconds: UInt64) {
-        word.wait(while: 0, nanoseconds: nanoseconds)
-    }
-
-    /// Tells the work.
-    package func cancel() {
-        let handler = state.withLock { state -> (@Sendable () -> Void)? in
-            guard case .waiting(let handler) = state else { return nil }
-            state = .cancelled
-            return handler
-        }
-        word.store(1)
-        word.wake()
-        handler?()
-    }
-
-    static var error: CacheError { CacheError(.cancelled, "the task was cancelled") }
 }
 
 /// Work that a task waits for.
@@ -160,13 +87,9 @@ private final class Work<R: Sendable>: Sendable {
     }
 
     private let phase = Guarded(Phase.new)
-    private let cancellation: Cancellation
-    private let body: @Sendable (Cancellation) throws -> R
+    private let body: @Sendable () throws -> R
 
-    init(_ cancellation: Cancellation, _ body: @escaping @Sendable (Cancellation) throws -> R) {
-        self.cancellation = cancellation
-        self.body = body
-    }
+    init(_ body: @escaping @Sendable () throws -> R) { self.body = body }
 
     /// The task is suspended now. False: it was cancelled already, and goes on.
     func enter(_ continuation: UnsafeContinuation<R, any Error>) -> Bool {
@@ -175,35 +98,33 @@ private final class Work<R: Sendable>: Sendable {
             phase = .inLine(continuation)
             return true
         }
-        if !isNew { continuation.resume(throwing: Cancellation.error) }
+        if !isNew { continuation.resume(throwing: CacheError.taskCancelled) }
         return isNew
     }
 
     /// Does the work, unless the task went on without it.
     func run() {
         guard let continuation = leaveLine(for: .begun) else { return }
-        continuation.resume(with: Result { try body(cancellation) })
+        continuation.resume(with: Result { try body() })
     }
 
     /// Gives up what hasn't begun.
     func fail(_ error: CacheError) { leaveLine(for: .over)?.resume(throwing: error) }
 
-    /// Ends what hasn't begun, and tells what has.
+    /// Ends what hasn't begun.
     func cancel() {
-        let (continuation, hasBegun) = phase.withLock { phase -> (UnsafeContinuation<R, any Error>?, Bool) in
+        let continuation = phase.withLock { phase -> UnsafeContinuation<R, any Error>? in
             switch phase {
             case .new:
                 phase = .over
-                return (nil, false)
+                return nil
             case .inLine(let continuation):
                 phase = .over
-                return (continuation, false)
-            case .begun: return (nil, true)
-            case .over: return (nil, false)
+                return continuation
+            case .begun, .over: return nil
             }
         }
-        continuation?.resume(throwing: Cancellation.error)
-        if hasBegun { cancellation.cancel() }
+        continuation?.resume(throwing: CacheError.taskCancelled)
     }
 
     private func leaveLine(for next: Phase) -> UnsafeContinuation<R, any Error>? {
@@ -213,4 +134,9 @@ private final class Work<R: Sendable>: Sendable {
             return continuation
         }
     }
+}
+
+extension CacheError {
+    /// What a task that was cancelled throws while it waits.
+    static var taskCancelled: CacheError { CacheError(.cancelled, "the task was cancelled") }
 }

@@ -74,7 +74,7 @@ public struct Changes: AsyncSequence, Sendable {
                     return try reader.readBatch()
                 }
             }
-            guard let waited else { throw Cancellation.error }
+            guard let waited else { throw CacheError.taskCancelled }
             return waited
         }
     }

@@ -8,8 +8,8 @@ import Synchronization
 /// for try await change in fanout.changes() { print(change.kind, change.key ?? "a whole shard", change.position) }
 /// ```
 ///
-/// In which order they come ``FanoutChangeReader`` says. While it waits, a thread for each shard sleeps until something is committed there. Every iteration begins at the same position, that of the moment when the sequence
-/// was made unless another was asked for.
+/// In which order they come ``FanoutChangeReader`` says. While it waits, a thread for each shard sleeps until something is committed there.
+/// Every iteration begins at the same position, that of the moment when the sequence was made unless another was asked for.
 public struct FanoutChanges: AsyncSequence, Sendable {
     private let cache: FanoutCache
     private let start: Result<FanoutChange.Position, any Error>
@@ -47,7 +47,7 @@ public struct FanoutChanges: AsyncSequence, Sendable {
         /// What is committed; if it is nothing, nil, after something was.
         private mutating func nextBatch() async throws -> [FanoutChange]? {
             let (cache, start, known, line) = (cache, start, reader, line)
-            let (reader, found) = try await cache.async.read {
+            let (reader, found) = try await cache.async.reading {
                 let reader = try known ?? Exclusive(cache.readChanges(from: start.get()))
                 return (reader, try reader.use { try $0.readBatch() })
             }

@@ -2,12 +2,12 @@ internal import DiskCacheEngine
 
 /// Tasks that wait for something that another thread or process makes, and that is signalled then: an item of a queue, a commit.
 ///
-/// They are suspended, and take no thread. One thread, the watcher, sleeps for all of them as `Store.Sleeper` does for one. When it is woken, the
-/// first task of each line **tries** once more, on a thread of the executor, and when it got what it wants the next one of its line, so
-/// that a line is served first come first served and one item doesn't wake a thousand. A task that comes to wait tries as well.
+/// They are suspended, and take no thread. One thread, the watcher, sleeps for all of them as `Store.Sleeper` does for one. When it is
+/// woken, the first task of each line **tries** once more, on a thread of the executor, and when it got what it wants the next one of its
+/// line, so that a line is served first come first served and one item doesn't wake a thousand. A task that comes to wait tries as well.
 ///
-/// **Nothing is missed**, for the word pair's reason (DESIGN 7.2): each try announces a sleeper before it looks under the lock, and the watcher
-/// reads the signal before it has the lines try. So whoever makes something after the look sees the announcement and changes the
+/// **Nothing is missed**, for the word pair's reason (DESIGN 7.2): each try announces a sleeper before it looks under the lock, and the
+/// watcher reads the signal before it has the lines try. So whoever makes something after the look sees the announcement and changes the
 /// signal, at which the watcher wakes up, or doesn't fall asleep.
 ///
 /// The watcher goes when nobody has waited for up to a second.
@@ -36,7 +36,7 @@ final class WaitingTasks: Sendable {
         /// Tells the task that it is over without anything; once, by who took it out.
         func finish() {
             switch end {
-            case .cancelled: giveUp(Cancellation.error)
+            case .cancelled: giveUp(CacheError.taskCancelled)
             case .noThread(let errno): giveUp(CacheError(.limitReached, "the system gives no thread", errno: errno))
             case .late, nil: giveUp(nil)
             }
@@ -141,7 +141,7 @@ final class WaitingTasks: Sendable {
             signal(line)
         } else {
             do throws(SystemError) {
-                try executor.pool(.waiting).submit { self.watch(announce) }
+                try executor.pool(.lasting).submit { self.watch(announce) }
             } catch {
                 // Whoever came meanwhile counted on that watcher, too. One that is trying finds out by itself.
                 let stranded = state.withLock { state in
@@ -191,7 +191,7 @@ final class WaitingTasks: Sendable {
             if let sleep {
                 sleep(Self.longestSleep)
             } else {
-                Cancellation().sleep(nanoseconds: Self.longestSleep)
+                sleepThread(nanoseconds: Self.longestSleep)
             }
         }
     }

@@ -11,8 +11,8 @@ import DiskCacheEngine
 public struct AsyncLock: Sendable {
     let leases: Leases
 
-    /// Takes the lock; suspends until it is to be had. Throws `timeout` if that takes longer than `timeout` (nil: as long as it takes), `cancelled`,
-    /// `directoryRemoved`, `io`.
+    /// Takes the lock; suspends until it is to be had. Throws `timeout` if that takes longer than `timeout` (nil: as long as it takes),
+    /// `cancelled`, `directoryRemoved`, `io`.
     public func lock(timeout: Duration? = nil) async throws { try await leases.take(timeout: timeout) }
 
     /// Gives the lock back. Throws `lockNotHeld` if the object that this is of doesn't hold it.
@@ -137,7 +137,7 @@ private final class LeaseWait: Sendable {
             state = .coming(continuation)
             return true
         }
-        if !isNew { continuation.resume(throwing: Self.error) }
+        if !isNew { continuation.resume(throwing: CacheError.taskCancelled) }
         return isNew
     }
 
@@ -171,12 +171,12 @@ private final class LeaseWait: Sendable {
             return last
         }
         switch last {
-        case .coming(let continuation): continuation.resume(throwing: Self.error)
+        case .coming(let continuation): continuation.resume(throwing: CacheError.taskCancelled)
         case .standing(let place, let continuation):
             // One that was told already is about to finish.
             guard place.cancel() else { return }
             _ = end()
-            continuation.resume(throwing: Self.error)
+            continuation.resume(throwing: CacheError.taskCancelled)
         case .new, .over: break
         }
     }
@@ -187,6 +187,4 @@ private final class LeaseWait: Sendable {
             return state
         }
     }
-
-    private static var error: CacheError { CacheError(.cancelled, "the task was cancelled") }
 }

@@ -8,8 +8,8 @@ public import DiskCacheCore
 public struct AsyncThrottle: Sendable {
     let throttle: Throttle
 
-    /// Waits for its turn. A task that is cancelled gives its token back and gets `cancelled`. Throws otherwise as ``Throttle/wait(timeout:)``. The
-    /// throttle's `sleeper` isn't used.
+    /// Waits for its turn. A task that is cancelled gives its token back and gets `cancelled`. Throws otherwise as
+    /// ``Throttle/wait(timeout:)``. The throttle's `sleeper` isn't used.
     public func wait(timeout: Duration? = nil) async throws {
         let throttle = throttle
         let pause = try await RecipeThreads.executor.run { try throttle.take(timeout: timeout) }
@@ -19,7 +19,7 @@ public struct AsyncThrottle: Sendable {
         } catch {
             // Not of the cancelled task, which would not let it begin.
             _ = Task { try? await RecipeThreads.executor.run { try throttle.giveBack() } }
-            throw CacheError(.cancelled, "the task was cancelled")
+            throw CacheError.taskCancelled
         }
     }
 }

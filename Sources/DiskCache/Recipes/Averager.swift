@@ -32,7 +32,8 @@ public final class Averager: Sendable {
         self.tag = tag
     }
 
-    /// Adds a value, and lets the expiry begin anew. As one step: nothing that others add at the same time is lost. Throws as `Cache.update`.
+    /// Adds a value, and lets the expiry begin anew. As one step: nothing that others add at the same time is lost. Throws as
+    /// `Cache.update`.
     public func add(_ value: Double) throws {
         let cache = try cache.shard(for: key)
         try cache.transact {

@@ -65,8 +65,8 @@ public func barrier<each Argument, Result>(
     }
 }
 
-/// As the other `barrier`, for a function of tasks that may call itself in the same task. Tasks that it makes, children too, are others, and
-/// wait for its end: don't wait for them inside.
+/// As the other `barrier`, for a function of tasks that may call itself in the same task. Tasks that it makes, children too, are others,
+/// and wait for its end: don't wait for them inside.
 public func barrier<each Argument, Result>(
     _ lock: sending AsyncRecursiveLock, timeout: Duration? = nil,
     _ body: @escaping @concurrent @Sendable (repeat each Argument) async throws -> Result

@@ -3,13 +3,13 @@ internal import DiskCacheEngine
 extension Cache {
     /// Copies the cache as it is at this moment into a directory of its own, while any number of processes use it.
     ///
-    /// The copy is a cache: open it, and what was there is there, as of one commit. Nobody waits for it, writers neither. Where both lie on one
-    /// file system, files that are full and never change again are shared by hard link (or by their blocks, as on btrfs and xfs), which takes
-    /// no space until the original drops them; what one of the two writes afterwards the other doesn't see. Else they are copied.
+    /// The copy is a cache: open it, and what was there is there, as of one commit. Nobody waits for it, writers neither. Where both lie on
+    /// one file system, files that are full and never change again are shared by hard link (or by their blocks, as on btrfs and xfs), which
+    /// takes no space until the original drops them; what one of the two writes afterwards the other doesn't see. Else they are copied.
     ///
-    /// It is made beside `directory` under another name, read back and verified, made durable, and then gets its name: if this process dies on the way, nothing
-    /// stands at `directory`, and the next backup beside it removes what was begun. What the cache has lost to damage is named in the
-    /// result, and missing in the copy. Its first opening makes the index from the log (about a second for a million keys).
+    /// It is made beside `directory` under another name, read back and verified, made durable, and then gets its name: if this process dies
+    /// on the way, nothing stands at `directory`, and the next backup beside it removes what was begun. What the cache has lost to damage
+    /// is named in the result, and missing in the copy. Its first opening makes the index from the log (about a second for a million keys).
     ///
     /// - Parameters:
     ///   - directory: Where the copy will stand: nothing may be there, or an empty directory. `~` and `$NAME` are expanded.

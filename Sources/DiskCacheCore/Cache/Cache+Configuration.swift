@@ -4,7 +4,8 @@ internal import DiskCacheEngine
 public enum Durability: String, Sendable, Hashable, CaseIterable {
     /// Nothing is synced: after a power loss the cache comes back as it was at some earlier moment.
     case none
-    /// Synced in the background within about a second of a write (`syncInterval`) and at `close`: what is older than that survives.
+    /// A sync begins in the background within about a second of a write (`syncInterval`), and at `close`. What was written before one that
+    /// is over, that of `sync()` too, survives.
     case normal
     /// A write returns when it is on the disk. Writers that wait at the same time share a sync.
     case full
@@ -51,12 +52,13 @@ extension Cache {
         public var defaultExpire: Duration?
         /// When what is dead is given back. Default `automatic`.
         public var compaction: Compaction?
-        /// What makes bytes of values that aren't numbers, text or bytes. A cache is bound to the serialiser that it was made with, by name.
+        /// What makes bytes of values that aren't numbers, text or bytes. A cache is bound to the serialiser that it was made with, by
+        /// name.
         public var serializer: any Serializer = CBORSerializer()
         /// How long a write may wait for the write lock. This process's own: it isn't stored. Default 60 seconds.
         public var timeout: Duration = .seconds(60)
         /// Whether this process may keep the write lock for a moment between writes that follow each other closely, which halves what a
-        /// write costs. Another process that wants to write gets it within about a millisecond; but while a process that keeps it is
+        /// write costs. Another process that wants to write gets it within some milliseconds; but while a process that keeps it is
         /// *stopped* (SIGSTOP, a debugger), nobody else writes. This process's own: it isn't stored; one cache of a directory that
         /// doesn't want it is enough. Default true; false on iOS and its kin.
         public var keepsWriteLock = StoreOptions.keepsLockByDefault
@@ -100,9 +102,7 @@ extension Cache {
     /// The settings as of now, whoever changed them last. No lock.
     public var settings: Settings {
         get throws {
-            try rethrowing { () throws(EngineError) in
-                try handle.withStore { (store) throws(EngineError) in Settings(try store.currentSettings()) }
-            }
+            try withStore { (store) throws(EngineError) in Settings(try store.currentSettings()) }
         }
     }
 
@@ -117,12 +117,10 @@ extension Cache {
             try change(&wanted)
             let (base, final) = (before, wanted)
             var met = base
-            try rethrowing { () throws(EngineError) in
-                try handle.withStore { (store) throws(EngineError) in
-                    try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in
-                        met = Settings(stored)
-                        if met == base { final.apply(to: &stored) }
-                    }
+            try withStore { (store) throws(EngineError) in
+                try store.configure(timeout: handle.timeout) { (stored) throws(EngineError) in
+                    met = Settings(stored)
+                    if met == base { final.apply(to: &stored) }
                 }
             }
             if met == base { return }

@@ -10,14 +10,14 @@ extension Cache {
     /// them; a `timeout` says in `removed` how many items went before it.
     @discardableResult
     public func expire() throws -> Int {
-        try evicting { (store) throws(EngineError) in try store.expire(timeout: handle.timeout) }
+        try withStore { (store) throws(EngineError) in try store.expire(timeout: handle.timeout) }
     }
 
     /// Removes all items that have expired at a given time, in seconds since 1970; as `expire()`.
     @discardableResult
     public func expire(asOf seconds: Double) throws -> Int {
         let instant = Expiration.at(secondsSinceEpoch: seconds).microseconds(now: handle.now()) ?? .max
-        return try evicting { (store) throws(EngineError) in
+        return try withStore { (store) throws(EngineError) in
             try store.expire(timeout: handle.timeout, at: instant)
         }
     }
@@ -29,10 +29,6 @@ extension Cache {
     /// files go only when what replaced them is durable.
     @discardableResult
     public func cull() throws -> Int {
-        try evicting { (store) throws(EngineError) in try store.cull(timeout: handle.timeout) }
-    }
-
-    private func evicting<R>(_ body: (Store) throws(EngineError) -> R) throws -> R {
-        try rethrowing { () throws(EngineError) in try handle.withStore(body) }
+        try withStore { (store) throws(EngineError) in try store.cull(timeout: handle.timeout) }
     }
 }

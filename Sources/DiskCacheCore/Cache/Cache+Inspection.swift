@@ -7,24 +7,8 @@ extension Cache {
         try withKeyBytes(key) { keyClass, bytes in
             var result: (form: ValueForm, entry: Entry<ValueReader>)?
             try withLiveRecord(keyClass, bytes, counts: false) { record, store in
-                guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form)) else {
-                    throw CacheError(
-                        .unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
-                }
-                let reader: ValueReader
-                if form.isFile {
-                    let file = try rethrowing { () throws(EngineError) in try store.openFile(of: record) }
-                    guard let file else { return false }
-                    reader = ValueReader(file: file)
-                } else {
-                    reader = ValueReader(bytes: Array(record.value))
-                }
-                let entry = Entry(
-                    value: reader, storedAt: Double(store.storedAt(record)) / 1_000_000,
-                    expires: record.expiry.map { Double($0) / 1_000_000 },
-                    tag: try record.tag.map { try Tag(form: $0.form, bytes: $0.bytes) }, byteCount: reader.count,
-                    path: reader.path)
-                result = (form.inline, entry)
+                guard let reader = try reader(of: record, store) else { return false }
+                result = (try form(record.form).inline, try entry(reader, record, store))
                 return true
             }
             return result

@@ -11,6 +11,9 @@ internal import DiskCacheEngine
 ///
 /// An order that is asked for is built once, by sorting, and then kept up behind the writers' backs for as long as it is used: the
 /// first call on a large cache takes about a second for a million keys.
+///
+/// Making a cursor and its `next` throw `io`, `tooManyOpenFiles`, `diskFull` where an order is built, and `next` what reading a value
+/// throws.
 extension Cache {
     // MARK: Insertion order
 

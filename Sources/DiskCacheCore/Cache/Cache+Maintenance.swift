@@ -3,15 +3,13 @@ internal import DiskCacheEngine
 extension Cache {
     /// How many items there are, expired ones that nothing has removed yet included. O(1), no lock.
     public var count: Int {
-        get throws { try rethrowing { () throws(EngineError) in try handle.withStore { $0.count } } }
+        get throws { try withStore { $0.count } }
     }
 
     /// Bytes that the cache takes on disk: log, index and value files. One system call a segment, no lock.
     public var volume: Int {
         get throws {
-            try rethrowing { () throws(EngineError) in
-                try handle.withStore { (store) throws(EngineError) in try store.volume() }
-            }
+            try withStore { (store) throws(EngineError) in try store.volume() }
         }
     }
 
@@ -19,13 +17,11 @@ extension Cache {
     ///
     /// Throws `poisoned` if a sync has failed: then nothing more is written until the cache was closed everywhere and opened again.
     public func sync() throws {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.sync() }
-        }
+        try withStore { (store) throws(EngineError) in try store.sync() }
     }
 
-    /// Gives back now everything that is dead: what was overwritten, deleted, evicted or has expired, in log, index, orders and value files.
-    /// Returns when it is off the disk.
+    /// Gives back now everything that is dead: what was overwritten, deleted, evicted or has expired, in log, index, orders and value
+    /// files. Returns when it is off the disk.
     ///
     /// The log from its beginning to the last garbage in it is read, and what is alive there copied: at most as much as the cache
     /// holds. Reads and writes go on meanwhile; what a snapshot still reads stays until that is over. By itself the same happens in the
@@ -33,9 +29,7 @@ extension Cache {
     ///
     /// Takes the write lock for moments, and waits for the disk. Throws `inTransaction` inside a transaction, `timeout`, `diskFull`.
     public func compact() throws {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.compact(timeout: handle.timeout) }
-        }
+        try withStore { (store) throws(EngineError) in try store.compact(timeout: handle.timeout) }
     }
 
     /// Something that isn't as it should be.
@@ -80,17 +74,17 @@ extension Cache {
     ///
     /// Throws `inTransaction` inside a transaction, `timeout`.
     public func check(fix: Bool = false) throws -> [Finding] {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.check(timeout: handle.timeout, fix: fix) }
-        }.map { Finding(kind: Finding.Kind($0.kind), message: $0.message) }
+        try withStore { (store) throws(EngineError) in try store.check(timeout: handle.timeout, fix: fix) }.map {
+            Finding(kind: Finding.Kind($0.kind), message: $0.message)
+        }
     }
 
     /// What was found and done about it when this process opened the cache; nil: everything was as it should be.
     ///
-    /// After a restart of the machine the index is made again from the log: that alone is no damage.
+    /// If the machine went down while the cache was open, the index is made again from the log: that alone is no damage.
     public var recovery: Recovery? {
         get throws {
-            try rethrowing { () throws(EngineError) in try handle.withStore { $0.recovery } }.map(Recovery.init)
+            try withStore { $0.recovery }.map(Recovery.init)
         }
     }
 

@@ -13,9 +13,9 @@ public enum MergePolicy: String, Sendable, Hashable, CaseIterable {
 extension Cache {
     /// Takes over the items of another cache, in the order in which they were first stored there; the other one stays as it is.
     ///
-    /// An item keeps value, expiry, tag and store date (none is before this cache's own beginning), and large values are shared by hard link where both
-    /// lie on one file system. A key that is new here comes last in insertion order, one that is there keeps its place. Expired items
-    /// aren't taken, and neither are those of queues: in two places they would be worked on twice.
+    /// An item keeps value, expiry, tag and store date (none is before this cache's own beginning), and large values are shared by hard
+    /// link where both lie on one file system. A key that is new here comes last in insertion order, one that is there keeps its place.
+    /// Expired items aren't taken, and neither are those of queues: in two places they would be worked on twice.
     ///
     /// Goes in small transactions, so that other writers wait for moments; it isn't one commit. If it is cut short, what was taken stays;
     /// begun again with `newer` or `keep` it takes what is missing. What is too much for the size limit is evicted as usual.

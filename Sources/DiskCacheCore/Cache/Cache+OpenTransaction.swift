@@ -1,13 +1,12 @@
 internal import DiskCacheEngine
 
-/// Transactions and snapshots that begin in one call and end in another, of the calling thread; a transaction inside another is a
-/// level that can be undone alone. For tools that are told by lines of input what to do: elsewhere a closure does better, for it can't be forgotten to end.
+/// Transactions and snapshots that begin in one call and end in another, of the calling thread; a transaction inside another is a level
+/// that can be undone alone. For tools that are told by lines of input what to do: elsewhere a closure does better, for it can't be
+/// forgotten to end.
 extension Cache {
     /// Takes the write lock and begins. Until the transaction ends every verb of this thread is part of it.
     package func beginTransaction() throws {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.beginOpen(timeout: handle.timeout) }
-        }
+        try withStore { (store) throws(EngineError) in try store.beginOpen(timeout: handle.timeout) }
     }
 
     /// Ends the innermost level; the outermost commits, or throws and has rolled back.
@@ -15,9 +14,7 @@ extension Cache {
 
     /// As above; what it returns is for `pay`, when the thread's transactions of other caches have ended as well.
     package func commitOwing() throws -> UInt64 {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.commitOpen() }
-        }
+        try withStore { (store) throws(EngineError) in try store.commitOpen() }
     }
 
     /// Waits for compaction, or does its work, as far as a commit has to.
@@ -27,9 +24,7 @@ extension Cache {
 
     /// Undoes the innermost level.
     package func rollBackTransaction() throws {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in try store.rollBackOpen() }
-        }
+        try withStore { (store) throws(EngineError) in try store.rollBackOpen() }
     }
 
     /// A snapshot that was begun and not ended. Of one thread, and not across a `close`.
@@ -39,9 +34,7 @@ extension Cache {
 
     /// Begins a snapshot of this instant; `end` is due.
     package func beginSnapshot() throws -> OpenSnapshot {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in OpenSnapshot(state: store.beginSnapshot()) }
-        }
+        try withStore { (store) throws(EngineError) in OpenSnapshot(state: store.beginSnapshot()) }
     }
 
     /// Reads from a snapshot.
@@ -53,9 +46,7 @@ extension Cache {
 
     /// Ends a snapshot.
     package func end(_ open: OpenSnapshot) throws {
-        try rethrowing { () throws(EngineError) in
-            try handle.withStore { (store) throws(EngineError) in store.end(open.state) }
-        }
+        try withStore { (store) throws(EngineError) in store.end(open.state) }
     }
 
     /// Opens a cache whose wall clock is the caller's: microseconds since 1970.

@@ -37,16 +37,11 @@ extension Cache {
     ) throws -> QueueKey {
         var source = source
         let number = try withAttributes(expire, tag) { attributes in
-            try mappingErrors {
-                let access = try handle.open()
-                defer { handle.end(access) }
-                return try QueueName.with(prefix) { name in
-                    try handle.withStoreOf(access) { store in
-                        try store.pushStream(
-                            timeout: handle.timeout, name, atFront: side == .front, form: ValueFormCode.bytes,
-                            attributes
-                        ) { try source.next(maximum: 1 << 20) }
-                    }
+            try QueueName.with(prefix) { name in
+                try inStore { store in
+                    try store.pushStream(
+                        timeout: handle.timeout, name, atFront: side == .front, form: ValueFormCode.bytes, attributes
+                    ) { try source.next(maximum: 1 << 20) }
                 }
             }
         }

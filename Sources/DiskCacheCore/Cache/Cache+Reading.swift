@@ -1,11 +1,14 @@
 internal import DiskCacheEngine
 
+/// None of these takes the write lock or waits for anybody. O(1); `getMany` O(keys). All throw `keyInvalid` for NaN, `corrupted` for bytes
+/// that were damaged, `unsupportedFormat` for a value of a form that this version doesn't know, `io`; those that give values
+/// `typeMismatch` and `undecodable` too. In a cache that was closed, each throws what opening throws.
 extension Cache {
     /// The value of a key; nil if it is missing or expired. No lock, no system call for values that lie in the log.
     ///
     /// A stored nil is a value: asked for as an optional it comes back as `.some(nil)`.
     ///
-    /// Throws `typeMismatch` if the value is of another type, `keyInvalid` for NaN, `corrupted` if the value's bytes were damaged.
+    /// Throws `typeMismatch` if the value is of another type.
     @inlinable
     public func get<V: Decodable>(_ key: some CacheKey, as type: V.Type = V.self) throws -> V? {
         try withKeyBytes(key) { keyClass, bytes in
@@ -71,15 +74,8 @@ extension Cache {
         try withKeyBytes(key) { keyClass, bytes in
             var result: ValueReader?
             try withLiveRecord(keyClass, bytes) { record, store in
-                if ValueForm(rawValue: UInt8(truncatingIfNeeded: record.form))?.isFile == true {
-                    guard let file = try rethrowing({ () throws(EngineError) in try store.openFile(of: record) }) else {
-                        return false
-                    }
-                    result = ValueReader(file: file)
-                } else {
-                    result = ValueReader(bytes: Array(record.value))
-                }
-                return true
+                result = try reader(of: record, store)
+                return result != nil
             }
             return result
         }
@@ -91,6 +87,12 @@ extension Cache {
     }
 
     // MARK: Parts
+
+    /// A reader of a record's value, wherever that lies; nil: its file isn't there.
+    func reader(of record: Record, _ store: Store) throws -> ValueReader? {
+        guard try form(record.form).isFile else { return ValueReader(bytes: Array(record.value)) }
+        return try rethrowing { () throws(EngineError) in try store.openFile(of: record) }.map(ValueReader.init(file:))
+    }
 
     /// A value with everything that its record says.
     func entry<V>(_ value: V, _ record: Record, _ store: Store) throws -> Entry<V> {
@@ -132,7 +134,7 @@ extension Cache {
     }
 
     @inline(__always)
-    private func form(_ code: UInt16) throws -> ValueForm {
+    func form(_ code: UInt16) throws -> ValueForm {
         guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: code)) else {
             throw CacheError(.unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
         }

@@ -15,14 +15,14 @@ extension Cache {
     /// `entry`, `open`, `getMany` and memoised functions count; nothing else does.
     public var statistics: Statistics {
         get throws {
-            let sums = try rethrowing { () throws(EngineError) in try handle.withStore { $0.statistics } }
+            let sums = try withStore { $0.statistics }
             return Statistics(hits: Int(clamping: sums.hits), misses: Int(clamping: sums.misses))
         }
     }
 
     /// Sets hits and misses to 0. Reads at the same moment may stay uncounted. No lock.
     public func resetStatistics() throws {
-        try rethrowing { () throws(EngineError) in try handle.withStore { $0.resetStatistics() } }
+        try withStore { $0.resetStatistics() }
     }
 
     /// What an operator wants to know: of all processes, since the cache was made or the machine restarted.
@@ -50,9 +50,7 @@ extension Cache {
     /// The metrics as of now. No lock.
     public var metrics: Metrics {
         get throws {
-            let (metrics, live) = try rethrowing { () throws(EngineError) in
-                try handle.withStore { ($0.metrics, $0.liveBytes) }
-            }
+            let (metrics, live) = try withStore { ($0.metrics, $0.liveBytes) }
             return Metrics(
                 commits: Int(clamping: metrics.commits), evicted: Int(clamping: metrics.evicted),
                 expired: Int(clamping: metrics.expired), bytesWritten: Int(clamping: metrics.bytesWritten),

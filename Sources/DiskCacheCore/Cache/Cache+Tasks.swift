@@ -25,9 +25,7 @@ extension Cache {
 
     /// Begins a value that is written piece by piece.
     package func beginStream() throws -> Stream {
-        try rethrowing { () throws(EngineError) in
-            Stream(value: try handle.withStore { (store) throws(EngineError) in try store.beginStream() })
-        }
+        Stream(value: try withStore { (store) throws(EngineError) in try store.beginStream() })
     }
 
     /// Stores a value all of which was written, as `set` and `add` do with `reading`.
@@ -36,12 +34,10 @@ extension Cache {
     ) throws -> Bool {
         try withKeyBytes(key) { keyClass, bytes in
             try withAttributes(expire, tag) { attributes in
-                try rethrowing { () throws(EngineError) in
-                    try handle.withStore { (store) throws(EngineError) in
-                        try store.put(
-                            stream.value, timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes,
-                            attributes, condition: onlyIfMissing ? .onlyIfMissing : .always)
-                    }
+                try withStore { (store) throws(EngineError) in
+                    try store.put(
+                        stream.value, timeout: handle.timeout, keyClass, bytes, form: ValueFormCode.bytes,
+                        attributes, condition: onlyIfMissing ? .onlyIfMissing : .always)
                 }
             }
         }
@@ -53,12 +49,10 @@ extension Cache {
     ) throws -> QueueKey {
         let number = try withAttributes(expire, tag) { attributes in
             try QueueName.with(prefix) { name in
-                try rethrowing { () throws(EngineError) in
-                    try handle.withStore { (store) throws(EngineError) in
-                        try store.push(
-                            stream.value, timeout: handle.timeout, name, atFront: side == .front,
-                            form: ValueFormCode.bytes, attributes)
-                    }
+                try withStore { (store) throws(EngineError) in
+                    try store.push(
+                        stream.value, timeout: handle.timeout, name, atFront: side == .front,
+                        form: ValueFormCode.bytes, attributes)
                 }
             }
         }

@@ -97,9 +97,7 @@ extension Cache {
     }
 
     private func entry<V: Decodable>(_ taken: Store.Taken) throws -> Entry<V>? {
-        guard let form = ValueForm(rawValue: UInt8(truncatingIfNeeded: taken.form)) else {
-            throw CacheError(.unsupportedFormat, "a value of a form that this version doesn't know", path: directory)
-        }
+        let form = try form(taken.form)
         var value: V?
         var count = taken.value.count
         if form.isFile {
@@ -163,7 +161,7 @@ extension Cache {
         return try incr(key, by: negated.partialValue, default: start)
     }
 
-    // An integer literal counts as an integer: without this, `incr(key, by: 3)` is ambiguous where nobody looks at the sum.
+    // Disfavoured as for `incr`.
     /// Subtracts from the number that a key holds; as `incr`.
     @_disfavoredOverload @discardableResult
     public func decr(_ key: some CacheKey, by delta: Double, default start: Double? = 0) throws -> Double {
@@ -233,14 +231,6 @@ extension Cache {
     }
 
     // MARK: Parts
-
-    private func withStore<R>(_ body: (Store) throws(EngineError) -> R) throws -> R {
-        do {
-            return try handle.withStore(body)
-        } catch {
-            throw CacheError(error)
-        }
-    }
 
     func withAttributes<R>(
         _ expire: Expiration?, _ tag: Tag?, _ body: (RecordAttributes) throws -> R

@@ -30,8 +30,8 @@ public final class Cache: Sendable {
     ///     system's place for temporary files, which nobody deletes.
     ///   - configuration: What is given here is stored and holds for all processes; what is nil stays as it is stored.
     ///
-    /// Takes the write lock for a moment, and rebuilds the index from the log if the machine was restarted since the last write
-    /// (about a second for a million keys). Opening an existing cache with the settings that it has writes nothing.
+    /// Takes the write lock for a moment, and rebuilds the index from the log if the machine went down while the cache was open (less than
+    /// a second for a million keys). Opening an existing cache with the settings that it has writes nothing.
     ///
     /// Throws `foreignDirectory`, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`, `serializerMismatch`, `wrongKind`,
     /// `timeout`, `corrupted`, `diskFull`, `io`.
@@ -67,6 +67,15 @@ public final class Cache: Sendable {
         }
     }
 
+    /// As `inStore`, where only the engine throws.
+    func withStore<R>(_ body: (Store) throws(EngineError) -> R) throws -> R {
+        do {
+            return try handle.withStore(body)
+        } catch {
+            throw CacheError(error)
+        }
+    }
+
     /// The absolute path of the cache's directory.
     public var directory: String { handle.path }
 
@@ -75,8 +84,8 @@ public final class Cache: Sendable {
 
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
-    /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more closes itself.
-    /// Throws `inTransaction` inside of `update`: close the cache before or after.
+    /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more
+    /// closes itself. Throws `inTransaction` inside a transaction of this thread: close the cache before or after.
     public func close() throws {
         if handle.isInTransaction {
             throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)

@@ -26,7 +26,7 @@ public final class ChangeReader {
         if let position {
             scan = ChangeScan(from: ChangePlace(position))
         } else {
-            scan = try rethrowing { () throws(EngineError) in try cache.handle.withStore { ChangeScan(in: $0) } }
+            scan = try cache.withStore { ChangeScan(in: $0) }
         }
         self.position = Change.Position(scan.place)
     }
@@ -37,8 +37,8 @@ public final class ChangeReader {
     ///   milliseconds; until then it sleeps. nil or zero: not at all.
     ///
     /// No lock. Throws `positionGone` if changes behind the position aren't there any more, because the log was compacted: who keeps
-    /// something like a copy of the cache reads the keys anew, and follows from a new reader's position, made before. Throws `corrupted`, `io`.
-    /// Changes that lie where the log is damaged are left out; `check` and `recovery` tell of damage.
+    /// something like a copy of the cache reads the keys anew, and follows from a new reader's position, made before. Throws `corrupted`,
+    /// `io`. Changes that lie where the log is damaged are left out; `check` and `recovery` tell of damage.
     public func next(timeout: Duration? = nil) throws -> Change? {
         if index == batch.count {
             guard let found = try readBatch() ?? wait(timeout) else { return nil }
@@ -74,9 +74,7 @@ public final class ChangeReader {
     }
 
     private func scanNext() throws -> Bool {
-        try rethrowing { () throws(EngineError) in
-            try cache.handle.withStore { (store) throws(EngineError) in try scan.next(in: store) }
-        }
+        try cache.withStore { (store) throws(EngineError) in try scan.next(in: store) }
     }
 }
 

@@ -2,7 +2,8 @@ internal import DiskCacheEngine
 
 /// The cache as of one instant, lent to the closure of `Cache.snapshot`: several reads that agree, whatever others write meanwhile.
 ///
-/// All reads take no lock. What had expired when the snapshot began is missing in all of them. None counts as hit or miss.
+/// All reads take no lock. What had expired when the snapshot began is missing in all of them. None counts as hit or miss. All throw
+/// `snapshotExpired` when the cache needed the space that the snapshot kept, and else what the reads of a cache throw.
 public struct Snapshot: ~Copyable {
     private let cache: Cache
     private let access: StoreHandle.Access
@@ -73,8 +74,8 @@ public struct Snapshot: ~Copyable {
 
     // MARK: Orders
 
-    /// All keys, expired ones that nothing had removed included, in the order in which they were first stored. O(n), and all at once: what is
-    /// lent ends with the closure. Reads the log between the ordered view and the snapshot, or all of it where the view has gone on.
+    /// All keys, expired ones that nothing had removed included, in the order in which they were first stored. O(n), and all at once: what
+    /// is lent ends with the closure. Reads the log between the ordered view and the snapshot, or all of it where the view has gone on.
     public func keys(reversed: Bool = false) throws -> [AnyCacheKey] { try keys(.insertion, .all, reversed) }
 
     /// All keys in the order of keys; as `keys`.

@@ -25,8 +25,9 @@ public protocol Serializer: Sendable {
 /// - `[UInt8]` is a byte string, `nil` null. An optional of an optional is null or an array of one, so that nil and
 ///   `.some(nil)` differ.
 /// - A float is the shortest of 16, 32 and 64 bits that holds it; NaN is always the same NaN.
-/// - 512 containers may be nested; a type that contains itself is decoded by recursion and needs stack accordingly. Decoding refuses (`undecodable`) whatever this doesn't write: indefinite lengths,
-///   longer forms than needed, keys out of order or twice, tags (but for 128-bit integers), invalid UTF-8.
+/// - 512 containers may be nested; a type that contains itself is decoded by recursion and needs stack accordingly. Decoding refuses
+///   (`undecodable`) whatever this doesn't write: indefinite lengths, longer forms than needed, keys out of order or twice, tags (but for
+///   128-bit integers), invalid UTF-8.
 public struct CBORSerializer: Serializer {
     /// What types find as `userInfo` when they encode and decode themselves.
     public var userInfo: [CodingUserInfoKey: any Sendable]

@@ -3,9 +3,9 @@ internal import DiskCacheEngine
 /// What `Deque` and `Index` have in common: a directory of their own, shared by all threads and processes that open it, in which nothing
 /// is evicted and nothing expires.
 ///
-/// A directory is one kind of thing for good: opening a deque as an index, or a cache as either, throws `wrongKind` and changes nothing. A cache
-/// that lets nothing go can be used as either all the same, by `init(cache:)`, and stays a cache.
-/// What is told of a ``Cache`` about reading, writing, errors, threads and closing holds here too.
+/// A directory is one kind of thing for good: opening a deque as an index, or a cache as either, throws `wrongKind` and changes nothing. A
+/// cache that lets nothing go can be used as either all the same, by `init(cache:)`, and stays a cache. What is told of a ``Cache`` about
+/// reading, writing, errors, threads and closing holds here too.
 public protocol PersistentCollection: AnyObject, Sendable, CustomStringConvertible {
     /// What the elements lie in.
     var store: CollectionStore { get }

@@ -38,8 +38,8 @@ extension Log {
         return Self.length(volume, written: last.limit, busy: busyLength)
     }
 
-    /// Makes the next segment, unless there is one: one thread of one process at a time, without the write lock. Who takes it away may do so at
-    /// any time; nobody else puts one there, so that the rename that ends it replaces nothing. Whether one was made.
+    /// Makes the next segment, unless there is one: one thread of one process at a time, without the write lock. Who takes it away may do
+    /// so at any time; nobody else puts one there, so that the rename that ends it replaces nothing. Whether one was made.
     func prepareNext(while isWanted: () -> Bool) throws(SystemError) -> Bool {
         let length = nextLength
         if try files.status(of: Self.nextName, in: directory) != nil { return false }
@@ -97,15 +97,15 @@ extension Log {
         try dropNext()
     }
 
-    /// *Writer.* Bytes that it and the spare take, for who looks often: asks only if this process has changed them, another one had the lock
-    /// meanwhile, or half of a segment is full, since another one may have made the next without the lock.
+    /// *Writer.* Bytes that it and the spare take, for who looks often: asks only if this process has changed them, another one had the
+    /// lock meanwhile, or half of a segment is full, since another one may have made the next without the lock.
     func preparedBytes() -> Int {
         if isPreparedChanged.exchange(false, ordering: .acquiring) { lastPreparedBytes = nextBytes + spareBytes }
         return lastPreparedBytes
     }
 
-    /// *Alone.* Takes away what was made ahead by whoever had the store before. A rename can come back undone after a power loss: what has no segment's name
-    /// may hold a segment's records, which would be met behind those that are written there now.
+    /// *Alone.* Takes away what was made ahead by whoever had the store before. A rename can come back undone after a power loss: what has
+    /// no segment's name may hold a segment's records, which would be met behind those that are written there now.
     func forgetPrepared() throws(SystemError) {
         try forgetNext()
         try dropSpare()

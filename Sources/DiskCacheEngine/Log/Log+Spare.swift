@@ -4,8 +4,8 @@ import Synchronization
 /// and head records of compaction, void records) goes on in a segment made of it, and nothing else may write there, until there is
 /// room for another spare.
 ///
-/// `log/spare` holds nothing; it gets a header and its name when it becomes a segment. Small stores have none: their segments are a fraction
-/// of what they hold only from `leastSegments` on.
+/// `log/spare` holds nothing; it gets a header and its name when it becomes a segment. Small stores have none: their segments are a
+/// fraction of what they hold only from `leastSegments` on.
 extension Log {
     static let spareName = "spare"
     private static let unfinishedName = "spare.new"

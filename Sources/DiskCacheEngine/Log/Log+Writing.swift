@@ -52,8 +52,8 @@ extension Log {
         }
     }
 
-    /// Whether all blocks of a segment behind the tail are there. The count of a file's blocks includes some that hold none of its content, so
-    /// it is asked for the missing ones if it seems to have all.
+    /// Whether all blocks of a segment behind the tail are there. The count of a file's blocks includes some that hold none of its content,
+    /// so it is asked for the missing ones if it seems to have all.
     private func hasBlocks(_ segment: Segment) -> Bool {
         let length = Int(segment.header.length)
         let used = Int(clamping: max(tail, segment.first) - segment.first)
@@ -238,8 +238,8 @@ extension Log {
     /// How long a new segment is, of a log that has `volume` bytes and of which `written` bytes were ever written.
     ///
     /// Compaction gives back whole segments and ends each round with a sync, and a store may have three segments more than twice what
-    /// lives: a few rows that are written again and again would have all writers wait for syncs if their segments were as small as they are.
-    /// So what much was written to has segments of `busy` bytes.
+    /// lives: a few rows that are written again and again would have all writers wait for syncs if their segments were as small as they
+    /// are. So what much was written to has segments of `busy` bytes.
     static func length(_ volume: Int, written: UInt64, busy: Int, atLeast least: Int = 0) -> Int {
         let granule = SegmentHeader.granule
         let share = max(volume / 32, min(Int(clamping: written / 32), busy), granule)

@@ -326,19 +326,6 @@ final class Log: @unchecked Sendable {
         if block.word.relaxed() == word, head > window.start { dropBelow(head) }
     }
 
-    /// Bytes that the segment files take on disk.
-    func allocatedBytes() throws(EngineError) -> Int {
-        do {
-            var sum = 0
-            for segment in segments {
-                sum += try files.status(of: SegmentHeader.name(segment.first), in: directory)?.allocated ?? 0
-            }
-            return sum
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
     /// Calls `visit` with every whole record from `start` on, in order, over the segments that follow one another; returns the
     /// position behind the last of them. Reads through the mapping: for what a dead process may have left behind T.
     func scanTail(from start: Position, _ visit: (Record) throws(EngineError) -> Void) throws(EngineError) -> Position {

@@ -35,8 +35,8 @@ struct LogScanner {
     /// Hints of segments of the chain, by first position: those are not read.
     var hints: [Position: SegmentHint] = [:]
 
-    /// Opens a segment. Those of a chain stay open, since others compact while it is read; but where descriptors don't last, the `others` are
-    /// opened again when they are read.
+    /// Opens a segment. Those of a chain stay open, since others compact while it is read; but where descriptors don't last, the `others`
+    /// are opened again when they are read.
     private static func open(
         _ first: Position, storeID: (UInt64, UInt64)?, besides others: [Segment], _ directory: FileDescriptor,
         _ files: any FileSystem

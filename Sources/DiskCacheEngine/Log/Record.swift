@@ -197,8 +197,9 @@ struct RecordDraft {
         target.storeBytes(of: high.littleEndian, toByteOffset: 20, as: UInt32.self)
         var at = RecordLayout.headerSize
         if wide {
-            target.storeBytes(of: UInt32(key.count).littleEndian, toByteOffset: 24, as: UInt32.self)
-            target.storeBytes(of: UInt32(value.count).littleEndian, toByteOffset: 28, as: UInt32.self)
+            let (keyCount, valueCount) = (UInt32(key.count).littleEndian, UInt32(value.count).littleEndian)
+            target.storeBytes(of: keyCount, toByteOffset: RecordLayout.wideKeyLength, as: UInt32.self)
+            target.storeBytes(of: valueCount, toByteOffset: RecordLayout.wideValueLength, as: UInt32.self)
             at = RecordLayout.wideHeaderSize
         }
         if let expiry {

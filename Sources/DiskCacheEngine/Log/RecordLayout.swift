@@ -21,8 +21,6 @@
 enum RecordLayout {
     static let check = 0
     static let bits = 4
-    static let keyLength = 6
-    static let valueLength = 7
     static let previous = 9
     static let rowid = 14
     static let storedTime = 19
@@ -32,7 +30,6 @@ enum RecordLayout {
     static let wideHeaderSize = 32
     static let expirySize = 8
     static let tagPrefixSize = 3
-    static let alignment = 4
 
     static let maximumShortKey = 255
     static let maximumShortValue = 65_535

@@ -23,11 +23,11 @@ package protocol FileSystem: Sendable {
     func allocate(_ file: FileDescriptor, offset: Int, count: Int) throws(SystemError)
     /// fdatasync(2), or what makes data durable on this system.
     func sync(_ file: FileDescriptor) throws(SystemError)
-    /// Throws if the system failed to write back pages of a file since it was opened or asked last, and waits for nothing: sync_file_range(2).
-    /// Where there is no such thing it says nothing.
+    /// Throws if the system failed to write back pages of a file since it was opened or asked last, and waits for nothing:
+    /// sync_file_range(2). Where there is no such thing it says nothing.
     func askWriteback(_ file: FileDescriptor) throws(SystemError)
-    /// Has the system begin to write a file to the disk, and waits for nothing: sync_file_range(2), where there is such a thing. Its errors are
-    /// told by `sync`.
+    /// Has the system begin to write a file to the disk, and waits for nothing: sync_file_range(2), where there is such a thing. Its errors
+    /// are told by `sync`.
     func beginWriteback(_ file: FileDescriptor)
     /// fsync(2) of a directory.
     func syncDirectory(_ directory: FileDescriptor) throws(SystemError)

@@ -3,8 +3,8 @@ import Synchronization
 /// A value and the lock that guards it, for threads of one process: what `Synchronization.Mutex` is, and right in the child of a fork.
 ///
 /// `Mutex` on Linux names its owner by the kernel's number for the thread, which the runtime remembers from before a fork. In a child the
-/// thread that forked goes by its old number, so the first wait for it ends the process. A child that uses a store has a maintenance thread,
-/// and so waits now and then.
+/// thread that forked goes by its old number, so the first wait for it ends the process. A child that uses a store has a maintenance
+/// thread, and so waits now and then.
 ///
 /// The word is 0 free, 1 taken, 2 taken and perhaps waited for (Drepper, *Futexes Are Tricky*, 2004, the second mutex). Not fair, not
 /// recursive. Held for moments only; nothing that may wait runs inside. What another thread held at the fork stays taken in the child.

@@ -48,10 +48,8 @@ package enum ErrorNumber {
     package static let notSupported = EOPNOTSUPP
     package static let invalid = EINVAL
     package static let notEmpty = ENOTEMPTY
-    package static let crossDevice = EXDEV
     package static let tooManyNames = EMLINK
     package static let noLocks = ENOLCK
-    package static let timedOut = ETIMEDOUT
     package static let fileTooLarge = EFBIG
 }
 
@@ -441,7 +439,8 @@ enum SystemCalls {
 
     static func unmap(_ base: UnsafeMutableRawPointer, count: Int) { _ = munmap(base, count) }
 
-    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault. False: they would, for want of blocks.
+    /// MADV_POPULATE_WRITE: makes the pages of a writable mapping present, so that stores don't fault. False: they would, for want of
+    /// blocks.
     @discardableResult
     static func populate(_ base: UnsafeMutableRawPointer, count: Int) -> Bool {
         #if os(Linux) || os(Android)

@@ -12,10 +12,10 @@ import Synchronization
 /// With others, each waiter has a node of its own in a list; it spins on its own word, then parks on it.
 /// `release` hands the lock to the first of them, so that nobody who comes later can be faster.
 ///
-/// **Turns.** To hand it over at each release costs as much as ten small writes, and fifty where the next one sleeps. So where two or more wait, who was
-/// handed the lock lends it to whoever comes first when he lets go, most often himself, until his turn is over. The first of those who wait
-/// is awake meanwhile: he takes what is lent and not wanted, and he has no kernel to wait for when the turn ends. A strict queue has a
-/// turn of 0.
+/// **Turns.** To hand it over at each release costs as much as ten small writes, and fifty where the next one sleeps. So where two or more
+/// wait, who was handed the lock lends it to whoever comes first when he lets go, most often himself, until his turn is over. The first of
+/// those who wait is awake meanwhile: he takes what is lent and not wanted, and he has no kernel to wait for when the turn ends. A strict
+/// queue has a turn of 0.
 ///
 /// Invariants (model: Tests/Models/thread-queue.pml):
 /// - `state` is `contended` or `lent` exactly while the list isn't empty. It comes to be either under the list's mutex; only from `lent` to
@@ -93,8 +93,8 @@ final class ThreadQueue: Sendable {
 
     /// Takes the lock; false if the monotonic clock reached `deadline` before it was this thread's turn.
     ///
-    /// Goes to sleep when it has spun for so many nanoseconds. Who is woken keeps all others waiting as long as that takes, so who has nothing
-    /// else to do spins longer.
+    /// Goes to sleep when it has spun for so many nanoseconds. Who is woken keeps all others waiting as long as that takes, so who has
+    /// nothing else to do spins longer.
     func acquire(deadline: UInt64, spinning: UInt64 = ThreadQueue.usualSpin) -> Bool {
         assert(!isHeldByThisThread, "a thread queue isn't recursive")
         if tryAcquire() { return true }

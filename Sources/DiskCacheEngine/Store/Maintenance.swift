@@ -81,8 +81,8 @@ extension Store {
         return waits || owesHints || owesViews || owesNext ? now &+ interval : nil
     }
 
-    /// Takes away the segment that was made ahead when nothing was written since the last turn. True: it may be there, and that is to be looked
-    /// at again.
+    /// Takes away the segment that was made ahead when nothing was written since the last turn. True: it may be there, and that is to be
+    /// looked at again.
     private func dropIdleNext() throws(EngineError) -> Bool {
         guard log.nextBytes > 0 else { return false }
         let tail = CommitBlock.tail(block.word.relaxed())
@@ -170,7 +170,14 @@ extension Store {
             try raiseFloor(to: head)
             owesVacating.store(true, ordering: .relaxed)
         }
-        if owesVacating.exchange(false, ordering: .relaxed) { try vacateSlots(timeout: 10_000_000_000) }
+        if owesVacating.exchange(false, ordering: .relaxed) {
+            do throws(EngineError) {
+                try vacateSlots(timeout: 10_000_000_000)
+            } catch {
+                owesVacating.store(true, ordering: .relaxed)
+                throw error
+            }
+        }
         if below.isEmpty { return log.dropBelow(head) }
         if !Mutant.isPlanted(.unlinksBeforeSync) { try sync() }
         log.dropBelow(head)

@@ -7,12 +7,13 @@ import Synchronization
 /// 200  evicted 8     216  compacted 8    232  time waited 8    248  bytes written 8
 /// ```
 ///
-/// One cache line of `meta`, written by the holder of the write lock (*syncs* by the holder of the lock for syncs). Not covered by a
-/// check; nothing goes by them, but that a writer looks again what the lowest segment is when *compacted* has changed. *Compacted*: bytes of the log that were unlinked. *Time waited*: nanoseconds.
+/// One cache line of `meta`, written by the holder of the write lock (*syncs* by the holder of the lock for syncs). Not covered by a check;
+/// nothing goes by them, but that a writer looks again what the lowest segment is when *compacted* has changed. *Compacted*: bytes of the
+/// log that were unlinked. *Time waited*: nanoseconds.
 public struct Metrics: Sendable, Hashable {
     /// Transactions that changed something.
     public var commits: UInt64 = 0
-    /// Items that went because the store was too large.
+    /// Items that went because the store was too large, or by their tag.
     public var evicted: UInt64 = 0
     /// Items that were removed because they had expired.
     public var expired: UInt64 = 0

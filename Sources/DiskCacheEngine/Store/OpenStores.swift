@@ -58,7 +58,7 @@ final class OpenStores: Sendable {
         } else {
             store = try Store.open(
                 path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
-                content: found.content, options: options, environment: environment)
+                options: options, environment: environment)
             if store.recovery?.hasLosses == true {
                 // What can't be put right now, a later check may: what queues lost is known to be damage.
                 let timeout = options.timeout

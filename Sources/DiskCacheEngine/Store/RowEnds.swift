@@ -38,8 +38,8 @@ struct RowEnds {
 extension Store {
     /// Shows the first, or the last, row in insertion order to `visit`, and removes it, as one transaction. False: there is none.
     ///
-    /// `visit` says false if the row's file is gone: then it is removed, and the next one is shown. If it throws, nothing has happened. O(1),
-    /// and O(log n) every 512th time. `skipsQueues`: items of queues are passed over.
+    /// `visit` says false if the row's file is gone: then it is removed, and the next one is shown. If it throws, nothing has happened.
+    /// O(1), and O(log n) every 512th time. `skipsQueues`: items of queues are passed over.
     public func takeRow(
         timeout: UInt64, first: Bool, skipsQueues: Bool, _ visit: (Store, Record) throws -> Bool
     ) throws -> Bool {

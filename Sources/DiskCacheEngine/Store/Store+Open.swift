@@ -48,7 +48,7 @@ extension Store {
     /// and on the directory, so that others know.
     static func open(
         _ path: String, directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus,
-        content: StoreDirectory.Content, options: StoreOptions, environment: Environment
+        options: StoreOptions, environment: Environment
     ) throws(EngineError) -> Store {
         // What is closed again must not stay in the table: the number becomes another file's, which a fork would then take away.
         var registered = [directory]

@@ -11,8 +11,8 @@ extension Store {
 
     /// Ends the innermost level; the outermost commits. If that throws, all was rolled back, and the lock let go.
     ///
-    /// What it returns is for `pay`, as soon as the thread holds no other store's lock: whoever waits for compaction meanwhile waits for the
-    /// lock of this store, and so perhaps for somebody who has it and waits for one of those.
+    /// What it returns is for `pay`, as soon as the thread holds no other store's lock: whoever waits for compaction meanwhile waits for
+    /// the lock of this store, and so perhaps for somebody who has it and waits for one of those.
     package func commitOpen() throws(EngineError) -> UInt64 {
         try requireOpen()
         if transaction.depth == 1 { isTransacting.store(0, ordering: .relaxed) }

@@ -1,17 +1,12 @@
 /// Finding, making and judging the directory of a store, before anything in it is believed.
 enum StoreDirectory {
-    /// What stands in a directory.
-    enum Content { case nothing, store }
-
-    /// Opens a store's directory at `path`, making it (0700) and its parents if need be, and says what stands in it.
+    /// Opens a store's directory at `path`, making it (0700) and its parents if need be.
     ///
     /// Refused, but for what `openOwn` refuses: a directory without a store in which other names stand (nothing is made then), unless
     /// `allowsOthers`, and one of shards.
     static func open(
         _ path: String, files: any FileSystem, anyFileSystem: Bool, allowsOthers: Bool = false
-    ) throws(EngineError) -> (
-        directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus, content: Content
-    ) {
+    ) throws(EngineError) -> (directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus) {
         let (directory, status, fileSystem) = try openOwn(path, files: files, anyFileSystem: anyFileSystem)
         let names: [String]
         do throws(SystemError) {
@@ -31,7 +26,7 @@ enum StoreDirectory {
                 "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
                 path: path)
         }
-        return (directory, status, fileSystem, isStore ? .store : .nothing)
+        return (directory, status, fileSystem)
     }
 
     /// Opens the directory at `path`, making it (0700) and its parents if need be.

@@ -9,9 +9,9 @@ import Synchronization
 /// second. `isKept` belongs to who holds `queue`; for all others nothing changes: who keeps the lock holds it, and dies with it.
 ///
 /// **Turns.** To hand the lock to another process costs as much as fifty small writes. So of several that do nothing but write, each has it
-/// for `turnLength` at a time: who writes back to back keeps it so long though others knock. A little before that is over he wakes the first
-/// of those who sleep, who looks again and again from then on: so the lock isn't idle for as long as waking takes. That a write waited for
-/// its turn, or made room, doesn't end the run of writes: else each turn were a single one.
+/// for `turnLength` at a time: who writes back to back keeps it so long though others knock. A little before that is over he wakes the
+/// first of those who sleep, who looks again and again from then on: so the lock isn't idle for as long as waking takes. That a write
+/// waited for its turn, or made room, doesn't end the run of writes: else each turn were a single one.
 ///
 /// The kernel lets go of a dead process's lock, so nothing here can go stale. Nobody blocks inside `flock`: a waiter asks again
 /// after three yields, then after sleeps on `knocks` that grow from 20 to 200 µs, until its deadline, and counts each try up in `knocks`;
@@ -67,8 +67,8 @@ final class WriteLock: @unchecked Sendable {
     private static let quietAfterKnock: Int64 = 10_000
     private static let longestKept: Int64 = 100_000
     private static let pauseLength: Int64 = 400
-    /// How often the keeper looks after a lock that is kept, nanoseconds: where others asked for it within `company`, and where they didn't. The
-    /// machine gives the keeper the processor of a thread that writes, or compacts with the lock in its hands.
+    /// How often the keeper looks after a lock that is kept, nanoseconds: where others asked for it within `company`, and where they
+    /// didn't. The machine gives the keeper the processor of a thread that writes, or compacts with the lock in its hands.
     private static let keeperInterval: UInt64 = 1_000_000
     private static let keeperIntervalAlone: UInt64 = 4_000_000
     private static let company: UInt64 = 1_000_000_000
@@ -100,8 +100,8 @@ final class WriteLock: @unchecked Sendable {
 
     /// Takes the lock within `timeout` nanoseconds, or throws `timeout` with the owner's process id.
     ///
-    /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while. `inGap`: whoever asks has
-    /// time, and others that write shall wait for him as seldom as can be.
+    /// `now`: microseconds of any clock that the caller has read anyhow, for things that are done once in a while. `inGap`: whoever asks
+    /// has time, and others that write shall wait for him as seldom as can be.
     @inline(__always)
     func acquire(timeout: UInt64, now: Int64, inGap: Bool = false) throws(EngineError) {
         // The clock is read only by who has to wait. What others wrote meanwhile was before him.

@@ -291,7 +291,7 @@ import Testing
             // It waits for its source.
             try await eventually {
                 executor.pool(.reading).idleCount == executor.pool(.reading).threadCount
-                    && executor.pool(.waiting).threadCount == 0
+                    && executor.pool(.lasting).threadCount == 0
             }
             #expect(try cache.contains("key") == false)
             gate.add()

@@ -61,7 +61,7 @@ import Testing
         try await withThrowingTaskGroup(of: [Int64].self) { group in
             for _ in 0..<100 { group.addTask { try await Self.keys(changes, 50) } }
             try await eventually { resources.follows.count == 100 }
-            try await eventually { resources.executor.pool(.waiting).threadCount == 1 }
+            try await eventually { resources.executor.pool(.lasting).threadCount == 1 }
             for number in 0..<50 { try cache.set(number, 1) }
             for try await keys in group { #expect(keys == Array(0..<50)) }
         }

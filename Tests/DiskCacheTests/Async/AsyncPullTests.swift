@@ -57,7 +57,7 @@ import Testing
                 group.addTask { [cache] in try await cache.async.pull(as: Int.self, timeout: Self.long)?.value }
             }
             try await eventually { resources.pulls.count == 1000 }
-            try await eventually { resources.executor.pool(.waiting).threadCount == 1 }
+            try await eventually { resources.executor.pool(.lasting).threadCount == 1 }
             #expect(resources.executor.pool(.writing).threadCount <= 16)
             for index in 0..<50 {
                 try await cache.async.set(index, index)

@@ -48,9 +48,8 @@ import Testing
         let executor = BlockingExecutor()
         #expect(try await executor.run { 7 } == 7)
         #expect(try await executor.run(on: .reading) { "text" } == "text")
-        #expect(try await executor.wait { _ in [1, 2] } == [1, 2])
+        #expect(try await executor.run(on: .lasting) { [1, 2] } == [1, 2])
         await #expect(throws: OwnError(number: 3)) { try await executor.run { throw OwnError(number: 3) } }
-        await #expect(throws: OwnError(number: 4)) { try await executor.wait { _ in throw OwnError(number: 4) } }
     }
 
     @Test func workRunsOnThreadsOfItsOwn() async throws {
@@ -112,81 +111,18 @@ import Testing
         #expect(try await task.value == 5)
     }
 
-    @Test func aCancelledWaiterIsWoken() async throws {
-        let executor = BlockingExecutor()
-        let woken = Counter()
-        let begun = Counter()
-        // One sleeps on the cancellation itself, one on a word that only its handler wakes; both for an hour.
-        let word = ParkingWord(0)
-        let sleeping = Task {
-            try await executor.wait { cancellation in
-                begun.add()
-                while !cancellation.isCancelled { cancellation.sleep(nanoseconds: 3_600_000_000_000) }
-                woken.add()
-                throw OwnError(number: 1)
-            }
-        }
-        let handling = Task {
-            try await executor.wait { cancellation in
-                cancellation.onCancel {
-                    word.store(1)
-                    word.wake()
-                }
-                begun.add()
-                while word.load() == 0 { word.wait(while: 0, nanoseconds: 3_600_000_000_000) }
-                woken.add()
-                try cancellation.check()
-            }
-        }
-        try await eventually { begun.value == 2 }
-        sleeping.cancel()
-        handling.cancel()
-        await expectCancelled { try await sleeping.value }
-        await expectCancelled { try await handling.value }
-        #expect(woken.value == 2)
-        try await eventually { executor.pool(.waiting).idleCount == executor.pool(.waiting).threadCount }
-    }
-
-    /// What a waiter got at the moment of its cancellation isn't lost.
-    @Test func aWaiterThatGotSomethingReturnsIt() async throws {
-        let executor = BlockingExecutor()
-        let begun = Counter()
-        let task = Task {
-            try await executor.wait { cancellation in
-                begun.add()
-                while !cancellation.isCancelled { cancellation.sleep(nanoseconds: 1_000_000_000) }
-                return 9
-            }
-        }
-        try await eventually { begun.value == 1 }
-        task.cancel()
-        #expect(try await task.value == 9)
-    }
-
-    @Test func aHandlerThatComesLateIsCalledAtOnce() {
-        let cancellation = Cancellation()
-        let calls = Counter()
-        cancellation.onCancel { calls.add(100) }
-        cancellation.onCancel { calls.add() }
-        cancellation.cancel()
-        cancellation.cancel()
-        cancellation.onCancel { calls.add(10) }
-        #expect(calls.value == 11)
-        #expect(cancellation.isCancelled)
-    }
-
-    /// Holders of one lock wait for another; more of them than the short lanes have threads.
-    @Test func waitersNeverStarveTheOthers() async throws {
+    /// More of what takes long than the other lanes have threads.
+    @Test func whatTakesLongNeverStarvesTheOthers() async throws {
         let executor = BlockingExecutor(reading: 1, writing: 1)
         let gate = Gate()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<100 { group.addTask { try await executor.wait { _ in gate.pass() } } }
+            for _ in 0..<100 { group.addTask { try await executor.run(on: .lasting) { gate.pass() } } }
             try await eventually { gate.passes == 100 }
             for index in 0..<50 {
                 #expect(try await executor.run(on: .reading) { index } == index)
                 #expect(try await executor.run(on: .writing) { -index } == -index)
             }
-            // What ends their waiting.
+            // What they wait for.
             try await executor.run { gate.open() }
             try await group.waitForAll()
         }

@@ -65,7 +65,7 @@ struct BTreeSpeed {
         let report = try BTreeChecker.check(fixture.pager)
         print(
             "  \(report.leaves) leaves, \(100 * report.leafBytes / report.leaves / 4096) % full, depth \(report.depth), "
-                + "\(try fixture.pager.allocatedBytes() >> 20) MiB allocated")
+                + "\(try fixture.pager.files.status(fixture.pager.file).allocated >> 20) MiB allocated")
     }
 
     private static func scan(_ fixture: TreeFixture, _ tree: TreeID) throws {

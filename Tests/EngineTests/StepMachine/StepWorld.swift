@@ -94,7 +94,6 @@
             let found = try StoreDirectory.open(path, files: environment.files, anyFileSystem: true)
             let store = try Store.open(
                 path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
-                content: found.content,
                 options: options, environment: environment)
             // The maintenance thread is told of nothing.
             store.isDirty.store(2, ordering: .relaxed)

@@ -9,6 +9,6 @@ extension Store {
         options.keepsLock = false
         return try Store.open(
             path, directory: found.directory, status: found.status, fileSystem: found.fileSystem,
-            content: found.content, options: options, environment: environment)
+            options: options, environment: environment)
     }
 }

@@ -118,7 +118,7 @@ final class Flights<Output: Sendable>: Sendable {
             return (task, flight.cancel)
         }
         cancel?()
-        task?.resume(throwing: CacheError(.cancelled, "the task was cancelled"))
+        task?.resume(throwing: CacheError.taskCancelled)
     }
 }
 

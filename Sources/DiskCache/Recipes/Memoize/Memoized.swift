@@ -20,8 +20,8 @@ public struct Memoized<each Argument: Encodable & Sendable, Output: Codable & Se
         return try memo.value(key) { try function(repeat each all) }
     }
 
-    /// The key under which the result of a call is stored; in a namespace the key there, without prefix and version. Throws `unencodable`, and
-    /// `invalidSetting` if labels or ignored arguments aren't the function's, or if it has no name that is its own.
+    /// The key under which the result of a call is stored; in a namespace the key there, without prefix and version. Throws `unencodable`,
+    /// and `invalidSetting` if labels or ignored arguments aren't the function's, or if it has no name that is its own.
     public func key(for arguments: repeat each Argument) throws -> AnyCacheKey {
         try memo.keys.key(list(repeat each arguments))
     }

@@ -7,8 +7,8 @@ extension NamespacedCache {
     /// let page = pages.memoize("page", expire: .after(.seconds(60))) { (path: String) in try render(path) }
     /// ```
     ///
-    /// The results are those of a prefix and a version. `expire`: nil: as the view says. Results are never dropped, also where the view drops
-    /// writes. `key(for:)` gives the key in the view: `pages.get(page.key(for: "/about"), as: String.self)`.
+    /// The results are those of a prefix and a version. `expire`: nil: as the view says. Results are never dropped, also where the view
+    /// drops writes. `key(for:)` gives the key in the view: `pages.get(page.key(for: "/about"), as: String.self)`.
     public func memoize<each Argument: Encodable & Sendable, Output: Codable & Sendable>(
         _ name: String? = nil, labels: [String] = [], ignoring: [MemoizedArgument] = [], typed: Bool = false,
         expire: Expiration? = nil, tag: Tag? = nil, version: Int? = nil, recompute: Recomputation = .whenMissing,

@@ -40,7 +40,8 @@ extension Deque {
     /// Removes the first element and gives it; nil: there is none. Of several callers at the same time one gets it. O(1), but for gaps
     /// near the end. An empty deque is told without the lock.
     ///
-    /// If the element can't be read as an `Element` nothing is removed. An element whose file is missing is removed, and the next one is given.
+    /// If the element can't be read as an `Element` nothing is removed. An element whose file is missing is removed, and the next one is
+    /// given.
     ///
     /// - Parameter timeout: How long to wait for an element if there is none: whoever adds one, in any thread or process, wakes the caller
     ///   within a few milliseconds; until then it sleeps. nil or zero: not at all. Inside a transaction there is no waiting.
@@ -55,13 +56,13 @@ extension Deque {
         try store.cache.pull(as: Element.self, side: .back, timeout: timeout)?.value
     }
 
-    /// The first element; nil: there is none. O(1), no lock.
+    /// The first element; nil: there is none. O(1); no lock, unless its file is missing.
     @inlinable
     public var first: Element? {
         get throws { try store.cache.peek(as: Element.self, side: .front)?.value }
     }
 
-    /// The last element; nil: there is none. O(1), no lock.
+    /// The last element; nil: there is none. O(1); no lock, unless its file is missing.
     @inlinable
     public var last: Element? {
         get throws { try store.cache.peek(as: Element.self, side: .back)?.value }

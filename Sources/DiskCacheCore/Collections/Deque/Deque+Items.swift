@@ -24,8 +24,8 @@ extension Deque {
         }
     }
 
-    /// Adds an element so that it has an index from then on: before the one that has it now, or at the end for `count`. −1 is before the last
-    /// one. All at one instant; O(min(index, count − index)), with the write lock held. What is moved for that counts as added where
+    /// Adds an element so that it has an index from then on: before the one that has it now, or at the end for `count`. −1 is before the
+    /// last one. All at one instant; O(min(index, count − index)), with the write lock held. What is moved for that counts as added where
     /// cursors are concerned.
     ///
     /// Throws `queueFull` if there are `maxLength` elements already: which of them is to go isn't said. Otherwise as `append`.

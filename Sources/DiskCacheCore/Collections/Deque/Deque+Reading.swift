@@ -1,4 +1,5 @@
-/// All elements, in their order, and what is asked of them. None of this takes the write lock.
+/// All elements, in their order, and what is asked of them. None of this takes the write lock. All throw what reading a value throws:
+/// `typeMismatch`, `undecodable`, `corrupted`, `io`.
 extension Deque {
     /// The elements from front to back, or back to front, read as they are asked for.
     ///

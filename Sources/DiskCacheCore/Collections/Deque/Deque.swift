@@ -15,8 +15,8 @@ internal import DiskCacheEngine
 /// The words are those of swift-collections' `Deque`, but this isn't a `Sequence` and not `Equatable`, whose functions can't
 /// throw: see ``elements(reversed:)`` and `elementsEqual`. Nothing is evicted and nothing expires.
 ///
-/// Elements are numbers, texts and bytes as they are, and everything else as the serialiser makes it; a directory is for elements of one type.
-/// Reading elements of another throws `typeMismatch`.
+/// Elements are numbers, texts and bytes as they are, and everything else as the serialiser makes it; a directory is for elements of one
+/// type. Reading elements of another throws `typeMismatch`.
 public final class Deque<Element: Codable & Sendable>: PersistentCollection {
     /// What the elements lie in.
     public let store: CollectionStore
@@ -81,8 +81,8 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
     ///   - maxLength: As for a deque in a directory of its own; it holds for who pushes in the cache, too.
     ///   - contents: What is appended to what is there.
     ///
-    /// Throws `invalidSetting` if the cache may let elements go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil; what the
-    /// settings become later is for their owner to mind. Throws `foreignDirectory` if it holds anything else, and as `append`.
+    /// Throws `invalidSetting` if the cache may let elements go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil;
+    /// what the settings become later is for their owner to mind. Throws `foreignDirectory` if it holds anything else, and as `append`.
     public init(cache: Cache, maxLength: Int? = nil, contents: [Element] = []) throws {
         store = try CollectionStore(cache)
         // Others may push between the two numbers, but for those who have the lock.
@@ -108,8 +108,8 @@ public final class Deque<Element: Codable & Sendable>: PersistentCollection {
         get throws { try store.maxLength }
     }
 
-    /// Stores how many elements there are at most, nil for any number; first ones that are too many go in the same transaction. From then on
-    /// whatever is added over it, by any process, drops an element at the other end. With 0 the deque stays empty.
+    /// Stores how many elements there are at most, nil for any number; first ones that are too many go in the same transaction. From then
+    /// on whatever is added over it, by any process, drops an element at the other end. With 0 the deque stays empty.
     ///
     /// Throws `invalidSetting` for a negative number, and as `append`.
     public func setMaxLength(_ maxLength: Int?) throws { try store.setMaxLength(maxLength) }

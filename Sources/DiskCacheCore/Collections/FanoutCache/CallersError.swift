@@ -36,8 +36,8 @@ final class CallersError {
 }
 
 extension PartedCache {
-    /// Stores what a source of the caller's gives, unless the key is there and that is asked for. False: nothing was stored, or it was dropped,
-    /// after the source was read.
+    /// Stores what a source of the caller's gives, unless the key is there and that is asked for. False: nothing was stored, or it was
+    /// dropped, after the source was read.
     func store(
         _ source: some ByteSource, _ key: some CacheKey, _ expire: Expiration?, _ tag: Tag?, onlyIfMissing: Bool,
         retry: Bool

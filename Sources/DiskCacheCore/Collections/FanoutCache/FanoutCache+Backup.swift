@@ -44,8 +44,8 @@ extension FanoutCache {
 
     // MARK: Merging
 
-    /// Takes over the items of another cache of shards, whatever their number; the other one stays as it is. As ``Cache/merge(from:policy:)-(Cache,_)``,
-    /// shard by shard.
+    /// Takes over the items of another cache of shards, whatever their number; the other one stays as it is. As
+    /// ``Cache/merge(from:policy:)-(Cache,_)``, shard by shard.
     ///
     /// Never dropped: throws `timeout` where a shard's lock isn't to be had within `timeout`, and then has taken what came before it.
     @discardableResult

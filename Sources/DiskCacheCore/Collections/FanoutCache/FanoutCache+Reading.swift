@@ -1,4 +1,4 @@
-/// No lock, no waiting: nothing here is ever dropped.
+/// No lock, no waiting: nothing here is ever dropped. What is thrown is what ``Cache`` throws.
 extension FanoutCache {
     /// The value of a key; nil if it is missing or expired. As ``Cache/get(_:as:)``.
     @inlinable

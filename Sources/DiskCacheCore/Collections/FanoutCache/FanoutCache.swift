@@ -92,9 +92,7 @@ public final class FanoutCache: Sendable {
         var (parts, hasty): ([Cache], [Cache]) = ([], [])
         for shard in 0..<count {
             let first = try parts.first.map { first in
-                try rethrowing { () throws(EngineError) in
-                    try first.handle.withStore { (store) throws(EngineError) in try store.currentSettings() }
-                }
+                try first.withStore { (store) throws(EngineError) in try store.currentSettings() }
             }
             let place = path + "/" + FanoutDirectory.name(of: shard)
             func open(_ configuration: Cache.Configuration) throws -> Cache {

@@ -49,7 +49,8 @@ public final class FanoutChangeReader {
         }
     }
 
-    /// All changes that are there and weren't given yet, of one stretch of one shard's log; nil: there are none. The shards are asked in turn.
+    /// All changes that are there and weren't given yet, of one stretch of one shard's log; nil: there are none. The shards are asked in
+    /// turn.
     package func readBatch() throws -> [FanoutChange]? {
         guard let first = try take() else { return nil }
         var changes = [first]

@@ -1,7 +1,8 @@
 /// Keys, values and items in their orders, read as they are asked for. None of this takes the write lock.
 ///
 /// A cursor sees the index as it is when it comes by: every key that is there all the time is met once, with its newest value, and one
-/// that comes after the cursor was made isn't met. One that is removed meanwhile is left out. As `Cache.keys()` in all else.
+/// that comes after the cursor was made isn't met. One that is removed meanwhile is left out. As `Cache.keys()` in all else, errors
+/// included.
 extension Index {
     // MARK: Insertion order
 

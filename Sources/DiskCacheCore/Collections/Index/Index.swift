@@ -12,8 +12,8 @@ internal import DiskCacheEngine
 /// A key keeps its place when it gets another value; removed and set again it stands at the end. Reading takes no lock. Nothing is evicted
 /// and nothing expires.
 ///
-/// The words are those of `Dictionary`, but this isn't a `Collection` and not `Equatable`, whose functions can't throw: see ``items(reversed:)``,
-/// `elementsEqual` and `equals`. A setter can't throw either: there is ``set(_:_:)``.
+/// The words are those of `Dictionary`, but this isn't a `Collection` and not `Equatable`, whose functions can't throw: see
+/// ``items(reversed:)``, `elementsEqual` and `equals`. A setter can't throw either: there is ``set(_:_:)``.
 ///
 /// **Queues.** An index holds queues too, whose keys `push` makes. Their items are values of it like all others where `Key` is
 /// ``AnyCacheKey``. Where it is another type they stand beside its keys: `count` counts them, and nothing else sees them.
@@ -49,8 +49,8 @@ public final class Index<Key: CacheKey & Codable, Value: Codable & Sendable>: Pe
     ///
     /// All items of the cache are the index's, and its serialiser and `timeout` too.
     ///
-    /// Throws `invalidSetting` if the cache may let items go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil; what the
-    /// settings become later, and items that somebody gives an expiry of their own, are for their owner to mind. Otherwise as `merge`.
+    /// Throws `invalidSetting` if the cache may let items go, so that its `evictionPolicy` isn't `none`, or `defaultExpire` isn't nil; what
+    /// the settings become later, and items that somebody gives an expiry of their own, are for their owner to mind. Otherwise as `merge`.
     public init(cache: Cache, contents: KeyValuePairs<Key, Value> = [:]) throws {
         store = try CollectionStore(cache)
         if !contents.isEmpty { try merge(contents) }

@@ -4,8 +4,8 @@
 /// <parent>/.diskcache-backup-<16 digits>/    flocked by who fills it; whoever can have the lock may remove it
 /// ```
 ///
-/// What is in it (see `BackupTarget`, `FanoutBackup`) opens as nothing before it is the whole. So who is killed on the way leaves nothing that
-/// anybody takes for a store, and the next backup beside it removes it.
+/// What is in it (see `BackupTarget`, `FanoutBackup`) opens as nothing before it is the whole. So who is killed on the way leaves nothing
+/// that anybody takes for a store, and the next backup beside it removes it.
 final class BackupPlace {
     private static let prefix = ".diskcache-backup-"
 
@@ -33,8 +33,8 @@ final class BackupPlace {
         }
     }
 
-    /// Makes the directory beside `path`; `original`: the directory that is copied, in which the copy can't lie. Throws `targetExists` if something
-    /// stands there, an empty directory aside.
+    /// Makes the directory beside `path`; `original`: the directory that is copied, in which the copy can't lie. Throws `targetExists` if
+    /// something stands there, an empty directory aside.
     init(_ path: String, of original: FileStatus, _ environment: Environment) throws(EngineError) {
         self.path = path
         files = environment.files

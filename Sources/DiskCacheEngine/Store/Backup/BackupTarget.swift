@@ -7,8 +7,8 @@
 ///   meta.part
 /// ```
 ///
-/// When all of that is durable, `log.part` becomes `log`, `meta.part` becomes `meta`, and the directory gets its name: in this order, so that
-/// who is killed on the way leaves nothing that opens as a store without being the whole one.
+/// When all of that is durable, `log.part` becomes `log`, `meta.part` becomes `meta`, and the directory gets its name: in this order, so
+/// that who is killed on the way leaves nothing that opens as a store without being the whole one.
 struct BackupTarget {
     static let unfinishedLog = "log.part"
     static let unfinishedMeta = "meta.part"

@@ -8,7 +8,8 @@
 ///
 /// Without the file `fanout` nobody takes a directory for one of shards. When that is durable the directory gets its name.
 public enum FanoutBackup {
-    /// Copies the shards in `directory` to `path`, where nothing may stand but an empty directory; what came of each. As `StoreHandle.backUp`.
+    /// Copies the shards in `directory` to `path`, where nothing may stand but an empty directory; what came of each. As
+    /// `StoreHandle.backUp`.
     package static func make(
         of shards: [StoreHandle], in directory: String, to path: String, shares: Bool, _ environment: Environment
     ) throws(EngineError) -> [BackupReport] {

@@ -21,12 +21,12 @@ public struct BackupReport: Sendable, Hashable {
 /// `meta` says that all of it is durable, and nothing else; index and trees are made again by who opens the backup.
 ///
 /// **What may be taken away meanwhile.** The shared lock on `snapshot` keeps compaction and the follower of dead files from it, as long as
-/// they wait for a snapshot. Whatever is gone all the same (ENOENT) is no longer needed by a newer T: another pass begins with that, and keeps
-/// what it can of what is there.
+/// they wait for a snapshot. Whatever is gone all the same (ENOENT) is no longer needed by a newer T: another pass begins with that, and
+/// keeps what it can of what is there.
 ///
-/// **Files with two names.** No store ever stores into a segment but the one that it appends to, and that one is copied. A store that is rebuilt,
-/// as a backup is when it is opened first, appends to a new segment (DESIGN 7.4). Value files never change once they have their name (10). So
-/// neither store sees what the other one does.
+/// **Files with two names.** No store ever stores into a segment but the one that it appends to, and that one is copied. A store that is
+/// rebuilt, as a backup is when it is opened first, appends to a new segment (DESIGN 7.4). Value files never change once they have their
+/// name (10). So neither store sees what the other one does.
 extension Store {
     /// Copies the store as it is now to `path`, where nothing may stand but an empty directory. No lock is held, and nobody waits.
     ///

@@ -1,7 +1,8 @@
 /// Takes over the rows of another store, in the order in which they were first stored there, a batch a call.
 ///
 /// A row keeps expiry, tag and store time, so that what was taken once isn't newer the next time: a merge that was cut short is begun again
-/// and goes on where it was. A transaction holds few rows, and a value in a file has one of its own, so that other writers wait for moments.
+/// and goes on where it was. A transaction holds few rows, and a value in a file has one of its own, so that other writers wait for
+/// moments.
 ///
 /// Items of queues aren't rows like others (DESIGN 6.2, Q1): they are counted and left.
 ///
@@ -205,7 +206,8 @@ public final class StoreMerge {
         counts.unreadable += 1
     }
 
-    /// Gives the source's file a second name in the target, between record and commit record: so no file in place lacks a record (DESIGN 10).
+    /// Gives the source's file a second name in the target, between record and commit record: so no file in place lacks a record (DESIGN
+    /// 10).
     private func link(
         _ record: Record, _ file: ValueFileReference, from source: Store, into target: Store
     ) throws(EngineError) -> FileOutcome {

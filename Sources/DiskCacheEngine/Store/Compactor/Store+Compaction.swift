@@ -3,9 +3,9 @@ import Synchronization
 /// Compaction: what is live at the head of the log goes to its end, and the log begins behind where it was (DESIGN 9).
 ///
 /// The order, at every durability level: 1 copies, each as old as its original, in batches that hold the write lock for a moment; E is
-/// where they end. 2 The trees are brought past E. 3 No snapshot is being read. 4 Head record: head, counters and T by one store.
-/// 5 *floor*. 6 Slots that still name what lies below are vacated, once in a quarter of the log. 7 A sync past the head record. 8 Mappings and files go.
-/// Killed anywhere, the next one begins again: copies count like any record, and what lies below a head goes by `dropDead`.
+/// where they end. 2 The trees are brought past E. 3 No snapshot is being read. 4 Head record: head, counters and T by one store. 5
+/// *floor*. 6 Slots that still name what lies below are vacated, once in a quarter of the log. 7 A sync past the head record. 8 Mappings
+/// and files go. Killed anywhere, the next one begins again: copies count like any record, and what lies below a head goes by `dropDead`.
 ///
 /// Each batch is right whoever does what meanwhile; that one process at a time compacts (`compactionLock`) only saves work.
 extension Store {
@@ -76,9 +76,9 @@ extension Store {
         return gained
     }
 
-    /// Whether the head has moved on by a quarter of the log since slots were vacated. What lies below it counts for nothing, and a place of it is
-    /// reused; to look at all slots for each segment that goes would take as long as the copies. In a log so long that slots hardly tell
-    /// its positions apart they are vacated each time.
+    /// Whether the head has moved on by a quarter of the log since slots were vacated. What lies below it counts for nothing, and a place
+    /// of it is reused; to look at all slots for each segment that goes would take as long as the copies. In a log so long that slots
+    /// hardly tell its positions apart they are vacated each time.
     private func isVacatingDue(_ head: Position) -> Bool {
         let length = CommitBlock.tail(block.word.acquire()) &- head
         let passed = head &- min(eviction.vacated.load(ordering: .relaxed), head)
@@ -99,14 +99,15 @@ extension Store {
     /// What is looked up at once.
     private static var batchRecords: Int { 128 }
     private static var batchBytes: Int { 64 << 10 }
-    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But where the lock comes from another process, which costs more than that, or
-    /// where several threads have their turns before, it is used for as long again.
+    /// How long the lock is held for copies, nanoseconds: no longer than threads of this process wait for it without going to sleep. But
+    /// where the lock comes from another process, which costs more than that, or where several threads have their turns before, it is used
+    /// for as long again.
     private static var shortestHold: UInt64 { 4_000 }
     private static var longestHold: UInt64 { 200_000 }
     private static var longestHoldOfOwner: UInt64 { 100_000 }
 
-    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged that a slot names, and what
-    /// it was must stay known, until `check(fix:)` takes the slot away.
+    /// Copies what slots still name in a segment to the end of the log; how many bytes. nil: a record is damaged that a slot names, and
+    /// what it was must stay known, until `check(fix:)` takes the slot away.
     ///
     /// Which records count is found as a reader finds it, without the lock: one that a committed one has replaced never counts
     /// again. The others are copied in batches that hold the lock for a moment, where each is looked up once more.
@@ -209,8 +210,8 @@ extension Store {
 
     /// The same, where the hash of its key is known.
     ///
-    /// By the slots alone, whose scan is that of a lookup that misses (DESIGN 5): what replaced a record needn't be read for that. A slot of
-    /// its fingerprint that names what isn't committed may come to name the record again.
+    /// By the slots alone, whose scan is that of a lookup that misses (DESIGN 5): what replaced a record needn't be read for that. A slot
+    /// of its fingerprint that names what isn't committed may come to name the record again.
     private func mayCount(_ record: Record, _ hash: UInt64) -> Bool {
         let tail = CommitBlock.tail(block.word.acquire())
         let generation = block.indexGeneration.acquire()

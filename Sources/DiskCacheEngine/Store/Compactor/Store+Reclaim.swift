@@ -10,8 +10,8 @@ extension Store {
     /// Bytes that a store with these settings may take.
     static func bound(_ settings: Settings) -> Int { Int(clamping: max(settings.sizeLimit, 4 << 20)) }
 
-    /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory if a segment was unlinked since the
-    /// last look, by whomever; one that isn't noticed makes it too much.
+    /// *Writer.* What the store takes, without asking for every file. One listing of the log's directory if a segment was unlinked since
+    /// the last look, by whomever; one that isn't noticed makes it too much.
     func estimatedVolume() -> Int {
         if let segment = lowestSegment() { noteLowest(segment) }
         let lowest = eviction.lowest
@@ -66,7 +66,7 @@ extension Store {
         }
     }
 
-    /// *Writer, with a value file.* As `cullAfterWrite` does where the log grows: files grow without it.
+    /// *Writer, with a value file.* As a put does where the log grows: files grow without it.
     func watchFiles(adding bytes: UInt64) {
         eviction.fileBytes &+= bytes
         guard eviction.capacity != .max, eviction.fileBytes > UInt64(Self.bound(settings) / 256) else { return }

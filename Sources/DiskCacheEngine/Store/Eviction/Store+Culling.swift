@@ -2,17 +2,6 @@
 extension Store {
     // MARK: After a write
 
-    /// *Writer.* What a verb that stores a row ends with, before its commit: up to `cullLimit` expired rows go, earliest first, then
-    /// victims of the policy until the rows are within the capacity, never one of this transaction. Nothing happens, at the
-    /// cost of three compares, if nothing has expired and there is room.
-    @inline(__always)
-    func cullAfterWrite() throws(EngineError) {
-        guard needsCull(adding: 0), preparesCull(adding: 0) else { return }
-        try cull(closes: false)
-        // What is too much still is this transaction's.
-        try refuseTooLarge(0)
-    }
-
     /// Whether a row of so many bytes makes work: it is too much, something may have expired, or the volume is to be looked at.
     @inline(__always)
     func needsCull(adding size: UInt64) -> Bool {

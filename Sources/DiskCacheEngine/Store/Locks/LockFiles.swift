@@ -178,8 +178,8 @@ struct LockFiles {
         try files.unlinkIfPresent(draft, in: directory)
     }
 
-    /// A file with the number under a name that nobody else uses. It is synced before it gets its own: else that could outlive a power loss,
-    /// and the number not.
+    /// A file with the number under a name that nobody else uses. It is synced before it gets its own: else that could outlive a power
+    /// loss, and the number not.
     private func draftBound(in directory: FileDescriptor) throws(SystemError) -> String {
         let draft = name.bound + "." + String(SystemCalls.random(), radix: 16)
         let file = try files.open(draft, in: directory, [.write, .create, .exclusive])

@@ -103,18 +103,18 @@ extension Store {
             for content in changes { try batch.apply(content.changes, to: content.tree) }
             end = reached
         }
-        // A tree is built from the head on, and up to where nothing that was copied before the head came there is behind it: not all rows as of
-        // an earlier position have a record between the two.
+        // A tree is built from the head on, and up to where nothing that was copied before the head came there is behind it: not all rows
+        // as of an earlier position have a record between the two.
         if !isBehind {
             for tree in missing.trees {
                 guard try build(tree, batch, from: first, to: end) else { return true }
             }
         }
-        try publish(batch, pager, end)
+        try publish(batch, end)
         return true
     }
 
-    private func publish(_ batch: BTreeBatch, _ pager: Pager, _ position: Position) throws(EngineError) {
+    private func publish(_ batch: BTreeBatch, _ position: Position) throws(EngineError) {
         FaultPoint.reach(.treesMerged)
         try batch.publish(position: position)
         views.needsSync.store(true, ordering: .relaxed)
@@ -152,7 +152,7 @@ extension Store {
         if unused.isEmpty { return }
         let batch = try BTreeBatch(pager)
         for tree in unused { try batch.drop(tree) }
-        try publish(batch, pager, root.position)
+        try publish(batch, root.position)
     }
 
     // MARK: Maintenance

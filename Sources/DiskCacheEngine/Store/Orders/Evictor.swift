@@ -4,7 +4,6 @@
 /// **Threads.** One at a time, with an access of the store's handle.
 public final class Evictor {
     private let scan: OrderedScan
-    private let cause: TombstoneCause
     private let isWanted: (Record) -> Bool
     private var found: [(keyClass: UInt8, key: [UInt8], rowid: UInt64)] = []
     private var index = 0
@@ -13,9 +12,8 @@ public final class Evictor {
     private static let nanoseconds: UInt64 = 1_000_000
 
     /// A removal of what a scan with records gives, which begins now.
-    public init(_ scan: OrderedScan, cause: TombstoneCause = .evicted, where isWanted: @escaping (Record) -> Bool) {
+    public init(_ scan: OrderedScan, where isWanted: @escaping (Record) -> Bool) {
         self.scan = scan
-        self.cause = cause
         self.isWanted = isWanted
     }
 
@@ -66,7 +64,7 @@ public final class Evictor {
                 guard let record = try store.findAsWriter(row.keyClass, key), record.rowid == row.rowid,
                     isWanted(record)
                 else { return .success(false) }
-                try store.remove(record, cause: cause, isLast: false)
+                try store.remove(record, cause: .evicted, isLast: false)
                 return .success(true)
             } catch {
                 return .failure(error)

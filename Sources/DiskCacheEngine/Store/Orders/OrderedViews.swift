@@ -115,8 +115,8 @@ extension Store {
         }
     }
 
-    /// *Locked views.* The order of a tree as of a snapshot. `tail` is the scan's own: the log behind the tree up to the snapshot, or, where the
-    /// tree has gone beyond that, all of it. Throws `snapshotExpired` if the log has been cleared or compacted since.
+    /// *Locked views.* The order of a tree as of a snapshot. `tail` is the scan's own: the log behind the tree up to the snapshot, or,
+    /// where the tree has gone beyond that, all of it. Throws `snapshotExpired` if the log has been cleared or compacted since.
     func orderState(
         _ tree: TreeID, asOf snapshot: StoreSnapshot, _ own: OrderTail
     ) throws(EngineError) -> OrderState {

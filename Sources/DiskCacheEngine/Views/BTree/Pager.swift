@@ -145,15 +145,6 @@ final class Pager: @unchecked Sendable {
         }
     }
 
-    /// Bytes that the file takes on disk.
-    func allocatedBytes() throws(EngineError) -> Int {
-        do {
-            return try files.status(file).allocated
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
     // MARK: Reading
 
     /// The number of pages in the file, at least `count` if it has as many.

@@ -222,15 +222,6 @@ final class HashIndex: @unchecked Sendable {
         }
     }
 
-    /// Bytes that the file takes on disk.
-    func allocatedBytes() throws(EngineError) -> Int {
-        do {
-            return try files.status(file).allocated
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
     // MARK: Stamps
 
     /// The file of stamps beside this index; nil: none is kept, or it isn't open here.

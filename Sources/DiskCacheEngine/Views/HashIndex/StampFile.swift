@@ -130,7 +130,4 @@ final class StampFile: @unchecked Sendable {
         }
         validBytes.store(min(max(size, current), reserved), ordering: .relaxed)
     }
-
-    /// Bytes that the file takes on disk.
-    func allocatedBytes() throws(SystemError) -> Int { try files.status(file).allocated }
 }
