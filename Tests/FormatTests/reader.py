@@ -182,7 +182,7 @@ def chain(believed, gaps, before=M):
             break
         lower, more = below[0].head, []
         longer = follow(believed, lower, more)
-        named = heads_in(below[0], more, before)
+        named = heads_in(below[0], more, before, claiming.predecessor_end)
         if named > lower:
             lower, more = named, []
             longer = follow(believed, lower, more)
@@ -200,7 +200,10 @@ def is_proved(believed, head):
     segment = next((s for s in believed if s.first <= head), None)
     if not segment or head < segment.first_record:
         return False
-    position, stop = head, min(segment.first + len(segment.data), segment.limit)
+    # Nothing counts behind where its successor says that it ends: a recovery cut the log there.
+    successor = next((s for s in believed if s.predecessor == segment.first), None)
+    end = successor.predecessor_end if successor else M
+    position, stop = head, min(segment.first + len(segment.data), segment.limit, end)
     while True:
         record = Record.at(segment.data, position - segment.first, position, stop - position, segment.salt)
         if not record or not record.is_intact:
@@ -212,10 +215,10 @@ def is_proved(believed, head):
         position = record.end
 
 
-def heads_in(segment, gaps, before):
-    """The greatest clear that whole transactions of a segment hold, or the least other head that closes the gaps below it."""
+def heads_in(segment, gaps, before, end=M):
+    """The greatest clear that whole transactions of a segment hold up to its end, or the least other head that closes the gaps below it."""
     position, cleared, moved, pending = segment.first_record, 0, [], None
-    stop = min(segment.first + len(segment.data), segment.limit)
+    stop = min(segment.first + len(segment.data), segment.limit, end)
     while True:
         record = Record.at(segment.data, position - segment.first, position, stop - position, segment.salt)
         if not record or not record.is_intact:

@@ -52,9 +52,11 @@ struct LogScanner {
 
     /// The live chain that ends in the highest whole segment, what is missing in it, and the head as far as headers tell it.
     ///
-    /// `end`: where what counts was seen to end. A *clear* at or behind that is none.
+    /// `known`: where the log begins, if something better than headers told it. `end`: where what counts was seen to end; a *clear* at or
+    /// behind that is none.
     static func chain(
-        files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?, before end: Position = .max
+        files: any FileSystem, directory: FileDescriptor, storeID: (UInt64, UInt64)?, head known: Position? = nil,
+        before end: Position = .max
     ) throws(EngineError) -> (links: [Link], gaps: [Gap], head: Position) {
         var gaps: [Gap] = []
         var segments: [Segment] = []
@@ -88,6 +90,10 @@ struct LogScanner {
         }
         guard var claiming = segments.first else { return ([], gaps, 0) }
         let newest = claiming
+        if let known {
+            let found = follow(from: newest, to: known, segments, unusable)
+            return (found.links, gaps + found.gaps, known)
+        }
         var head = newest.header.head
         var found = follow(from: newest, to: head, segments, unusable)
         // A header is on the disk before what lies below it need be, so the head that it names may be lost. As long as what an older one
@@ -98,8 +104,8 @@ struct LogScanner {
             var lower = below.header.head
             var longer = follow(from: newest, to: lower, segments, unusable)
             // It may have been moved since, by a record of that segment.
-            let scanner = LogScanner(
-                files: files, salt: below.header.salt, links: [Link(segment: below, end: nil)], believedEnd: 0)
+            let link = Link(segment: below, end: claiming.header.predecessorEnd)
+            let scanner = LogScanner(files: files, salt: below.header.salt, links: [link], believedEnd: 0)
             let named = try scanner.newestHead(closing: longer.gaps, before: end)
             if named > lower { (lower, longer) = (named, follow(from: newest, to: named, segments, unusable)) }
             if head < end, longer.gaps.count > found.gaps.count { break }
@@ -108,13 +114,18 @@ struct LogScanner {
         return (found.links, gaps + found.gaps, head)
     }
 
-    /// Whether a head is that of a *clear* whose transaction is whole. Of another one this can't be told at its place.
+    /// Whether a head is that of a *clear* whose transaction is whole, before where a recovery cut the log. Of another one this can't be told
+    /// at its place.
     private static func isProved(_ head: Position, _ segments: [Segment], _ files: any FileSystem) -> Bool {
         if head == 0 { return true }
-        guard let segment = segments.first(where: { $0.first <= head }), head >= segment.firstRecord,
+        guard let segment = segments.first(where: { $0.first <= head }), head >= segment.firstRecord else {
+            return false
+        }
+        let successor = segments.first { $0.header.predecessor == segment.first }
+        let end = min(segment.limit, successor?.header.predecessorEnd ?? .max)
+        guard head < end,
             let bytes = try? files.read(
-                segment.file(), count: min(4096, max(0, Int(clamping: segment.limit &- head))),
-                at: Int(head - segment.first))
+                segment.file(), count: min(4096, Int(clamping: end - head)), at: Int(head - segment.first))
         else { return false }
         return bytes.withUnsafeBytes { buffer in
             guard let base = buffer.baseAddress else { return false }
@@ -220,8 +231,7 @@ struct LogScanner {
     /// scan from an older one finds out; but where segments are missing that it takes away, it was durable with all before it.
     func newestHead(closing gaps: [Gap], before end: Position) throws(EngineError) -> Position {
         guard let newest = links.last else { return 0 }
-        let link = Link(segment: newest.segment, end: nil)
-        let scanner = LogScanner(files: files, salt: salt, links: [link], believedEnd: 0)
+        let scanner = LogScanner(files: files, salt: salt, links: [newest], believedEnd: 0)
         var cleared: Position = 0
         var moved: [Position] = []
         var pending: (at: Position, head: Position) = (0, 0)

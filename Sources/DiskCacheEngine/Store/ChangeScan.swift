@@ -167,17 +167,17 @@ public final class ChangeScan {
         }
         if place.offset == tail || place.offset < head { return }
         try store.log.mapNewSegments(upTo: tail &- 4)
-        if case .record = try store.log.record(at: place.offset) { return }
-        // Between two segments: at the end of the first. Behind that a power loss took away what was read.
         let segments = store.log.segments
         guard let segment = segments.last(where: { $0.first <= place.offset }) else {
             if segments.first.map({ $0.header.predecessor == 0 }) ?? true { return }
             throw Self.gone(place, store)
         }
-        let next = segments.first { $0.header.predecessor == segment.first }
-        guard place.offset <= segment.firstRecord || next?.header.predecessorEnd == place.offset else {
-            throw Self.gone(place, store)
-        }
+        // Between two segments: at the end of the first. Behind that a power loss took away what was read, though it may stand there still.
+        let next = segments.last { $0.header.predecessor == segment.first }
+        if place.offset <= segment.firstRecord || next?.header.predecessorEnd == place.offset { return }
+        guard place.offset < next?.header.predecessorEnd ?? .max,
+            case .record = try store.log.record(at: place.offset)
+        else { throw Self.gone(place, store) }
     }
 
     private static func gone(_ place: ChangePlace, _ store: Store) -> EngineError {

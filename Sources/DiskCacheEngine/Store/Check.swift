@@ -43,7 +43,8 @@ extension Store {
 
     private func examine(_ repairs: inout Repairs) throws(EngineError) -> [Finding] {
         var findings: [Finding] = []
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, head: head)
         for gap in chain.gaps where gap.end > head {
             findings.append(Finding(kind: .missingSegment, message: gap.text))
         }

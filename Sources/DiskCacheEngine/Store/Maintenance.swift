@@ -154,7 +154,10 @@ extension Store {
     ///
     /// While a snapshot may need it, it stays; `evenIfNeeded`: the space is needed more, and such a snapshot says that it has expired.
     func dropDead(evenIfNeeded: Bool = false) throws(EngineError) {
-        let head = block.read().head
+        let state = block.read()
+        // A head that was flipped in memory would take the whole log away.
+        guard state.isIntact else { return }
+        let head = state.head
         let below = try segmentsBelow(head)
         if below.isEmpty && block.floor.acquire() >= head && !owesVacating.load(ordering: .relaxed) {
             return log.dropBelow(head)
@@ -309,7 +312,8 @@ extension Store {
         }
         if names.isEmpty { return block.unswept.store(0) }
         let (begin, tail) = try settledBounds()
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, head: begin)
         var isWhole = chain.gaps.allSatisfy { $0.end <= begin }
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: tail)
         try scanner.scan(from: begin) { (outcome) throws(EngineError) in

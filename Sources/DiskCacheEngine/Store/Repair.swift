@@ -33,7 +33,8 @@ extension Store {
 
     /// A new index, and counters, from the log; readers go on with the old index until the new one is whole.
     private func rebuildViews() throws(EngineError) {
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, head: head)
         let fresh = try HashIndex.create(
             generation: try ViewOpening.nextGeneration(directory, files), in: directory, files: files,
             storeID: identity.storeID, boot: StoreIdentity.bootWords(environment.bootIdentity()))

@@ -156,7 +156,8 @@ struct ViewOpening {
             seal.head == state.head, seal.generation == index.generation, block.synced.acquire() == tail,
             index.covered.acquire() == tail
         else { return false }
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, head: state.head)
         // What the head has passed may be gone.
         guard let newest = chain.links.last?.segment, chain.gaps.allSatisfy({ $0.end <= state.head }),
             try endsAt(tail, chain.links), try isSealed(index, seal)
@@ -259,6 +260,11 @@ struct ViewOpening {
         if !sameBoot {
             block.forgetHints(synced: durableEnd((state.word, state.isIntact)), keepsPoison: mayHoldLostPages)
         }
+        // A position is never used twice, though the segment that had it lost its name.
+        if state.isIntact {
+            let granule = UInt64(SegmentHeader.granule)
+            block.beyond.store(max(block.beyond.relaxed(), (CommitBlock.tail(state.word) / granule + 1) * granule))
+        }
         // A copy that was put in the place of a store may be older in one file than in another, as a power loss leaves it.
         try forgetPrepared()
         let believedEnd = believing ?? (sameBoot ? CommitBlock.tail(state.word) : block.synced.relaxed())
@@ -318,12 +324,7 @@ struct ViewOpening {
             }
         }
         FaultPoint.reach(.rebuildSegmentWritten)
-        index.cover(tail)
-        Seal.clear(base)
-        block.publish(tail: tail, head: rebuild.head, rebuild.counters)
-        block.indexGeneration.release(generation)
-        block.owner.store(0)
-        block.syncing.store(0)
+        // Who is killed from here on has left what the next one needs to know, before the next one finds that all is well.
         // Of the files that were replaced some may be there still.
         block.deadFiles.store(tail)
         if block.synced.relaxed() > tail { block.synced.store(0) }
@@ -331,6 +332,12 @@ struct ViewOpening {
         let isNew = chain.links.isEmpty && chain.gaps.isEmpty
         block.deadFrom.store(isNew ? 0 : max(rebuild.head, UInt64(SegmentHeader.granule)))
         block.unswept.store(isNew ? 0 : 1)
+        index.cover(tail)
+        Seal.clear(base)
+        block.publish(tail: tail, head: rebuild.head, rebuild.counters)
+        block.indexGeneration.release(generation)
+        block.owner.store(0)
+        block.syncing.store(0)
         noteBoot()
         FaultPoint.reach(.indexPublished)
         do throws(SystemError) {
@@ -355,15 +362,15 @@ struct ViewOpening {
         return (index, isNew ? nil : rebuild.report)
     }
 
-    /// The segments of the log, and where it begins. `knownHead`: at least there. `before`: see `LogScanner.chain`.
+    /// The segments of the log, and where it begins. `knownHead`: as the commit block says. `before`: see `LogScanner.chain`.
     private func bounds(
         knownHead: Position?, before end: Position = .max
     ) throws(EngineError) -> (
         chain: (links: [LogScanner.Link], gaps: [LogScanner.Gap], head: Position), head: Position
     ) {
         let chain = try LogScanner.chain(
-            files: files, directory: log.directory, storeID: identity.storeID, before: end)
-        var head = max(chain.head, knownHead ?? 0)
+            files: files, directory: log.directory, storeID: identity.storeID, head: knownHead, before: end)
+        var head = chain.head
         if chain.links.count > 1 || !chain.gaps.isEmpty {
             // What lies below a `clear` in the newest segment may be gone, or torn, rightly.
             let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: 0)

@@ -65,6 +65,36 @@
             #expect(try client.findings() == [])
         }
 
+        /// A row whose removal failed is among those that expire next, still.
+        @Test func whatCouldNotBeRemovedIsRemovedLater() throws {
+            try client.configure { $0.cullLimit = 0 }
+            let expiry = SystemCalls.wallClock() + 2_000_000
+            try client.handle.withStore { (store) throws(EngineError) in
+                for number in 0..<6000 {
+                    try StoreClient.withBytes(Array("old \(number)".utf8)) { (key) throws(EngineError) in
+                        try StoreClient.withBytes([1]) { (value) throws(EngineError) in
+                            _ = try store.put(
+                                timeout: StoreClient.timeout, KeyClass.text, key, form: ValueFormCode.bytes,
+                                value: value,
+                                RecordAttributes(expiry: expiry, tag: nil))
+                        }
+                    }
+                }
+            }
+            while SystemCalls.wallClock() <= expiry { pass(microseconds: 10_000) }
+            fillDisk()
+            func expire() throws(EngineError) -> Int {
+                try client.handle.withStore { (store) throws(EngineError) in
+                    try store.expire(timeout: StoreClient.timeout)
+                }
+            }
+            for _ in 0..<3 { #expect(throws: EngineError.self) { try expire() } }
+            files.fail { _, _ in nil }
+            _ = try expire()
+            #expect(try client.count() == 4000)
+            #expect(try client.findings() == [])
+        }
+
         @Test func clearingWorksOnAFullDisk() throws {
             fillDisk()
             for key in 0..<8000 {

@@ -185,7 +185,8 @@ private struct BackupRun {
     private func read(
         head: Position, tail: Position, _ report: inout BackupReport
     ) throws(EngineError) -> [Wanted]? {
-        let chain = try LogScanner.chain(files: files, directory: target.log, storeID: store.identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: target.log, storeID: store.identity.storeID, head: head)
         let scanner = LogScanner(files: files, salt: store.identity.salt, links: chain.links, believedEnd: tail)
         var wanted: [UInt64: Wanted] = [:]
         var pending: [Rebuild.Pending] = []

@@ -55,8 +55,18 @@ extension Store {
             let record = victim.record
             let freed = accountedBytes(record.size, form: record.form, value: record.value)
             let isLast = closes && accountedBytes &- freed <= eviction.capacity
-            try remove(record, cause: .evicted, isLast: isLast)
+            try remove(victim, cause: .evicted, isLast: isLast)
             FaultPoint.reach(.victimRemoved)
+        }
+    }
+
+    /// Removes a victim. One that stays, for the disk is full, is missing in its pool, so the pools go.
+    private func remove(_ victim: Victim, cause: TombstoneCause, isLast: Bool) throws(EngineError) {
+        do throws(EngineError) {
+            try remove(victim.record, cause: cause, isLast: isLast)
+        } catch {
+            forgetVictims()
+            throw error
         }
     }
 
@@ -67,7 +77,7 @@ extension Store {
         let instant = UInt64(max(instant, 0))
         var removed = 0
         while removed < limit, let victim = try nextVictim(.expiry, atMost: instant, sparesOwn: sparesOwn) {
-            try remove(victim.record, cause: .expired, isLast: false)
+            try remove(victim, cause: .expired, isLast: false)
             FaultPoint.reach(.victimRemoved)
             removed += 1
             if removed & 15 == 0, until != .max, SystemCalls.monotonicClock() >= until { return removed }
@@ -85,7 +95,7 @@ extension Store {
     ) throws(EngineError) -> Int {
         var removed = 0
         while removed < limit, accountedBytes > bytes, let victim = try nextVictim(ranking, sparesOwn: false) {
-            try remove(victim.record, cause: .evicted, isLast: false)
+            try remove(victim, cause: .evicted, isLast: false)
             FaultPoint.reach(.victimRemoved)
             removed += 1
             if removed & 15 == 0, SystemCalls.monotonicClock() >= until { break }

@@ -21,7 +21,8 @@ extension Store {
     private func followPastDamage(
         from: Position, to: Position, _ visit: (Record) throws(EngineError) -> Void
     ) throws(EngineError) {
-        let chain = try LogScanner.chain(files: files, directory: log.directory, storeID: identity.storeID)
+        let chain = try LogScanner.chain(
+            files: files, directory: log.directory, storeID: identity.storeID, head: block.read().head)
         let scanner = LogScanner(files: files, salt: identity.salt, links: chain.links, believedEnd: to)
         // The scanner's records don't outlive their visit.
         var pending: [(position: Position, bytes: [UInt8])] = []
