@@ -1,8 +1,8 @@
-import DiskCache
 import Synchronization
 import TestSupport
 import Testing
 
+@testable import DiskCache
 @testable import DiskCacheCore
 @testable import DiskCacheEngine
 
@@ -221,15 +221,10 @@ import Testing
                 while !isOpen.value { try await Task.sleep(for: .milliseconds(1)) }
                 return calls.next(a)
             }
-            let arrived = Shared(0)
+            let key = try slow.key(for: 3)
             try await withThrowingTaskGroup(of: Int.self) { group in
-                for _ in 0..<100 {
-                    group.addTask {
-                        arrived.change { $0 += 1 }
-                        return try await slow(3)
-                    }
-                }
-                #expect(try await until { arrived.value == 100 })
+                for _ in 0..<100 { group.addTask { try await slow(3) } }
+                #expect(try await until { slow.memo.flights.callerCount(of: key) == 100 })
                 isOpen.change { $0 = true }
                 for try await result in group { #expect(result == 3) }
             }
@@ -261,8 +256,8 @@ import Testing
         let first = Task { try await slow(1) }
         #expect(try await until { begun.count == 1 })
         let second = Task { try await slow(1) }
-        for _ in 0..<20 { await Task.yield() }
-        try await Task.sleep(for: .milliseconds(20))
+        let key = try slow.key(for: 1)
+        #expect(try await until { slow.memo.flights.callerCount(of: key) == 2 })
         first.cancel()
         await expect(.cancelled) { _ = try await first.value }
         isOpen.change { $0 = true }
