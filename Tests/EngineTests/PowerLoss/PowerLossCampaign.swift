@@ -20,7 +20,7 @@ final class PowerLossCampaign {
     var only: (instant: Int, damage: Damage)?
 
     init() throws {
-        root = TestMemory.scratchParent + "/diskcache-power-" + String(SystemCalls.random(), radix: 36)
+        root = TestDirectory.parent + "/diskcache-power-" + String(SystemCalls.random(), radix: 36)
         try system.makeDirectory(root, in: nil, mode: 0o700)
     }
 
