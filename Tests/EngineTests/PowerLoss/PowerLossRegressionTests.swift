@@ -52,7 +52,7 @@ import Testing
         for key in ["a", "b"] { try StoreTests.set(handle, key, "1") }
         handle.close()
         let meta = try scratch.files.open(path + "/meta", in: nil, [.write])
-        var dice = Dice(5)
+        var dice = ReplayableRandom(seed: 5)
         for sector in [0..<512] {
             try scratch.files.write(
                 meta, sector.map { _ in UInt8(truncatingIfNeeded: dice.next()) }, at: sector.lowerBound)
@@ -214,7 +214,7 @@ import Testing
         _ = files.mark()
         var model = DiskModel(files.trace)
         for event in files.trace.events { model.apply(event) }
-        let image = DiskImage(model, .synced, Dice(1))
+        let image = DiskImage(model, .synced, ReplayableRandom(seed: 1))
         #expect(image.files.contains { $0.path.hasPrefix("some/where/store/log/") })
         #expect(image.files.contains { $0.path == "some/where/store/meta" })
         #expect(image.files.contains { $0.path.hasSuffix(".val") && $0.bytes.count == 40000 })
