@@ -14,7 +14,7 @@ struct PowerLossCheck {
     /// Whether nothing that was synced may be missing.
     let isHonest: Bool
     let keys: Int
-    private static let timeout: UInt64 = 5_000_000_000
+    private static let timeout = StoreClient.timeout
 
     init(path: String, boot: String, dice: ReplayableRandom, isHonest: Bool, keys: Int) {
         self.path = path

@@ -89,7 +89,7 @@ final class PowerLossActor {
     private var durability = Durability.normal
     /// Whether a sync that begins now may be written behind.
     private var mayInterrupt = true
-    private static let timeout: UInt64 = 5_000_000_000
+    private static let timeout = StoreClient.timeout
     static let minFileSize = 3000
     /// So much log behind them, and orders are brought up to date when they are read.
     static let viewLag: UInt64 = 6000

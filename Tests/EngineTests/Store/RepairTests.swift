@@ -142,7 +142,7 @@ import Testing
                 return error.code
             }
         }
-        let timeout: UInt64 = 1_000_000_000
+        let timeout = StoreClient.timeout
         #expect(throws: EngineError.self) { try StoreTests.get(handle, "7") }
         #expect(
             try code { (store, key) throws(EngineError) in
