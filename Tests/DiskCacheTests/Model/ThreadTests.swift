@@ -10,21 +10,7 @@ import Testing
     static let threads = 8
 
     /// Runs `body` on all threads at once; what they throw is an issue.
-    static func run(_ body: @escaping @Sendable (Int) throws -> Void) {
-        let running = ParkingWord(UInt32(threads))
-        for index in 0..<threads {
-            do {
-                try SystemCalls.startThread {
-                    do { try body(index) } catch { Issue.record("thread \(index): \(error)") }
-                    running.add(.max)
-                    running.wake()
-                }
-            } catch {
-                fatalError("\(error)")
-            }
-        }
-        while case let left = running.load(), left != 0 { running.wait(while: left, nanoseconds: 100_000_000) }
-    }
+    static func run(_ body: @escaping @Sendable (Int) throws -> Void) { TestThreads.run(threads, body) }
 
     private func world() throws -> (world: ModelWorld, cache: Cache) {
         let world = try ModelWorld()

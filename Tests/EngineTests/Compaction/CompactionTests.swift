@@ -399,7 +399,7 @@ import Testing
             let files = SystemFiles()
             let log = try files.open("\(path)/log", in: nil, [.directory])
             // On a descriptor of its own this is as another process's.
-            let isLocked = TestThreads.eventually(seconds: 60) { (try? files.lock(log, .exclusive)) == true }
+            let isLocked = eventually(seconds: 60) { (try? files.lock(log, .exclusive)) == true }
             try #require(isLocked)
             func compact() throws {
                 try client.handle.withStore { (store) throws(EngineError) in try store.compact(timeout: 5_000_000) }

@@ -76,7 +76,7 @@
                 key += 500
             }
             let before = try segments(client).count
-            let isSeen = TestThreads.eventually {
+            let isSeen = eventually {
                 (try? fill(client, key..<key + 10)) != nil && (try? hasNext(client)) ?? false
             }
             #expect(isSeen)
@@ -183,7 +183,7 @@
         @Test func whoMapsAheadAsksForTheNext() throws {
             let client = try open()
             var key = 0
-            let isHalfFull = TestThreads.eventually {
+            let isHalfFull = eventually {
                 (try? fill(client, key..<key + 20)) != nil
                     && (try? client.handle.withStore { store in
                         key += 20
@@ -314,7 +314,7 @@
             let client = try open(interval: 5_000)
             try fill(client, 0..<40)
             try prepare(client)
-            #expect(TestThreads.eventually { (try? !hasNext(client)) ?? false })
+            #expect(eventually { (try? !hasNext(client)) ?? false })
             #expect(!TestDirectory.filesBelow(path).contains { $0.hasSuffix("/next") })
         }
     }

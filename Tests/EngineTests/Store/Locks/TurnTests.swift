@@ -51,12 +51,12 @@ import Testing
                     _ = lease.release()
                     left.subtract(1, ordering: .releasing)
                 }
-                if number == 0 { #expect(TestThreads.eventually { (try? isGateTaken()) == true }) }
+                if number == 0 { #expect(eventually { (try? isGateTaken()) == true }) }
             }
             // Longer than the patience of all.
             SystemCalls.sleep(nanoseconds: 80_000_000)
             #expect(lease.release())
-            #expect(TestThreads.eventually { left.load(ordering: .acquiring) == 0 })
+            #expect(eventually { left.load(ordering: .acquiring) == 0 })
             if winner.load(ordering: .relaxed) == 0 { wins += 1 } else { losses += 1 }
         }
         #expect(wins >= losses + 6, "\(wins) wins, \(losses) losses")
@@ -76,7 +76,7 @@ import Testing
         }
         #expect(try second.tryAcquire() == nil)
         #expect(one.release())
-        #expect(TestThreads.eventually { isHad.load(ordering: .acquiring) })
+        #expect(eventually { isHad.load(ordering: .acquiring) })
         #expect(try isGateTaken())
     }
 }
