@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -9,7 +10,7 @@ import Testing
     private var expected: [TestKey: TestValue] = [:]
     /// Every key that was ever used.
     private var keys: Set<TestKey> = []
-    private var random = Seeded(for: "RandomStoreTests")
+    private var random = ReplayableRandom(for: "RandomStoreTests", variable: "FORMAT_SEED")
 
     private mutating func bytes(upTo count: Int) -> [UInt8] {
         (0..<Int.random(in: 0...count, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }

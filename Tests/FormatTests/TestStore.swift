@@ -52,7 +52,7 @@ final class TestStore {
     ) -> Environment {
         var environment = Environment(files: files)
         let clock = Atomic<Int64>(epoch)
-        let random = Mutex((count: 0, generator: Seeded(seed: seed)))
+        let random = Mutex((count: 0, generator: ReplayableRandom(seed: seed)))
         environment.wallClockOverride = { [clock = Shared(clock)] in
             clock.value.wrappingAdd(10_000, ordering: .relaxed).oldValue
         }

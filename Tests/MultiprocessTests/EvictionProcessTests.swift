@@ -1,3 +1,4 @@
+import DiskCache
 import DiskCacheEngine
 import TestSupport
 import Testing
@@ -84,12 +85,14 @@ import Testing
             #expect(missed.isEmpty, "never reached: \(missed)")
         }
 
+        /// `last`: the key that was told last, if any was.
         private func check(_ path: String, last: ArraySlice<UInt8>) throws -> [String] {
             var problems: [String] = []
             var count = 0
             do {
                 let client = try StoreClient(asItIs: path)
                 try client.settle()
+                problems += try missing(last, path)
                 try client.sync()
                 problems += try findings(client)
                 try client.set("probe", [1])
@@ -103,8 +106,19 @@ import Testing
             let client = try StoreClient(asItIs: path)
             if try client.count() != count { problems.append("\(count) rows, \(try client.count()) after a rebuild") }
             problems += try findings(client)
+            problems += try missing(last, path)
             client.handle.close()
             return problems
+        }
+
+        /// Of all that is stored, what was stored last is the last to be evicted.
+        private func missing(_ last: ArraySlice<UInt8>, _ path: String) throws -> [String] {
+            guard last.count == 4 else { return [] }
+            let cache = try Cache(directory: path)
+            defer { try? cache.close() }
+            let value = try cache.get(Int(last.reversed().reduce(0) { $0 << 8 | UInt32($1) }), as: [UInt8].self)
+            if let value, value.starts(with: last) { return [] }
+            return ["what was stored last is \(value.map { "\($0.prefix(4))" } ?? "missing")"]
         }
 
         private func findings(_ client: StoreClient) throws -> [String] {

@@ -8,7 +8,7 @@ import Testing
     @Suite struct LeftFileTests {
         private func values(_ path: String) -> [String] { TestDirectory.filesBelow(path + "/files") }
 
-        private func waitForNoOthers(_ client: StoreClient, _ path: String) throws {
+        private func waitForNoOthers(_ client: StoreClient) throws {
             var found: [String] = []
             for _ in 0..<1000 {
                 try client.set("small", [1])
@@ -41,7 +41,7 @@ import Testing
             child.kill()
             #expect(child.finish().end == .signalled(9))
             lock.end(held)
-            try waitForNoOthers(client, path)
+            try waitForNoOthers(client)
         }
 
         /// It cleared the store, and was killed before that could be seen.
@@ -94,7 +94,7 @@ import Testing
             let client = try StoreClient(path, syncInterval: 1000)
             defer { client.handle.close() }
             #expect(try client.handle.withStore { (store) throws(EngineError) in store.recovery } == nil)
-            try waitForNoOthers(client, path)
+            try waitForNoOthers(client)
             #expect(values(path) == kept)
         }
     }

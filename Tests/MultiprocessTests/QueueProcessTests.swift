@@ -157,17 +157,20 @@ import Testing
         let consumer = try ChildProcess(["consume", "directory=\(path)", "timeout=60000"])
         #expect(consumer.line() == "ready")
         let client = try StoreClient(asItIs: path)
+        // What says that somebody sleeps stays when he has taken an item, or was killed: so it is cleared first. Whoever sleeps by then
+        // says so again within the second that a sleep lasts.
         func waitUntilAsleep() throws {
+            try client.handle.withStore { $0.block.pulls.sleepers.release(0) }
             let limit = monotonicSeconds() + 60
             while try client.handle.withStore({ $0.block.pulls.sleepers.acquire() }) != 1 {
                 guard monotonicSeconds() < limit else { throw NeverAsleep() }
                 pass(microseconds: 100)
             }
         }
+        try waitUntilAsleep()
         var longest = 0.0
         let begun = monotonicSeconds()
         for round in 0..<30 {
-            try waitUntilAsleep()
             // Asleep indeed, not just about to be.
             pass(microseconds: 2000)
             let pushed = monotonicSeconds()
@@ -177,12 +180,16 @@ import Testing
         }
         print("woken within \(Int(longest * 1e6)) µs at most")
         #expect(monotonicSeconds() - begun < 25)
-        // One that is killed in its sleep harms nobody.
+        // One that is killed in its sleep harms nobody: neither who pushes, nor who sleeps after it.
         try waitUntilAsleep()
         consumer.kill()
         _ = consumer.finish()
+        #expect(try client.handle.withStore { $0.block.pulls.sleepers.acquire() } == 1)
+        try Self.push(client, "alone.0")
         let other = try ChildProcess(["consume", "directory=\(path)", "timeout=60000"])
         #expect(other.line() == "ready")
+        #expect(other.line() == "alone.0")
+        try waitUntilAsleep()
         try Self.push(client, "last.0")
         #expect(other.line() == "last.0")
         // Not sooner: it looks whether it is released before each pull.

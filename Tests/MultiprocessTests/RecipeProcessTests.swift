@@ -15,32 +15,23 @@ import Testing
     private let scratch: TestDirectory
     private let path: String
     private let cache: Cache
+    /// The path of a file, and what the processes write there.
+    private let witness: String
+    private let words: WitnessFile
 
     init() throws {
         scratch = try TestDirectory("recipes")
         path = scratch.path + "/cache"
         cache = try Cache(directory: path)
-    }
-
-    private var witness: String { scratch.path + "/witness" }
-
-    private func word(_ index: Int) throws -> UInt64 {
-        let bytes = try TestDirectory.content(witness)
-        guard bytes.count >= index * 8 + 8 else { return 0 }
-        return bytes[index * 8..<index * 8 + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        witness = scratch.path + "/witness"
+        words = try WitnessFile(witness)
     }
 
     /// Eight processes, a bound of three, holders killed at random: no more than three ever hold it, and nobody's place is lost.
     @Test func aSemaphoreIsNeverExceeded() throws {
         let seed = ReplayableRandom.seed(for: "aSemaphoreIsNeverExceeded")
         var random = ReplayableRandom(seed: seed)
-        let descriptor = open(witness, O_RDWR | O_CREAT, 0o600)
-        defer { close(descriptor) }
-        func put(_ byte: UInt8, _ offset: Int) {
-            var byte = byte
-            _ = pwrite(descriptor, &byte, 1, off_t(offset))
-        }
-        for offset in 0..<16 { put(0, offset) }
+        for offset in 0..<16 { words.put(0, at: offset) }
         func start(_ number: Int) throws -> ChildProcess {
             try ChildProcess([
                 "semaphore", "directory=\(path)", "witness=\(witness)", "bound=3", "number=\(number)",
@@ -52,16 +43,15 @@ import Testing
         for _ in 0..<environmentNumber("KILLS", default: 40) {
             pass(microseconds: Int.random(in: 0..<20_000, using: &random))
             let victim = Int.random(in: 0..<8, using: &random)
-            put(1, 8 + victim)
+            words.put(1, at: 8 + victim)
             children[victim].kill()
             let (output, end) = children[victim].finish()
             #expect(end == .signalled(SIGKILL), "\(String(decoding: output, as: UTF8.self))")
-            put(0, victim)
-            put(0, 8 + victim)
+            words.put(0, at: victim)
+            words.put(0, at: 8 + victim)
             children[victim] = try start(victim)
             #expect(children[victim].line() == "ready")
         }
-        pass(microseconds: 100_000)
         var counts: [Int] = []
         for child in children {
             child.release()
@@ -95,11 +85,10 @@ import Testing
             children[victim] = try start(victim)
             #expect(children[victim].line() == "ready")
         }
-        pass(microseconds: 100_000)
         for child in children { #expect(child.finish().end == .exited(0)) }
-        let counts = try (1...8).map { try word($0) }
+        let counts = (1...8).map { words[$0] }
         let sum = counts.reduce(0, +)
-        let counted = try word(0)
+        let counted = words[0]
         print(
             "eight processes counted \(counts), in all \(counted), of which \(counted - sum) by the killed, unwritten")
         #expect(counted >= sum && counted <= sum + UInt64(kills))
@@ -167,10 +156,10 @@ import Testing
         for _ in 0..<50 { try lock.withLock(timeout: .seconds(60)) {} }
         // Each of them goes on until all have had as many.
         let deadline = monotonicSeconds() + 60
-        while try (1...3).contains(where: { try word($0) < 50 }), monotonicSeconds() < deadline {
+        while (1...3).contains(where: { words[$0] < 50 }), monotonicSeconds() < deadline {
             pass(microseconds: 1000)
         }
-        let counts = try (1...3).map { try word($0) }
+        let counts = (1...3).map { words[$0] }
         for child in children { #expect(child.finish().end == .exited(0)) }
         print("all have had 50 turns: \(counts)")
         #expect(counts.allSatisfy { $0 >= 50 })

@@ -13,9 +13,11 @@ enum SettleCommand {
     }
 }
 
-/// `increment`: adds one to a counter until standard input ends, and says how often it did.
+/// `increment`: adds one to a counter until standard input ends, and says how often it did. With a witness its `number`th word there
+/// tells so all the time.
 enum IncrementCommand {
     static func run(_ arguments: Arguments) throws {
+        let witness = try arguments["witness"].map { try WitnessFile($0) }
         let client = try StoreClient(asItIs: arguments.text("directory"))
         TestChild.say("ready")
         var count = 0
@@ -24,6 +26,7 @@ enum IncrementCommand {
                 try client.add("counter", 1)
                 count += 1
             }
+            witness?[arguments.number("number")] = UInt64(count)
         }
         TestChild.say("\(count)")
         client.handle.close()

@@ -199,7 +199,7 @@ struct DamageSite {
     func examine(writes: Bool) -> [String] {
         var problems: [String] = []
         do throws(EngineError) {
-            let client = try StoreClient(asItIs: store, timeout: 5_000_000_000)
+            let client = try StoreClient(asItIs: store)
             let report = try client.handle.withStore { (store) throws(EngineError) in store.recovery }
             var isReported = report.map { !$0.quarantined.isEmpty || !$0.gaps.isEmpty || $0.cut != nil } ?? false
             for (key, value) in expected {
@@ -213,7 +213,7 @@ struct DamageSite {
                 if found == nil {
                     if !isReported {
                         isReported = try client.handle.withStore { (store) throws(EngineError) in
-                            try !store.check(timeout: 5_000_000_000).isEmpty
+                            try !store.check(timeout: StoreClient.timeout).isEmpty
                         }
                     }
                     if isReported { continue }

@@ -11,43 +11,9 @@ import TestSupport
     import Darwin
 #endif
 
-/// A file of bytes and words that processes share without any lock of ours: what a recipe promises is checked against it.
-struct WitnessFile {
-    private let descriptor: Int32
-
-    init(_ path: String) throws {
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw CacheError(.io, "no witness", path: path, errno: errno) }
-    }
-
-    func put(_ byte: UInt8, at offset: Int) {
-        var byte = byte
-        _ = pwrite(descriptor, &byte, 1, off_t(offset))
-    }
-
-    func bytes(_ count: Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        _ = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, count, 0) }
-        return bytes
-    }
-
-    /// The word at an index, of eight bytes.
-    subscript(index: Int) -> UInt64 {
-        get {
-            var word: UInt64 = 0
-            _ = pread(descriptor, &word, 8, off_t(index * 8))
-            return word
-        }
-        nonmutating set {
-            var word = newValue
-            _ = pwrite(descriptor, &word, 8, off_t(index * 8))
-        }
-    }
-}
-
 /// Processes that use locks, throttles and memoised functions.
 enum RecipeCommands {
-    /// `semaphore`: takes and gives back a lease until standard input ends; says `exceeded` if it meets too many holders.
+    /// `semaphore`: takes and gives back a lease once, and on until standard input ends; says `exceeded` if it meets too many holders.
     ///
     /// Byte i of the witness is 1 while process i holds a lease; byte 8 + i is 1 from before it is killed until it is gone.
     static func semaphore(_ arguments: Arguments) throws {
@@ -57,7 +23,7 @@ enum RecipeCommands {
         let semaphore = try BoundedSemaphore(Cache(directory: arguments.text("directory")), "s", bound: bound)
         var count = 0
         TestChild.say("ready")
-        while !TestChild.isReleased() {
+        repeat {
             try semaphore.withLock {
                 witness.put(1, at: number)
                 let bytes = witness.bytes(16)
@@ -70,17 +36,18 @@ enum RecipeCommands {
                 witness.put(0, at: number)
             }
             count += 1
-        }
+        } while !TestChild.isReleased()
         TestChild.say("\(count)")
     }
 
-    /// `locked`: counts in word 0 of the witness, and for itself in word 1 + its number, with the lock, until standard input ends.
+    /// `locked`: counts in word 0 of the witness, and for itself in word 1 + its number, with the lock, once, and on until standard
+    /// input ends.
     static func count(_ arguments: Arguments) throws {
         let own = 1 + arguments.number("number")
         let witness = try WitnessFile(arguments.text("witness"))
         let lock = Lock(try Cache(directory: arguments.text("directory")), "counter")
         TestChild.say("ready")
-        while !TestChild.isReleased() {
+        repeat {
             try lock.withLock {
                 let sum = witness[0]
                 // So that who came in without the lock would be met here.
@@ -88,7 +55,7 @@ enum RecipeCommands {
                 witness[0] = sum + 1
                 witness[own] += 1
             }
-        }
+        } while !TestChild.isReleased()
     }
 
     /// `holdlock`: takes a lock, says so, and holds it until standard input ends.

@@ -38,7 +38,6 @@ extension Workload {
         self.init(seed: UInt64(arguments.text("seed")) ?? 0, writer: arguments.number("writer"))
         keys = arguments.number("keys", default: keys)
         clears = arguments.number("clears", default: 1) == 1
-        syncEvery = arguments.number("syncEvery", default: syncEvery)
         grows = arguments.number("grows") == 1
     }
 }

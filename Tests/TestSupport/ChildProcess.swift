@@ -177,17 +177,3 @@ private func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer?,
         return done
     }
 }
-
-/// Seconds of the monotonic clock.
-package func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-}
-
-/// Lets so many microseconds pass: where the passing of time is itself what a test wants, as for a kill at any instant.
-package func pass(microseconds: Int) {
-    var time = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: microseconds % 1_000_000 * 1000)
-    var left = timespec()
-    while nanosleep(&time, &left) != 0 && errno == EINTR { time = left }
-}

@@ -6,17 +6,37 @@
     import Darwin
 #endif
 
-/// SplitMix64: random numbers that a seed brings back. Set `CRASH_SEED` to replay a run.
+/// SplitMix64: random numbers that a seed brings back, the same everywhere. Set `CRASH_SEED`, or the variable that a test prints, to
+/// replay a run.
 package struct ReplayableRandom: RandomNumberGenerator, Sendable {
+    package let seed: UInt64
     private var state: UInt64
 
-    package init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) {
+        self.seed = seed
+        state = seed
+    }
 
-    /// The seed of a test, printed: that of `CRASH_SEED`, or a new one.
-    package static func seed(for test: String) -> UInt64 {
-        let given = getenv("CRASH_SEED").flatMap { UInt64(String(cString: $0)) }
+    /// Independent numbers for one of many cases.
+    package init(case parts: UInt64...) {
+        var mixed = Self(seed: 0)
+        for part in parts {
+            mixed.state ^= part
+            mixed.state = mixed.next()
+        }
+        self.init(seed: mixed.state)
+    }
+
+    /// Those of a test, whose seed is printed.
+    package init(for test: String, variable: String = "CRASH_SEED") {
+        self.init(seed: Self.seed(for: test, variable: variable))
+    }
+
+    /// The seed of a test, printed: that of a variable of the environment, or a new one.
+    package static func seed(for test: String, variable: String = "CRASH_SEED") -> UInt64 {
+        let given = getenv(variable).flatMap { UInt64(String(cString: $0)) }
         let seed = given ?? UInt64.random(in: 0..<1 << 48)
-        print("\(test): CRASH_SEED=\(seed)")
+        print("\(test): \(variable)=\(seed)")
         return seed
     }
 
@@ -33,8 +53,11 @@ package struct ReplayableRandom: RandomNumberGenerator, Sendable {
         return word ^ (word >> 31)
     }
 
+    /// One of `0..<bound`.
+    package mutating func below(_ bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
+
     /// True once in `count` times.
-    package mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
+    package mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 }
 
 /// A whole number from the environment, for runs longer than those of continuous integration.

@@ -12,9 +12,17 @@ import DiskCacheEngine
 package final class TestDirectory: Sendable {
     package let path: String
 
+    /// Where directories for tests are made: in memory, where there is such a place and it is large enough for all that run at a time. In
+    /// a container it often has 64 MiB.
+    package static let parent: String = {
+        let memory = "/dev/shm"
+        var status = statvfs()
+        guard access(memory, W_OK) == 0, statvfs(memory, &status) == 0 else { return "/tmp" }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) >= 2 << 30 ? memory : "/tmp"
+    }()
+
     package init(_ name: String = "test") throws {
-        let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        path = "\(parent)/diskcache-\(name)-" + String(UInt64.random(in: .min ... .max), radix: 36)
+        path = "\(Self.parent)/diskcache-\(name)-" + String(UInt64.random(in: .min ... .max), radix: 36)
         try SystemFiles().makeDirectory(path, in: nil, mode: 0o700)
     }
 

@@ -1,6 +1,7 @@
 import DiskCache
 import DiskCacheEngine
 import Synchronization
+import TestSupport
 import Testing
 
 /// Waits until `condition` holds, without blocking a thread of the cooperative pool; records an issue after a minute in which it was looked

@@ -344,7 +344,8 @@ import Testing
         #expect(try reader.next(timeout: .milliseconds(1)) == nil)
         for round in 0..<20 {
             let before = try handle.withStore { $0.block.follows.signal.acquire() }
-            let writer = TestThread {
+            let writer = TestThreads()
+            writer.start {
                 // Once the reader sleeps, or is about to.
                 while (try? handle.withStore({ $0.block.follows.sleepers.acquire() })) == 0 {
                     SystemCalls.yieldThread()
@@ -359,24 +360,5 @@ import Testing
             writer.join()
             #expect(try handle.withStore { $0.block.follows.signal.acquire() } != before)
         }
-    }
-
-    /// A thread, waited for.
-    private final class TestThread: Sendable {
-        private let isDone = ParkingWord(0)
-
-        init(_ body: @escaping @Sendable () -> Void) {
-            do {
-                try SystemCalls.startThread { [isDone] in
-                    body()
-                    isDone.store(1)
-                    isDone.wake()
-                }
-            } catch {
-                fatalError("\(error)")
-            }
-        }
-
-        func join() { while isDone.load() == 0 { isDone.wait(while: 0, nanoseconds: 1_000_000_000) } }
     }
 }

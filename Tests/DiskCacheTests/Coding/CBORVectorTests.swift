@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -50,7 +51,7 @@ indirect enum AnyCBOR: Hashable, Codable {
         }
     }
 
-    static func random(_ depth: Int, _ generator: inout SeededGenerator) -> AnyCBOR {
+    static func random(_ depth: Int, _ generator: inout ReplayableRandom) -> AnyCBOR {
         let count = Int.random(in: 0...5, using: &generator)
         switch Int.random(in: 0..<(depth > 0 ? 10 : 7), using: &generator) {
         case 0: return .null
@@ -77,7 +78,7 @@ indirect enum AnyCBOR: Hashable, Codable {
 
 func encode(_ value: some Encodable) throws -> [UInt8] { try CBOREncoder().encode(value) }
 func decode<T: Decodable>(_ type: T.Type = T.self, _ text: String) throws -> T {
-    try CBORDecoder().decode(type, from: bytes(text))
+    try CBORDecoder().decode(type, from: unhex(text))
 }
 
 @Suite struct CBORVectorTests {
@@ -165,7 +166,7 @@ func decode<T: Decodable>(_ type: T.Type = T.self, _ text: String) throws -> T {
     }
 
     @Test func utf8IsToldAsTheStandardLibraryTellsIt() {
-        var generator = SeededGenerator(for: "utf8IsToldAsTheStandardLibraryTellsIt")
+        var generator = ReplayableRandom(for: "utf8IsToldAsTheStandardLibraryTellsIt", variable: "CODING_SEED")
         let interesting: [UInt8] = [
             0, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0,
             0xf1, 0xf3, 0xf4, 0xf5, 0xff,

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -61,7 +62,7 @@ private struct Empty: CacheKey {
     @Test func goldenBytes() throws {
         func expect<K: CacheKey>(_ key: K, _ keyClass: UInt8, _ text: String) throws {
             let stored = try StoredKey(key)
-            #expect(stored.keyClass == keyClass && hex(stored.bytes) == hex(bytes(text)), "\(key)")
+            #expect(stored.keyClass == keyClass && hex(stored.bytes) == hex(unhex(text)), "\(key)")
             #expect(try StoredKey(written: key) == stored, "\(key)")
         }
         try expect(Int?.none, 0, "")
@@ -168,7 +169,7 @@ private struct Empty: CacheKey {
             return left.1 == right.1 ? 0 : left.1 < right.1 ? -1 : 1
         }
 
-        static func random(_ generator: inout SeededGenerator) -> Number {
+        static func random(_ generator: inout ReplayableRandom) -> Number {
             let near: [UInt64] = [0, 1 << 52, 1 << 53, 1 << 54, 1 << 62, 1 << 63, .max, 1 << 31, 1 << 32]
             let base = near.randomElement(using: &generator) ?? 0
             let offset = UInt64.random(in: 0...4096, using: &generator)
@@ -191,7 +192,7 @@ private struct Empty: CacheKey {
     }
 
     @Test func orderOfBytesIsOrderOfNumbers() throws {
-        var generator = SeededGenerator(for: "orderOfBytesIsOrderOfNumbers")
+        var generator = ReplayableRandom(for: "orderOfBytesIsOrderOfNumbers", variable: "CODING_SEED")
         for _ in 0..<60_000 {
             let (left, right) = (Number.random(&generator), Number.random(&generator))
             let (first, second) = (try left.stored.bytes, try right.stored.bytes)
@@ -248,7 +249,7 @@ private struct Empty: CacheKey {
 
     @Test func equalEncodedKeysHaveEqualBytes() throws {
         #expect(try StoredKey(Encoded([0.0])) == StoredKey(Encoded([-0.0])))
-        #expect(try CBOREncoder().encode([-0.0]) == bytes("81 f98000"))
+        #expect(try CBOREncoder().encode([-0.0]) == unhex("81 f98000"))
     }
 
     @Test func queuesAreInOrderAndApart() throws {
@@ -270,7 +271,7 @@ private struct Empty: CacheKey {
 
     @Test func malformedKeysAreRefused() throws {
         func refuses(_ keyClass: UInt8, _ text: String) {
-            #expect(throws: CacheError.self, "\(keyClass) \(text)") { _ = try StoredKey(keyClass, bytes(text)).any }
+            #expect(throws: CacheError.self, "\(keyClass) \(text)") { _ = try StoredKey(keyClass, unhex(text)).any }
         }
         refuses(0, "00")
         for keyClass: UInt8 in [1, 2] {
@@ -302,7 +303,7 @@ private struct Empty: CacheKey {
     }
 
     @Test func randomBytesNeverTrap() {
-        var generator = SeededGenerator(for: "randomBytesNeverTrap")
+        var generator = ReplayableRandom(for: "randomBytesNeverTrap", variable: "CODING_SEED")
         for _ in 0..<50_000 {
             let count = Int.random(in: 0...24, using: &generator)
             let random = (0..<count).map { _ in

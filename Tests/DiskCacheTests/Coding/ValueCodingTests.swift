@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -49,7 +50,7 @@ private struct Refusing: Serializer {
     @Test func goldenBytes() throws {
         func expect(_ value: some Encodable, _ form: ValueForm, _ text: String) throws {
             let (found, content) = try stored(value)
-            #expect(found == form && hex(content) == hex(bytes(text)), "\(value)")
+            #expect(found == form && hex(content) == hex(unhex(text)), "\(value)")
         }
         try expect(1, .integer, "0100000000000000")
         try expect(Int8(-1), .integer, "ffffffffffffffff")

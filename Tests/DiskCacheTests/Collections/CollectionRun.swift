@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import DiskCacheCore
 
 struct CollectionMismatch: Error, CustomStringConvertible {
@@ -6,11 +8,11 @@ struct CollectionMismatch: Error, CustomStringConvertible {
 
 /// What a run of random operations has done, and its random numbers.
 struct CollectionRun {
-    var random: SeededGenerator
+    var random: ReplayableRandom
     private(set) var done = 0
     private(set) var history: [String] = []
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    init(seed: UInt64) { random = ReplayableRandom(seed: seed) }
 
     mutating func note(_ text: String) {
         history.append(text)

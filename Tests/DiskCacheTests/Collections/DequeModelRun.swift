@@ -46,7 +46,7 @@ final class DequeModelRun {
 
     func run() throws {
         while log.done < configuration.operations {
-            if oneIn(40) { try transaction() } else { try one(nested: false) }
+            if oneIn(40) { try transaction() } else { try one() }
             try expectSame(try deque.count, model.count, "count")
             if oneIn(300) { try restart() }
             if oneIn(100) { try compareAll() }
@@ -87,7 +87,7 @@ final class DequeModelRun {
 
     // MARK: Operations
 
-    private func one(nested: Bool) throws {
+    private func one() throws {
         // Grow or shrink, about a length.
         let grows = pick(2 * configuration.length) > model.count
         switch pick(100) {
@@ -279,7 +279,7 @@ final class DequeModelRun {
         do {
             try deque.transact {
                 for _ in 0..<(1 + pick(8)) {
-                    try one(nested: true)
+                    try one()
                     try expectSame(try deque.count, model.count, "count")
                     if oneIn(6) { try level() }
                     if oneIn(4) { try compareAll() }
@@ -299,7 +299,7 @@ final class DequeModelRun {
         note("level")
         do {
             try deque.transact {
-                for _ in 0..<(1 + pick(4)) { try one(nested: true) }
+                for _ in 0..<(1 + pick(4)) { try one() }
                 if oneIn(2) { throw Abandon() }
             }
             note("level ends")

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -204,7 +205,7 @@ import Testing
         func make() throws -> Deque<Int> {
             let deque = try Deque<Int>(contents: 0..<5)
             try deque.store.cache.inStore { store in
-                try store.transact(timeout: 1_000_000_000) {
+                try store.transact(timeout: StoreClient.timeout) {
                     let queue = try QueueName.with(nil) { try store.queue($0.prefix) }
                     var ends = QueueEnds()
                     (ends.front, ends.back, ends.count) = (front, back, count)

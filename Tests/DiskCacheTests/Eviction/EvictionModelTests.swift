@@ -1,4 +1,5 @@
 import DiskCacheEngine
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -85,7 +86,7 @@ final class EvictionRun {
     let world: ModelWorld
     let cache: Cache
     var model: EvictionModel
-    var random: SeededGenerator
+    var random: ReplayableRandom
     var number = 0
     var history: [String] = []
     var last = "" {
@@ -97,7 +98,7 @@ final class EvictionRun {
         world = try ModelWorld()
         world.now = 1_750_000_000_000_000
         model = EvictionModel(epoch: world.now / 1000)
-        random = SeededGenerator(seed: seed)
+        random = ReplayableRandom(seed: seed)
         var configuration = Cache.Configuration()
         configuration.sizeLimit = setup.sizeLimit
         configuration.evictionPolicy = setup.policy

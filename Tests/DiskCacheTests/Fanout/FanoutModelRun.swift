@@ -1,10 +1,11 @@
 import DiskCacheEngine
+import TestSupport
 
 @testable import DiskCacheCore
 
 /// Does random things to a cache of several shards and to a model of it, a dictionary and an array a queue, and compares.
 final class FanoutModelRun {
-    var random: SeededGenerator
+    var random: ReplayableRandom
     let world: ModelWorld
     var model: Model
     /// Values of each queue, the front first.
@@ -17,7 +18,7 @@ final class FanoutModelRun {
     struct Abandoned: Error {}
 
     init(seed: UInt64, shards: Int, handles: Int) throws {
-        random = SeededGenerator(seed: seed)
+        random = ReplayableRandom(seed: seed)
         world = try ModelWorld()
         model = Model(now: world.now, minFileSize: 300)
         for _ in 0..<handles {

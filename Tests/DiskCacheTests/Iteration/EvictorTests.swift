@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -61,7 +62,7 @@ import Testing
         var removed = 0
         let evictor = try cache.handle.withStore { (store) throws(EngineError) in
             let evictor = Evictor(OrderedScan(.insertion, wantsRecords: true, in: store)) { $0.rowid % 3 != 0 }
-            removed += try evictor.step(in: store, timeout: 1_000_000_000)
+            removed += try evictor.step(in: store, timeout: StoreClient.timeout)
             return evictor
         }
         #expect(removed > 0 && removed < 2000)
@@ -78,7 +79,7 @@ import Testing
         try cache.set(2998, 0)
         while !evictor.isDone {
             removed += try cache.handle.withStore { (store) throws(EngineError) in
-                try evictor.step(in: store, timeout: 1_000_000_000)
+                try evictor.step(in: store, timeout: StoreClient.timeout)
             }
         }
         #expect(try cache.contains(2998))

@@ -1,5 +1,6 @@
 import DiskCacheEngine
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -53,7 +54,7 @@ import Testing
     final class Run {
         let setup: Setup
         let world = try? ModelWorld()
-        var random: SeededGenerator
+        var random: ReplayableRandom
         var caches: [Cache] = []
         var rows: [Row] = []
         var count = 0
@@ -61,7 +62,7 @@ import Testing
 
         init(_ setup: Setup, seed: UInt64) throws {
             self.setup = setup
-            random = SeededGenerator(seed: seed)
+            random = ReplayableRandom(seed: seed)
             for number in 0..<setup.keys {
                 switch number % 6 {
                 case 0: pool.append(.int(Int64(number - 50)))
@@ -232,7 +233,7 @@ import Testing
         ThreadTests.run { thread in
             if thread < 2 {
                 defer { writers.subtract(1, ordering: .releasing) }
-                var random = SeededGenerator(seed: Self.seed &+ UInt64(thread))
+                var random = ReplayableRandom(seed: Self.seed &+ UInt64(thread))
                 for round in 0..<4000 {
                     let number = Int.random(in: 0..<2100, using: &random)
                     if number % 7 == 0 || round % 3 == 0 {
@@ -275,7 +276,7 @@ import Testing
         ThreadTests.run { thread in
             switch thread {
             case 0:
-                var random = SeededGenerator(seed: Self.seed)
+                var random = ReplayableRandom(seed: Self.seed)
                 while scanners.load(ordering: .acquiring) > 0 {
                     let key = staying[Int.random(in: staying.indices, using: &random)]
                     try other.set(key, String(repeating: "x", count: 300), tag: tag)

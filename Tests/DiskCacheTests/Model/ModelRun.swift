@@ -1,5 +1,6 @@
 import DiskCacheEngine
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -38,7 +39,7 @@ struct ModelFailure: Error, CustomStringConvertible {
 /// Does random things to a cache and to a model, and compares.
 final class ModelRun {
     let configuration: ModelConfiguration
-    var random: SeededGenerator
+    var random: ReplayableRandom
     let world: ModelWorld
     var model: Model
     var caches: [Cache] = []
@@ -50,7 +51,7 @@ final class ModelRun {
 
     init(_ configuration: ModelConfiguration, seed: UInt64) throws {
         self.configuration = configuration
-        random = SeededGenerator(seed: seed)
+        random = ReplayableRandom(seed: seed)
         world = try ModelWorld(onDisk: configuration.onDisk)
         model = Model(now: world.now, minFileSize: configuration.minFileSize)
         var settings = Cache.Configuration()

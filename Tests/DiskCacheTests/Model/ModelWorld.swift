@@ -1,5 +1,6 @@
 import DiskCacheEngine
 import Synchronization
+import TestSupport
 
 @testable import DiskCacheCore
 
@@ -13,10 +14,8 @@ final class ModelWorld: Sendable {
 
     /// In memory, where there is a place for that, unless it has to be the disk.
     init(onDisk: Bool = false) throws {
-        let hasMemory = (try? files.open("/dev/shm", in: nil, [.directory])) != nil
-        path =
-            (hasMemory && !onDisk ? "/dev/shm" : "/tmp") + "/diskcache-model-"
-            + String(UInt64.random(in: .min ... .max), radix: 36)
+        let parent = onDisk ? "/tmp" : TestDirectory.parent
+        path = parent + "/diskcache-model-" + String(UInt64.random(in: .min ... .max), radix: 36)
         try files.makeDirectory(path, in: nil, mode: 0o700)
     }
 

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -9,21 +10,7 @@ import Testing
     static let threads = 8
 
     /// Runs `body` on all threads at once; what they throw is an issue.
-    static func run(_ body: @escaping @Sendable (Int) throws -> Void) {
-        let running = ParkingWord(UInt32(threads))
-        for index in 0..<threads {
-            do {
-                try SystemCalls.startThread {
-                    do { try body(index) } catch { Issue.record("thread \(index): \(error)") }
-                    running.add(.max)
-                    running.wake()
-                }
-            } catch {
-                fatalError("\(error)")
-            }
-        }
-        while case let left = running.load(), left != 0 { running.wait(while: left, nanoseconds: 100_000_000) }
-    }
+    static func run(_ body: @escaping @Sendable (Int) throws -> Void) { TestThreads.run(threads, body) }
 
     private func world() throws -> (world: ModelWorld, cache: Cache) {
         let world = try ModelWorld()
@@ -44,7 +31,7 @@ import Testing
         let (world, cache) = try world()
         let keys = 32
         Self.run { thread in
-            var random = SeededGenerator(seed: UInt64(thread))
+            var random = ReplayableRandom(seed: UInt64(thread))
             var met = [Int](repeating: 0, count: keys)
             for step in 1...3000 {
                 if step % 3 == 0 {
@@ -76,7 +63,7 @@ import Testing
     @Test func incrementsAreExact() throws {
         let (world, cache) = try world()
         Self.run { thread in
-            var random = SeededGenerator(seed: UInt64(100 + thread))
+            var random = ReplayableRandom(seed: UInt64(100 + thread))
             for _ in 0..<1000 {
                 let key = Int.random(in: 0..<5, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {
@@ -97,7 +84,7 @@ import Testing
         let (world, cache) = try world()
         try cache.setMany((0..<10).map { ("account \($0)", 100) })
         Self.run { thread in
-            var random = SeededGenerator(seed: UInt64(200 + thread))
+            var random = ReplayableRandom(seed: UInt64(200 + thread))
             for step in 0..<400 {
                 let (from, to) = (Int.random(in: 0..<10, using: &random), Int.random(in: 0..<10, using: &random))
                 do {

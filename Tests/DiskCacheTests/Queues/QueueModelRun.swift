@@ -1,4 +1,5 @@
 import DiskCacheEngine
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -24,7 +25,7 @@ final class QueueModelRun {
 
     let configuration: Configuration
     let world: ModelWorld
-    var random: SeededGenerator
+    var random: ReplayableRandom
     var caches: [Cache] = []
     var model = QueueModel()
     var done = 0
@@ -34,7 +35,7 @@ final class QueueModelRun {
     init(_ configuration: Configuration, seed: UInt64) throws {
         self.configuration = configuration
         world = try ModelWorld()
-        random = SeededGenerator(seed: seed)
+        random = ReplayableRandom(seed: seed)
         try open()
     }
 

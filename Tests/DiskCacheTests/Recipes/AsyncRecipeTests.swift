@@ -1,8 +1,8 @@
-import DiskCache
 import Synchronization
 import TestSupport
 import Testing
 
+@testable import DiskCache
 @testable import DiskCacheCore
 @testable import DiskCacheEngine
 
@@ -17,23 +17,6 @@ import Testing
     }
 
     private func waiters(_ name: String) throws -> NamedLock { try cache.locks.handle(.lock, name.utf8).lock() }
-
-    private func until(_ condition: () throws -> Bool) async throws -> Bool {
-        for _ in 0..<100_000 {
-            if try condition() { return true }
-            try await Task.sleep(for: .microseconds(500))
-        }
-        return false
-    }
-
-    private func expect(_ code: CacheError.Code, _ body: () async throws -> Void) async {
-        do {
-            try await body()
-            Issue.record("nothing thrown instead of \(code)")
-        } catch {
-            #expect(code ~= error, "\(error)")
-        }
-    }
 
     /// Far more tasks wait than the pool has threads, and one that has to do with none of it goes on.
     @Test func waitingTasksHoldNoThread() async throws {
@@ -51,7 +34,7 @@ import Testing
                     }
                 }
             }
-            #expect(try await until { shared.waiterCount == 200 })
+            try await eventually { shared.waiterCount == 200 }
             #expect(total.value == 0)
             try lock.async.unlock()
             try await group.waitForAll()
@@ -76,11 +59,11 @@ import Testing
                         try await Lock(cache, "x").async.withLock { order.change { $0.append(number) } }
                     })
             }
-            #expect(try await until { shared.waiterCount == number + 1 })
+            try await eventually { shared.waiterCount == number + 1 }
         }
         try lock.unlock()
         for task in tasks { try await task.value }
-        #expect(try await until { order.value.count == 6 })
+        try await eventually { order.value.count == 6 }
         threads.join()
         #expect(order.value == [0, 1, 2, 3, 4, 5])
     }
@@ -89,9 +72,9 @@ import Testing
         let lock = Lock(cache, "x")
         try lock.lock()
         let other = Lock(cache, "x")
-        await expect(.timeout) { try await other.async.lock(timeout: .milliseconds(5)) }
-        await expect(.timeout) { try await other.async.lock(timeout: .zero) }
-        await expect(.lockNotHeld) { try other.async.unlock() }
+        await expectCode(.timeout) { try await other.async.lock(timeout: .milliseconds(5)) }
+        await expectCode(.timeout) { try await other.async.lock(timeout: .zero) }
+        await expectCode(.lockNotHeld) { try other.async.unlock() }
         #expect(try waiters("x").waiterCount == 0)
         try lock.unlock()
         try await other.async.lock(timeout: .zero)
@@ -105,9 +88,9 @@ import Testing
         try lock.lock()
         let other = Lock(cache, "x")
         let task = Task { try await other.async.lock() }
-        #expect(try await until { shared.waiterCount == 1 })
+        try await eventually { shared.waiterCount == 1 }
         task.cancel()
-        await expect(.cancelled) { try await task.value }
+        await expectCode(.cancelled) { try await task.value }
         #expect(shared.waiterCount == 0)
         try lock.unlock()
         #expect(try lock.tryLock())
@@ -117,7 +100,7 @@ import Testing
             withUnsafeCurrentTask { $0?.cancel() }
             try await other.async.lock()
         }
-        await expect(.cancelled) { try await late.value }
+        await expectCode(.cancelled) { try await late.value }
         #expect(try lock.tryLock())
         try lock.unlock()
         // Cancelled at any moment: whoever got the lock has it, and nobody else.
@@ -200,13 +183,13 @@ import Testing
         let time = TestTime()
         let throttle = try Throttle(cache, "t", count: 1, per: .seconds(1000), clock: { time.seconds })
         try await throttle.async.wait()
-        await expect(.timeout) { try await throttle.async.wait(timeout: .seconds(999)) }
+        await expectCode(.timeout) { try await throttle.async.wait(timeout: .seconds(999)) }
         let task = Task { try await throttle.async.wait() }
         let bucket = try AnyCacheKey.serializing(["throttle": "t"])
-        #expect(try await until { try cache.get(bucket, as: [String: Double].self)?["tokens"] == -1 })
+        try await eventually { try cache.get(bucket, as: [String: Double].self)?["tokens"] == -1 }
         task.cancel()
-        await expect(.cancelled) { try await task.value }
-        #expect(try await until { try cache.get(bucket, as: [String: Double].self)?["tokens"] == 0 })
+        await expectCode(.cancelled) { try await task.value }
+        try await eventually { try cache.get(bucket, as: [String: Double].self)?["tokens"] == 0 }
         let call = try cache.throttle("u", count: 1000, per: .seconds(1)) { (a: Int) async in a + 1 }
         #expect(try await call(1) == 2)
     }
@@ -221,15 +204,10 @@ import Testing
                 while !isOpen.value { try await Task.sleep(for: .milliseconds(1)) }
                 return calls.next(a)
             }
-            let arrived = Shared(0)
+            let key = try slow.key(for: 3)
             try await withThrowingTaskGroup(of: Int.self) { group in
-                for _ in 0..<100 {
-                    group.addTask {
-                        arrived.change { $0 += 1 }
-                        return try await slow(3)
-                    }
-                }
-                #expect(try await until { arrived.value == 100 })
+                for _ in 0..<100 { group.addTask { try await slow(3) } }
+                try await eventually { slow.memo.flights.callerCount(of: key) == 100 }
                 isOpen.change { $0 = true }
                 for try await result in group { #expect(result == 3) }
             }
@@ -259,22 +237,22 @@ import Testing
             return a
         }
         let first = Task { try await slow(1) }
-        #expect(try await until { begun.count == 1 })
+        try await eventually { begun.count == 1 }
         let second = Task { try await slow(1) }
-        for _ in 0..<20 { await Task.yield() }
-        try await Task.sleep(for: .milliseconds(20))
+        let key = try slow.key(for: 1)
+        try await eventually { slow.memo.flights.callerCount(of: key) == 2 }
         first.cancel()
-        await expect(.cancelled) { _ = try await first.value }
+        await expectCode(.cancelled) { _ = try await first.value }
         isOpen.change { $0 = true }
         #expect(try await second.value == 1)
         #expect(ended.count == 0)
 
         isOpen.change { $0 = false }
         let lonely = Task { try await slow(2) }
-        #expect(try await until { begun.count > 1 })
+        try await eventually { begun.count > 1 }
         lonely.cancel()
-        await expect(.cancelled) { _ = try await lonely.value }
-        #expect(try await until { ended.count == 1 })
+        await expectCode(.cancelled) { _ = try await lonely.value }
+        try await eventually { ended.count == 1 }
         isOpen.change { $0 = true }
         #expect(try await slow(2) == 2)
     }
@@ -299,7 +277,7 @@ import Testing
         }
         #expect(try await find(1) == 0)
         #expect(try await find(1) == 0)
-        #expect(try await until { calls.count >= 2 })
+        try await eventually { calls.count >= 2 }
     }
 }
 

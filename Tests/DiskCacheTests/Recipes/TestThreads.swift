@@ -20,17 +20,14 @@ final class TestThreads: Sendable {
         }
     }
 
+    /// Runs `body` on `count` threads at once, and returns when all are done.
+    static func run(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) {
+        let threads = TestThreads()
+        for index in 0..<count { threads.start { try body(index) } }
+        threads.join()
+    }
+
     func join() {
         while case let left = running.load(), left != 0 { running.wait(while: left, nanoseconds: 100_000_000) }
     }
-}
-
-/// Waits until `condition` holds; false after a minute.
-func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = monotonicSeconds() + 60
-    while try !condition() {
-        if monotonicSeconds() > deadline { return false }
-        pass(microseconds: 200)
-    }
-    return true
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheTool
@@ -60,7 +61,7 @@ import Testing
     }
 
     @Test func everyBitPatternComesBack() throws {
-        var random = SeededGenerator(for: "JSON")
+        var random = ReplayableRandom(for: "JSON", variable: "CODING_SEED")
         for _ in 0..<2000 {
             let float = Double(bitPattern: random.next())
             let integer = Int64(bitPattern: random.next())

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheCore
@@ -57,7 +58,7 @@ import Testing
     /// Random writes with snapshots at random moments, each against a copy of the model as of its beginning.
     @Test func agreesWithACopy() throws {
         let cache = try Cache()
-        var random = SeededGenerator(for: "snapshots")
+        var random = ReplayableRandom(for: "snapshots", variable: "CODING_SEED")
         var model: [Int: Int] = [:]
         func write(_ count: Int) throws {
             for _ in 0..<count {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -9,7 +10,7 @@ import Testing
     }
 
     @Test func sortedInRunsTheLastChangeCounts() throws {
-        var random = TreeRandom(for: "sorted in runs")
+        var random = ReplayableRandom(tree: "sorted in runs")
         for _ in 0..<60 {
             let changes = BTreeChanges()
             var model: [[UInt8]: [UInt8]?] = [:]

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -5,7 +6,7 @@ import Testing
 /// What is left of a file after a power loss, and what a batch leaves that meets a full disk.
 @Suite struct BTreeCrashTests {
     static func randomChanges(
-        _ random: inout TreeRandom, _ model: inout TreeModel, _ count: Int
+        _ random: inout ReplayableRandom, _ model: inout TreeModel, _ count: Int
     ) -> [(key: [UInt8], value: [UInt8]?)] {
         var list: [(key: [UInt8], value: [UInt8]?)] = []
         for _ in 0..<count {
@@ -19,7 +20,7 @@ import Testing
 
     /// After a power loss the synced root is whole, whichever pages of the batches since reached the disk.
     @Test func powerLossLeavesTheSyncedRoot() throws {
-        var random = TreeRandom(for: "powerLossLeavesTheSyncedRoot")
+        var random = ReplayableRandom(tree: "powerLossLeavesTheSyncedRoot")
         let fixture = try TreeFixture()
         var model = TreeModel()
         var images = 0
@@ -58,7 +59,7 @@ import Testing
     }
 
     /// Any of the pages that differ may have reached the disk; a page of the header or of the synced roots, in part.
-    static func mix(_ old: [UInt8], _ new: [UInt8], _ random: inout TreeRandom) -> [UInt8] {
+    static func mix(_ old: [UInt8], _ new: [UInt8], _ random: inout ReplayableRandom) -> [UInt8] {
         var mixed = new
         for page in 0..<(old.count / 4096) {
             let sectors = page < PageLayout.firstTreePage ? 8 : 1
@@ -80,7 +81,7 @@ import Testing
     /// All calls from one on fail, for each by which the file grows: an error, the last root as it was, and the same batch
     /// succeeds afterwards.
     @Test func fullDisk() throws {
-        var random = TreeRandom(for: "fullDisk")
+        var random = ReplayableRandom(tree: "fullDisk")
         let files = FailingFiles()
         let fixture = try TreeFixture(files: files)
         var model = TreeModel()

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -8,7 +9,7 @@ import Testing
     private static func fixture() throws -> (TreeFixture, [TreeEntry]) {
         let fixture = try TreeFixture()
         var model = TreeModel()
-        var random = TreeRandom(seed: 11)
+        var random = ReplayableRandom(seed: 11)
         for number in 0..<28 {
             let shared = [UInt8](repeating: UInt8(number / 4), count: 700)
             model[shared + [UInt8(number)] + random.bytes(20)] = [UInt8(number), 1, 2]
@@ -92,7 +93,7 @@ import Testing
     }
 
     /// Changes some bytes of a page's content, those of the header, of offsets and of page numbers more often than others.
-    private static func mutate(_ pager: Pager, _ page: Int, _ random: inout TreeRandom) {
+    private static func mutate(_ pager: Pager, _ page: Int, _ random: inout ReplayableRandom) {
         let start = pager.base + page * 4096
         let end = max(40, min(4096, Int(Page.short(start, PageLayout.end))))
         for _ in 0...random.below(4) {
@@ -119,7 +120,7 @@ import Testing
     /// 20,000 pages are changed with their checksums made right, up to the root. Whatever is asked of the file then is
     /// answered or refused: no trap, no way out of the mapping, no endless loop.
     @Test func hostilePages() throws {
-        var random = TreeRandom(for: "hostilePages")
+        var random = ReplayableRandom(tree: "hostilePages")
         let (fixture, entries) = try Self.fixture()
         let pager = fixture.pager
         let map = try Self.map(pager)
@@ -169,7 +170,7 @@ import Testing
 
     /// One bit anywhere: what is read is right, or an error.
     @Test func bitFlips() throws {
-        var random = TreeRandom(for: "bitFlips")
+        var random = ReplayableRandom(tree: "bitFlips")
         let (fixture, entries) = try Self.fixture()
         let pager = fixture.pager
         let size = try pager.fileRoot().pages * 4096

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -6,7 +7,7 @@ import Testing
 @Suite struct BTreeModelTests {
     /// 120,000 changes in 300 batches to two trees, through growth, shrinking to nothing and growth again.
     @Test func randomBatchesEqualTheModel() throws {
-        var random = TreeRandom(for: "randomBatchesEqualTheModel")
+        var random = ReplayableRandom(tree: "randomBatchesEqualTheModel")
         let fixture = try TreeFixture()
         var keys = TreeModel()
         var rows = TreeModel()
@@ -74,7 +75,7 @@ import Testing
     }
 
     @Test func byteOrderIsThatOfTheStandardLibrary() {
-        var random = TreeRandom(for: "byteOrderIsThatOfTheStandardLibrary")
+        var random = ReplayableRandom(tree: "byteOrderIsThatOfTheStandardLibrary")
         for _ in 0..<5000 {
             let a = random.bytes(random.below(24))
             var b = random.below(2) == 0 ? Array(a.prefix(random.below(24))) : a
@@ -87,7 +88,7 @@ import Testing
         }
     }
 
-    private func compareRanges(_ fixture: TreeFixture, _ model: TreeModel, _ random: inout TreeRandom) throws {
+    private func compareRanges(_ fixture: TreeFixture, _ model: TreeModel, _ random: inout ReplayableRandom) throws {
         let sorted = model.sorted
         for _ in 0..<2 {
             var bounds = [random.key(), random.key()]
@@ -126,7 +127,7 @@ import Testing
     /// Space is used again: the file stays as long as its content does.
     @Test func pagesAreUsedAgain() throws {
         let fixture = try TreeFixture()
-        var random = TreeRandom(seed: 5)
+        var random = ReplayableRandom(seed: 5)
         let keys = (0..<3000).map { _ in random.bytes(16) }
         try fixture.apply(keys.map { ($0, [0]) })
         let used = try BTreeChecker.check(fixture.pager)

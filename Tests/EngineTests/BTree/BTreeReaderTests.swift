@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -122,7 +123,7 @@ import Testing
 
     /// Two writers in turns, as two processes that take the flock from each other.
     @Test func writersInTurns() throws {
-        var random = TreeRandom(for: "writersInTurns")
+        var random = ReplayableRandom(tree: "writersInTurns")
         let fixture = try TreeFixture()
         let opened = try Pager.open(
             generation: 1, in: fixture.directory, files: fixture.files, storeID: TreeFixture.storeID)

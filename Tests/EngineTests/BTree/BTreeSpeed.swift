@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -28,7 +29,8 @@ struct BTreeSpeed {
         return UInt64(String(decoding: bytes.prefix { $0 != 32 }, as: UTF8.self)) ?? 0
     }
 
-    private static func fill(_ changes: BTreeChanges, _ count: Int, _ random: inout TreeRandom, rows: Int?) throws {
+    private static func fill(_ changes: BTreeChanges, _ count: Int, _ random: inout ReplayableRandom, rows: Int?) throws
+    {
         changes.removeAll()
         for index in 0..<count {
             var key = (random.next().bigEndian, random.next())
@@ -44,7 +46,7 @@ struct BTreeSpeed {
     }
 
     private static func catchUp(_ fixture: TreeFixture, _ tree: TreeID, rows: Bool) throws {
-        var random = TreeRandom(seed: 3)
+        var random = ReplayableRandom(seed: 3)
         let changes = BTreeChanges()
         var slowest: UInt64 = 0
         var filling: UInt64 = 0
@@ -92,7 +94,7 @@ struct BTreeSpeed {
         try Self.scan(fixture, .rowid)
 
         let bulk = try TreeFixture()
-        var random = TreeRandom(seed: 4)
+        var random = ReplayableRandom(seed: 4)
         let changes = BTreeChanges()
         try Self.measure("bulk: sorting and building \(Self.count) keys", Self.count) {
             try Self.fill(changes, Self.count, &random, rows: nil)

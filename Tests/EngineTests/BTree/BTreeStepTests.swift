@@ -1,5 +1,6 @@
 // Steps exist in debug builds alone.
 #if FAILPOINTS
+    import TestSupport
     import Testing
 
     @testable import DiskCacheEngine
@@ -9,7 +10,7 @@
     @Suite struct BTreeStepTests {
         /// A copy of the file at a step of a batch holds the root that was published then, can be written on, and again.
         @Test func killedAtAnyStepTheLastRootIsLeft() throws {
-            var random = TreeRandom(for: "killedAtAnyStepTheLastRootIsLeft")
+            var random = ReplayableRandom(tree: "killedAtAnyStepTheLastRootIsLeft")
             let fixture = try TreeFixture()
             var model = TreeModel()
             var kills = 0
@@ -52,7 +53,7 @@
 
         /// Killed in a batch, then in the next one's beginning, and so on: the root stays as it was, pages aren't lost.
         @Test func killedAgainAndAgain() throws {
-            var random = TreeRandom(for: "killedAgainAndAgain")
+            var random = ReplayableRandom(tree: "killedAgainAndAgain")
             var fixture = try TreeFixture()
             var model = TreeModel()
             try fixture.apply(BTreeCrashTests.randomChanges(&random, &model, 100))
@@ -82,7 +83,7 @@
 
         /// Power is lost while a root is being synced: the one before, or the new one, is whole.
         @Test func powerLossWhileSyncing() throws {
-            var random = TreeRandom(for: "powerLossWhileSyncing")
+            var random = ReplayableRandom(tree: "powerLossWhileSyncing")
             let fixture = try TreeFixture()
             var model = TreeModel()
             try fixture.apply(BTreeCrashTests.randomChanges(&random, &model, 60), position: 1)

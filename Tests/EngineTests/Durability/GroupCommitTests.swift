@@ -36,7 +36,7 @@ import Testing
         files.intervene { call in
             guard call == "sync", isFirst.exchange(false, ordering: .relaxed) else { return }
             // All of them have appended: their commits don't wait for this sync to end.
-            let all = TestThreads.eventually {
+            let all = eventually {
                 let now = (try? handle.withStore { CommitBlock.tail($0.block.word.acquire()) }) ?? 0
                 return now >= before + UInt64(writers) * record
             }
@@ -88,7 +88,7 @@ import Testing
         struct Thrown: Error {}
         let access = try handle.open()
         defer { handle.end(access) }
-        let timeout: UInt64 = 5_000_000_000
+        let timeout = StoreClient.timeout
         try handle.withStoreOf(access) { store in
             switch verb {
             case "add":

@@ -261,7 +261,7 @@ private final class InjectedRun {
     private func examine() {
         for round in 0..<2 {
             // However busy the machine is.
-            guard let client = open(timeout: 30_000_000_000) else {
+            guard let client = open(timeout: StoreClient.timeout) else {
                 problems.append("it doesn't open afterwards: \(refusal)")
                 return
             }
@@ -271,7 +271,7 @@ private final class InjectedRun {
             if versions.count > 1 { problems.append("a transaction is there in part: \(parts.map { $0?.count })") }
             do throws(EngineError) {
                 let found = try client.handle.withStore { (store) throws(EngineError) in
-                    try store.check(timeout: 5_000_000_000)
+                    try store.check(timeout: StoreClient.timeout)
                 }.filter { $0.kind != .unknownFile }
                 if let first = found.first { problems.append("check finds \(found.count): \(first.message)") }
                 try client.set("probe", [UInt8(round)])

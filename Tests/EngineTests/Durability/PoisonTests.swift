@@ -103,11 +103,11 @@ import Testing
     @Test func anySyncThatFailsStopsWriting() throws {
         let handle = try open()
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { $0.durability = .none }
+            try store.configure(timeout: StoreClient.timeout) { $0.durability = .none }
         }
         for number in 0..<100 { try StoreTests.set(handle, "\(number)", String(repeating: "v", count: 1500)) }
         let before = TestDirectory.filesBelow(path + "/log")
-        try handle.withStore { (store) throws(EngineError) in _ = try store.clear(timeout: 1_000_000_000) }
+        try handle.withStore { (store) throws(EngineError) in _ = try store.clear(timeout: StoreClient.timeout) }
         try StoreTests.set(handle, "after", "1")
         files.fail { _, name in name == "sync" ? ErrorNumber.inputOutput : nil }
         #expect(code { try handle.withStore { (store) throws(EngineError) in try store.dropDead() } } == .io)
@@ -125,7 +125,7 @@ import Testing
     @Test func whoWaitedForItIsTold() throws {
         let handle = try open()
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { $0.durability = .full }
+            try store.configure(timeout: StoreClient.timeout) { $0.durability = .full }
         }
         try fill(handle, 0..<10)
         files.fail { _, name in name == "sync" ? ErrorNumber.inputOutput : nil }
@@ -158,7 +158,10 @@ import Testing
         #expect(try has(again, 0..<40) == 40)
         try fill(again, 40..<60)
         try sync(again)
-        #expect(try again.withStore { (store) throws(EngineError) in try store.check(timeout: 1_000_000_000) } == [])
+        let findings = try again.withStore { (store) throws(EngineError) in
+            try store.check(timeout: StoreClient.timeout)
+        }
+        #expect(findings == [])
         again.close()
         #expect(try has(again, 0..<60) == 60)
         again.close()
@@ -200,7 +203,7 @@ import Testing
             #expect(try has(again, 30..<40) == 0)
             try StoreTests.set(again, boot, "1")
             let findings = try again.withStore { (store) throws(EngineError) in
-                try store.check(timeout: 1_000_000_000)
+                try store.check(timeout: StoreClient.timeout)
             }
             // Files of rows that were cut off go in the background.
             #expect(findings.filter { $0.kind != .unknownFile } == [])

@@ -32,7 +32,7 @@ import Testing
         for number in 0..<40 { try client.set("key \(number)", value) }
         #expect(synced(client) == 0)
         for number in 40..<75 { try client.set("key \(number)", value) }
-        #expect(TestThreads.eventually { synced(client) > 40 << 20 })
+        #expect(eventually { synced(client) > 40 << 20 })
         client.handle.close()
     }
 
@@ -48,7 +48,7 @@ import Testing
         for number in 0..<50 { try client.set("key", [UInt8](repeating: UInt8(number), count: 8000)) }
         #expect(synced(client) == 0 && files() == 50)
         for number in 0..<150 { try client.set("key", [UInt8](repeating: UInt8(number), count: 8000)) }
-        #expect(TestThreads.eventually { files() < 110 })
+        #expect(eventually { files() < 110 })
         client.handle.close()
     }
 

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -31,7 +32,7 @@ import Testing
                 state.inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
             }
         }
-        #expect(TestThreads.eventually { state.inside.load(ordering: .acquiring) == count })
+        #expect(eventually { state.inside.load(ordering: .acquiring) == count })
         ReaderPins.retire { state.isFreed.store(true, ordering: .sequentiallyConsistent) }
         for left in stride(from: 4, through: count, by: 4) {
             ReaderPins.collect()
@@ -39,12 +40,12 @@ import Testing
             #expect(!isFreed, "\(left - 4) of \(count) have left")
             state.mayLeave.add(4)
             state.mayLeave.wake()
-            #expect(TestThreads.eventually { state.inside.load(ordering: .acquiring) == count - left })
+            #expect(eventually { state.inside.load(ordering: .acquiring) == count - left })
         }
         threads.join()
         // Other tests read meanwhile.
         #expect(
-            TestThreads.eventually {
+            eventually {
                 ReaderPins.collect()
                 return state.isFreed.load(ordering: .acquiring)
             })

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import DiskCacheEngine
 
 /// A directory of its own for one test, removed with all that is in it when the test is over.
@@ -7,8 +9,7 @@ final class ScratchDirectory: Sendable {
 
     /// `inMemory`: on a file system without a disk, where there is one.
     init(inMemory: Bool = false) throws {
-        let hasMemory = try inMemory && files.status(of: "/dev/shm", in: nil)?.kind == .directory
-        path = (hasMemory ? "/dev/shm" : "/tmp") + "/diskcache-test-" + String(SystemCalls.random(), radix: 36)
+        path = (inMemory ? TestDirectory.parent : "/tmp") + "/diskcache-test-" + String(SystemCalls.random(), radix: 36)
         try files.makeDirectory(path, in: nil, mode: 0o700)
     }
 

@@ -9,16 +9,6 @@ enum TestThreads {
         group.join()
     }
 
-    /// Waits until `condition` holds; false after `seconds`.
-    static func eventually(seconds: Double = 20, _ condition: () -> Bool) -> Bool {
-        let deadline = SystemCalls.monotonicClock() + UInt64(seconds * 1e9)
-        while !condition() {
-            if SystemCalls.monotonicClock() > deadline { return false }
-            SystemCalls.yieldThread()
-        }
-        return true
-    }
-
     /// A time on the monotonic clock, so many milliseconds from now.
     static func deadline(_ milliseconds: UInt64) -> UInt64 { SystemCalls.monotonicClock() + milliseconds * 1_000_000 }
 

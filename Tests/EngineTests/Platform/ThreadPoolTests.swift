@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -29,22 +30,22 @@ import Testing
                 done.add(1)
             }
         }
-        #expect(TestThreads.eventually { running.load() == 3 })
+        #expect(eventually { running.load() == 3 })
         #expect(pool.threadCount == 3)
         #expect(pool.waitingCount == 37)
         gate.open()
-        #expect(TestThreads.eventually { done.load() == 40 })
+        #expect(eventually { done.load() == 40 })
         #expect(peak.withLock { $0 } == 3)
         #expect(pool.threadCount == 3)
         pool.close()
-        #expect(TestThreads.eventually { pool.threadCount == 0 })
+        #expect(eventually { pool.threadCount == 0 })
     }
 
     @Test func runsInTheOrderOfComing() throws {
         let pool = ThreadPool(limit: 1)
         let order = Mutex<[Int]>([])
         for index in 0..<5000 { try pool.submit { order.withLock { $0.append(index) } } }
-        #expect(TestThreads.eventually { order.withLock { $0.count } == 5000 })
+        #expect(eventually { order.withLock { $0.count } == 5000 })
         #expect(order.withLock { $0 } == Array(0..<5000))
         pool.close()
     }
@@ -54,12 +55,12 @@ import Testing
         let threads = Mutex<Set<UInt>>([])
         for index in 1...200 {
             try pool.submit { threads.withLock { _ = $0.insert(SystemCalls.threadID()) } }
-            #expect(TestThreads.eventually { pool.idleCount == pool.threadCount }, "job \(index)")
+            #expect(eventually { pool.idleCount == pool.threadCount }, "job \(index)")
         }
         #expect(threads.withLock { $0.count } == 1)
         #expect(pool.threadCount == 1)
         pool.close()
-        #expect(TestThreads.eventually { pool.threadCount == 0 })
+        #expect(eventually { pool.threadCount == 0 })
     }
 
     @Test func idleThreadsGoAndNewOnesCome() throws {
@@ -67,7 +68,7 @@ import Testing
         let done = ParkingWord(0)
         for round in 1...3 {
             for _ in 0..<4 { try pool.submit { done.add(1) } }
-            #expect(TestThreads.eventually { done.load() == round * 4 && pool.threadCount == 0 })
+            #expect(eventually { done.load() == round * 4 && pool.threadCount == 0 })
         }
     }
 
@@ -83,7 +84,7 @@ import Testing
                 if random >> 60 == 0 { SystemCalls.sleep(nanoseconds: random >> 48) }
             }
         }
-        #expect(TestThreads.eventually { done.load() == 10000 && pool.threadCount == 0 })
+        #expect(eventually { done.load() == 10000 && pool.threadCount == 0 })
         #expect(pool.waitingCount == 0)
     }
 
@@ -99,7 +100,7 @@ import Testing
         }
         pool.close()
         gate.open()
-        #expect(TestThreads.eventually { done.load() == 10 && pool.threadCount == 0 })
+        #expect(eventually { done.load() == 10 && pool.threadCount == 0 })
     }
 
     /// What a job holds goes as soon as it is done, not when its thread gets another.
@@ -112,7 +113,7 @@ import Testing
             weakly = held
             try pool.submit { withExtendedLifetime(held) {} }
         }
-        #expect(TestThreads.eventually { weakly == nil })
+        #expect(eventually { weakly == nil })
         pool.close()
     }
 
@@ -147,7 +148,7 @@ import Testing
             #expect(child.told() == 7)
             #expect(pools.current === parent)
             gate.open()
-            #expect(TestThreads.eventually { done.load() == 5 })
+            #expect(eventually { done.load() == 5 })
             parent.close()
             warm.current.close()
         }

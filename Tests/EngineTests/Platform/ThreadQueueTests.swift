@@ -70,7 +70,7 @@ import Testing
                 waits.value = voluntarySwitches() - before
                 queue.release()
             }
-            #expect(TestThreads.eventually { queue.hasWaiters })
+            #expect(eventually { queue.hasWaiters })
             pass(microseconds: 20_000)
             queue.release()
             group.join()
@@ -96,7 +96,7 @@ import Testing
                 seen.order.append(index)
                 queue.release()
             }
-            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+            #expect(eventually { queue.waiterCount == index + 1 })
         }
         #expect(queue.hasWaiters)
         queue.release()
@@ -140,9 +140,9 @@ import Testing
                 seen.order.append(index)
                 queue.release()
             }
-            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+            #expect(eventually { queue.waiterCount == index + 1 })
         }
-        #expect(TestThreads.eventually { queue.waiterCount == 2 })
+        #expect(eventually { queue.waiterCount == 2 })
         queue.release()
         group.join()
         #expect(seen.order == [0, 2])
@@ -172,7 +172,7 @@ import Testing
                 }
                 if queue.isHeldByThisThread { queue.release() }
             }
-            #expect(TestThreads.eventually { queue.waiterCount == index + 1 })
+            #expect(eventually { queue.waiterCount == index + 1 })
         }
         queue.release()
         group.join()
@@ -200,7 +200,7 @@ import Testing
                 }
             }
         }
-        #expect(TestThreads.eventually { queue.waiterCount == 3 })
+        #expect(eventually { queue.waiterCount == 3 })
         queue.release()
         group.join()
         #expect(others.load() == 6)
@@ -229,7 +229,7 @@ import Testing
                     }
                     defer { queue.release() }
                     // All others stand in the line, but in the last round: there they don't come again.
-                    guard round == rounds - 1 || TestThreads.eventually({ queue.waiterCount == 3 }) else {
+                    guard round == rounds - 1 || eventually({ queue.waiterCount == 3 }) else {
                         Issue.record("\(index) comes before others")
                         return
                     }
@@ -238,8 +238,8 @@ import Testing
             }
             // The last comes when the one who gives up has gone.
             let isGone = { left.load() == 1 }
-            #expect(TestThreads.eventually { queue.waiterCount == index + (isGone() ? 0 : 1) })
-            if index == 3 { #expect(TestThreads.eventually { isGone() && queue.waiterCount == 3 }) }
+            #expect(eventually { queue.waiterCount == index + (isGone() ? 0 : 1) })
+            if index == 3 { #expect(eventually { isGone() && queue.waiterCount == 3 }) }
         }
         queue.release()
         group.join()

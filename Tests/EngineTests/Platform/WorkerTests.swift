@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -11,10 +12,10 @@ import Testing
             calls.add(1)
             return nil
         }
-        #expect(TestThreads.eventually { calls.load() == 1 })
+        #expect(eventually { calls.load() == 1 })
         for expected in 2...20 {
             worker.signal(token)
-            #expect(TestThreads.eventually { calls.load() == UInt32(expected) })
+            #expect(eventually { calls.load() == UInt32(expected) })
         }
         worker.remove(token)
         worker.signal(token)
@@ -28,7 +29,7 @@ import Testing
             times.all.withLock { $0.append(SystemCalls.monotonicClock()) }
             return now + 20_000_000
         }
-        #expect(TestThreads.eventually { times.all.withLock { $0.count } >= 5 })
+        #expect(eventually { times.all.withLock { $0.count } >= 5 })
         worker.remove(token)
         let seen = times.all.withLock { $0 }
         for (earlier, later) in zip(seen, seen.dropFirst()) { #expect(later - earlier < 10_000_000_000) }
@@ -44,7 +45,7 @@ import Testing
             calls.add(1)
             return now + 1000
         }
-        #expect(TestThreads.eventually { calls.load() > 100 })
+        #expect(eventually { calls.load() > 100 })
         worker.remove(greedy)
         worker.remove(modest)
     }
@@ -60,7 +61,7 @@ import Testing
                 inside.store(0)
                 return now
             }
-            #expect(TestThreads.eventually { inside.load() == 1 })
+            #expect(eventually { inside.load() == 1 })
             worker.remove(token)
             #expect(inside.load() == 0)
         }
@@ -78,7 +79,7 @@ import Testing
                 return now
             }
         }
-        #expect(TestThreads.eventually { worker.taskCount == 0 && calls.load() > 0 })
+        #expect(eventually { worker.taskCount == 0 && calls.load() > 0 })
         let after = calls.load()
         let other = worker.add { _ in nil }
         worker.remove(other)
@@ -108,7 +109,7 @@ import Testing
         }
         witness = nil
         worker.remove(token)
-        #expect(TestThreads.eventually { gone.load() == 1 })
+        #expect(eventually { gone.load() == 1 })
         withExtendedLifetime(token) {}
     }
 
@@ -139,7 +140,7 @@ import Testing
                 calls.add(1)
                 return now + 1_000_000
             }
-            #expect(TestThreads.eventually { calls.load() > 2 })
+            #expect(eventually { calls.load() > 2 })
             let child = try TestFork {
                 let inherited = calls.load()
                 parent.signal(token)
@@ -159,7 +160,7 @@ import Testing
             child.finish()
             #expect(child.told() == 7)
             let before = calls.load()
-            #expect(TestThreads.eventually { calls.load() > before })
+            #expect(eventually { calls.load() > before })
             #expect(Worker.shared === parent)
             parent.remove(token)
         }

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// What a power loss does to what wasn't synced.
 enum Damage: UInt64, CaseIterable {
     /// Everything had been written back.
@@ -36,14 +38,14 @@ struct DiskImage {
 
     private let model: DiskModel
     private let damage: Damage
-    private var dice: Dice
+    private var dice: ReplayableRandom
     /// How likely the newest version is, in percent; of one image each.
     private let freshness: Int
     /// The file that was being written when power was lost.
     private let victim: Int?
     private static let sector = 512
 
-    init(_ model: DiskModel, _ damage: Damage, _ dice: Dice) {
+    init(_ model: DiskModel, _ damage: Damage, _ dice: ReplayableRandom) {
         self.model = model
         self.damage = damage
         self.dice = dice
@@ -123,7 +125,7 @@ struct DiskImage {
                 steps[page] = mode == 0 ? .max : mode == 1 ? node.pages[page]!.step(before: instant) : 0
             }
         case .grown:
-            for page in dirty { steps[page] = dice.once(in: 2) ? .max : 0 }
+            for page in dirty { steps[page] = dice.oneIn(2) ? .max : 0 }
         case .views:
             for page in dirty { steps[page] = isView ? anyStep(node.pages[page]!.later.count) : .max }
         }

@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import DiskCacheEngine
 
 /// Records lives of a store, loses power at many instants of them in every way, and counts what comes back.
@@ -20,7 +22,7 @@ final class PowerLossCampaign {
     var only: (instant: Int, damage: Damage)?
 
     init() throws {
-        root = TestMemory.scratchParent + "/diskcache-power-" + String(SystemCalls.random(), radix: 36)
+        root = TestDirectory.parent + "/diskcache-power-" + String(SystemCalls.random(), radix: 36)
         try system.makeDirectory(root, in: nil, mode: 0o700)
     }
 
@@ -40,7 +42,8 @@ final class PowerLossCampaign {
         let directory = try freshDirectory()
         defer { TestMemory.removeTree(directory) }
         let run = try record(
-            directory, plan, Dice(seed), contents: PowerLossActor.emptyContents(isLarge: plan.isLarge))
+            directory, plan, ReplayableRandom(seed: seed), contents: PowerLossActor.emptyContents(isLarge: plan.isLarge)
+        )
         events += run.trace.events.count
         commits += run.begun.count
         let instants = (0...run.trace.events.count).filter { $0 % part.of == part.index }
@@ -49,12 +52,12 @@ final class PowerLossCampaign {
             guard nestedEvery > 0, damage.isHonest, instant % nestedEvery == Int(damage.rawValue) % nestedEvery else {
                 return
             }
-            try self.again(image, found, Dice(seed, UInt64(instant), damage.rawValue, 2), seed: seed)
+            try self.again(image, found, ReplayableRandom(case: seed, UInt64(instant), damage.rawValue, 2), seed: seed)
         }
     }
 
     private func record(
-        _ directory: String, _ plan: PowerLossActor.Plan, _ dice: Dice, contents: PowerLossRun.Contents
+        _ directory: String, _ plan: PowerLossActor.Plan, _ dice: ReplayableRandom, contents: PowerLossRun.Contents
     ) throws -> PowerLossRun {
         let files = try RecordingFiles(root: directory, isBound: true)
         #if FAILPOINTS
@@ -73,18 +76,18 @@ final class PowerLossCampaign {
     ) throws {
         var honest = DiskModel(run.trace)
         var lying = honest
-        var liar = Dice(seed, 3)
+        var liar = ReplayableRandom(case: seed, 3)
         var done = 0
         for instant in instants {
             while done < instant {
                 honest.apply(run.trace.events[done])
-                lying.apply(run.trace.events[done], isLie: !liar.once(in: 4))
+                lying.apply(run.trace.events[done], isLie: !liar.oneIn(4))
                 done += 1
             }
             let bounds = run.bounds(instant)
             for damage in Self.damages(damages, at: instant) {
                 if let only, note.isEmpty, only.instant != instant || only.damage != damage { continue }
-                let dice = Dice(seed, UInt64(instant), damage.rawValue)
+                let dice = ReplayableRandom(case: seed, UInt64(instant), damage.rawValue)
                 let image = DiskImage(damage.isHonest ? honest : lying, damage, dice)
                 images += 1
                 if isTalkative { TestMemory.say("seed \(seed), instant \(instant), \(damage)\(note)") }
@@ -117,7 +120,9 @@ final class PowerLossCampaign {
     }
 
     /// The recovery itself, and a little life after it, are recorded from an image on; power is lost during that as well.
-    private func again(_ image: DiskImage, _ found: PowerLossRun.Contents, _ dice: Dice, seed: UInt64) throws {
+    private func again(_ image: DiskImage, _ found: PowerLossRun.Contents, _ dice: ReplayableRandom, seed: UInt64)
+        throws
+    {
         let directory = try freshDirectory()
         defer { TestMemory.removeTree(directory) }
         try write(image, to: directory)

@@ -10,13 +10,13 @@ struct PowerLossCheck {
 
     let path: String
     let boot: String
-    let dice: Dice
+    let dice: ReplayableRandom
     /// Whether nothing that was synced may be missing.
     let isHonest: Bool
     let keys: Int
-    private static let timeout: UInt64 = 5_000_000_000
+    private static let timeout = StoreClient.timeout
 
-    init(path: String, boot: String, dice: Dice, isHonest: Bool, keys: Int) {
+    init(path: String, boot: String, dice: ReplayableRandom, isHonest: Bool, keys: Int) {
         self.path = path
         self.boot = boot
         self.dice = dice

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -17,7 +18,7 @@ import Testing
         environment.bootIdentity = { boot }
         let handle = try StoreHandle(directory: path, options: StoreOptions(), environment: environment)
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in
+            try store.configure(timeout: StoreClient.timeout) { (settings) throws(EngineError) in
                 settings.durability = .none
                 settings.minFileSize = 2000
                 // Nothing is compacted but where a test does it.
@@ -51,7 +52,7 @@ import Testing
         for key in ["a", "b"] { try StoreTests.set(handle, key, "1") }
         handle.close()
         let meta = try scratch.files.open(path + "/meta", in: nil, [.write])
-        var dice = Dice(5)
+        var dice = ReplayableRandom(seed: 5)
         for sector in [0..<512] {
             try scratch.files.write(
                 meta, sector.map { _ in UInt8(truncatingIfNeeded: dice.next()) }, at: sector.lowerBound)
@@ -80,7 +81,10 @@ import Testing
             try StoreTests.set(again, boot, "1")
             again.close()
             #expect(try has(again, ["a", "b", "c", boot]) == [true, false, false, true])
-            #expect(try again.withStore { store throws(EngineError) in try store.check(timeout: 1_000_000_000) } == [])
+            let findings = try again.withStore { store throws(EngineError) in
+                try store.check(timeout: StoreClient.timeout)
+            }
+            #expect(findings == [])
         }
     }
 
@@ -99,7 +103,7 @@ import Testing
         let handle = try open("first")
         try StoreTests.set(handle, "a", Self.large)
         let cleared = try file(handle, "a")
-        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: StoreClient.timeout) }
         try StoreTests.set(handle, "b", Self.large)
         let replaced = try file(handle, "b")
         for key in ["b", "c"] { try StoreTests.set(handle, key, "1") }
@@ -121,7 +125,10 @@ import Testing
             try StoreTests.set(again, "new", "1")
             again.close()
             #expect(try has(again, ["99", "new"]) == [false, true])
-            #expect(try again.withStore { store throws(EngineError) in try store.check(timeout: 1_000_000_000) } == [])
+            let findings = try again.withStore { store throws(EngineError) in
+                try store.check(timeout: StoreClient.timeout)
+            }
+            #expect(findings == [])
             again.close()
         }
     }
@@ -134,7 +141,7 @@ import Testing
         for number in 0..<150 { try StoreTests.set(handle, "\(number)", value) }
         let below = try segments()
         try #require(below.count >= 4)
-        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: StoreClient.timeout) }
         try StoreTests.set(handle, "new", "1")
         handle.close()
         try scratch.files.unlink(below[1], in: nil, isDirectory: false)
@@ -151,7 +158,7 @@ import Testing
         for number in 0..<20 { try StoreTests.set(handle, "\(number)", "1") }
         try handle.withStore { (store) throws(EngineError) in try store.sync() }
         let tail = try handle.withStore { CommitBlock.tail($0.block.word.acquire()) }
-        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+        _ = try handle.withStore { (store) throws(EngineError) in try store.clear(timeout: StoreClient.timeout) }
         for number in 0..<60 { try StoreTests.set(handle, "new \(number)", String(repeating: "v", count: 1500)) }
         #expect(try segments().count > 1)
         handle.close()
@@ -178,7 +185,7 @@ import Testing
             let pin = ReaderPins.enter(ReaderPins.base)
             defer { ReaderPins.leave(pin) }
             _ = try store.compactHead(
-                freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: 1_000_000_000)
+                freeing: 1, copying: .max, below: .max, evenIfNeeded: true, timeout: StoreClient.timeout)
             try store.dropDead()
         }
         #expect(try segments().count <= before)
@@ -207,7 +214,7 @@ import Testing
         _ = files.mark()
         var model = DiskModel(files.trace)
         for event in files.trace.events { model.apply(event) }
-        let image = DiskImage(model, .synced, Dice(1))
+        let image = DiskImage(model, .synced, ReplayableRandom(seed: 1))
         #expect(image.files.contains { $0.path.hasPrefix("some/where/store/log/") })
         #expect(image.files.contains { $0.path == "some/where/store/meta" })
         #expect(image.files.contains { $0.path.hasSuffix(".val") && $0.bytes.count == 40000 })
@@ -221,7 +228,7 @@ import Testing
         for number in 0..<150 { try StoreTests.set(handle, "\(number)", String(repeating: "v", count: 1500)) }
         try handle.withStore { (store) throws(EngineError) in
             try store.sync()
-            _ = try store.clear(timeout: 1_000_000_000)
+            _ = try store.clear(timeout: StoreClient.timeout)
         }
         let cleared = files.mark()
         try handle.withStore { (store) throws(EngineError) in try store.dropDead() }

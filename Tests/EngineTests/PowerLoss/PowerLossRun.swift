@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 
 @testable import DiskCacheEngine
 
@@ -80,7 +81,7 @@ final class PowerLossActor {
     private let files: RecordingFiles
     private let path: String
     private let plan: Plan
-    private var dice: Dice
+    private var dice: ReplayableRandom
     private var run: PowerLossRun
     private var now: PowerLossRun.Contents
     private var write: Int32
@@ -88,12 +89,12 @@ final class PowerLossActor {
     private var durability = Durability.normal
     /// Whether a sync that begins now may be written behind.
     private var mayInterrupt = true
-    private static let timeout: UInt64 = 5_000_000_000
+    private static let timeout = StoreClient.timeout
     static let minFileSize = 3000
     /// So much log behind them, and orders are brought up to date when they are read.
     static let viewLag: UInt64 = 6000
 
-    init(files: RecordingFiles, path: String, plan: Plan, dice: Dice, contents: PowerLossRun.Contents) {
+    init(files: RecordingFiles, path: String, plan: Plan, dice: ReplayableRandom, contents: PowerLossRun.Contents) {
         self.files = files
         self.path = path
         self.plan = plan
@@ -109,7 +110,7 @@ final class PowerLossActor {
         return [Int32](repeating: 0, count: count) + [Int32(Durability.normal.rawValue)]
     }
 
-    static func environment(_ files: any FileSystem, boot: String, dice: Dice) -> Environment {
+    static func environment(_ files: any FileSystem, boot: String, dice: ReplayableRandom) -> Environment {
         var environment = Environment(files: files)
         let random = RandomSource(dice)
         environment.bootIdentity = { boot }
@@ -120,7 +121,7 @@ final class PowerLossActor {
 
     /// Does everything that was planned; what came of it.
     func live() throws -> PowerLossRun {
-        let environment = Self.environment(files, boot: plan.boot, dice: Dice(dice.next()))
+        let environment = Self.environment(files, boot: plan.boot, dice: ReplayableRandom(seed: dice.next()))
         var options = StoreOptions()
         // What a run records is to depend on its seed alone.
         options.keepsLock = false
@@ -234,7 +235,7 @@ final class PowerLossActor {
         var changes: [(key: Int, value: [UInt8]?)] = []
         for _ in 0..<count {
             let key = dice.below(PowerLossRun.keys)
-            if dice.once(in: 4) {
+            if dice.oneIn(4) {
                 now[key] = 0
                 changes.append((key, nil))
             } else {
@@ -284,7 +285,7 @@ final class PowerLossActor {
         for key in 0..<now.count - 1 { now[key] = 0 }
         try commit { _ = try self.withStore { store throws(EngineError) in try store.clear(timeout: Self.timeout) } }
         // What lies below it may go, but not before the clear itself is durable.
-        guard mayInterrupt, dice.once(in: 2) else { return }
+        guard mayInterrupt, dice.oneIn(2) else { return }
         try put(dice.below(PowerLossRun.keys))
         try withStore { store throws(EngineError) in try store.dropDead() }
     }
@@ -307,7 +308,7 @@ final class PowerLossActor {
     /// Reads an order, and so brings the trees up to date; what the maintenance thread does follows at once.
     private func scan() throws {
         try withStore { store throws(EngineError) in
-            let scan = OrderedScan(dice.once(in: 2) ? .key : .insertion, reversed: false, in: store)
+            let scan = OrderedScan(dice.oneIn(2) ? .key : .insertion, reversed: false, in: store)
             while !scan.isAtEnd { try scan.next(in: store) }
             try store.maintainTrees()
             store.writeHints()
@@ -332,11 +333,11 @@ final class PowerLossActor {
 
     /// Another thread's writes while a sync is under way: they aren't covered by it.
     fileprivate func writeDuringSync() {
-        guard mayInterrupt, durability != .full, dice.once(in: 2) else { return }
+        guard mayInterrupt, durability != .full, dice.oneIn(2) else { return }
         mayInterrupt = false
         defer { mayInterrupt = true }
         do {
-            if dice.once(in: 5) { try clear() } else { try transaction(undoing: dice.once(in: 3)) }
+            if dice.oneIn(5) { try clear() } else { try transaction(undoing: dice.oneIn(3)) }
         } catch {
             fatalError("writing during a sync failed: \(error)")
         }
@@ -374,10 +375,10 @@ final class PowerLossActor {
 
 /// Randomness and a clock for an environment, the same at each repetition.
 final class RandomSource: Sendable {
-    private let dice: Mutex<Dice>
+    private let dice: Mutex<ReplayableRandom>
     private let ticks = Mutex(0)
 
-    init(_ dice: Dice) { self.dice = Mutex(dice) }
+    init(_ dice: ReplayableRandom) { self.dice = Mutex(dice) }
 
     func next() -> UInt64 { dice.withLock { $0.next() } }
 

@@ -8,9 +8,6 @@
 
 /// What debug builds of Swift do too slowly for thousands of images, by the C library.
 enum TestMemory {
-    /// A place in memory for directories, where there is one.
-    static let scratchParent: String = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-
     static func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
         guard a.count == b.count else { return false }
         guard let first = a.baseAddress, let second = b.baseAddress else { return true }

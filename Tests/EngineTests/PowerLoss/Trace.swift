@@ -29,33 +29,3 @@ struct Trace {
     var directories: Set<Int> = [0]
     var nodes = 1
 }
-
-/// Small, fast and the same everywhere: SplitMix64.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    /// Independent dice for one of many cases.
-    init(_ parts: UInt64...) {
-        state = 0
-        for part in parts {
-            state ^= part
-            state = next()
-        }
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z &>> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z &>> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z &>> 31)
-    }
-
-    /// One of `0 ..< count`.
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-
-    /// True once in `count` times.
-    mutating func once(in count: Int) -> Bool { below(count) == 0 }
-}

@@ -7,7 +7,7 @@ import Testing
 @Suite struct QueueEndsTests {
     private struct Queues {
         let handle: StoreHandle
-        static let timeout: UInt64 = 5_000_000_000
+        static let timeout = StoreClient.timeout
 
         init(_ path: String, boot: String = "first", files: any FileSystem = SystemFiles()) throws {
             var environment = Environment(files: files)

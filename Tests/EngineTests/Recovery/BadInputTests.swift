@@ -9,7 +9,7 @@ import Testing
 @Suite struct BadInputTests {
     private func refusal(_ path: String, _ environment: Environment = .system) -> EngineError? {
         do throws(EngineError) {
-            let client = try StoreClient(path, environment: environment, timeout: 2_000_000_000)
+            let client = try StoreClient(path, environment: environment)
             client.handle.close()
             return nil
         } catch {
@@ -147,7 +147,7 @@ import Testing
         var client: StoreClient?
         for _ in 0..<3 where client == nil {
             do throws(EngineError) {
-                client = try StoreClient(path, environment: environment, timeout: 2_000_000_000)
+                client = try StoreClient(path, environment: environment)
             } catch {
                 examine(error, codes, context)
             }
@@ -155,7 +155,7 @@ import Testing
         var certain: [String: StoredValue?] = [:]
         if let client { store(client, &certain, codes, context) }
         isOver.store(true, ordering: .relaxed)
-        let healed = try client ?? StoreClient(path, environment: environment, timeout: 2_000_000_000)
+        let healed = try client ?? StoreClient(path, environment: environment)
         // A failed sync stops writing until the store is opened anew.
         if calls.contains("sync") || calls.contains("syncDirectory") { healed.handle.close() }
         for (key, value) in certain {
@@ -225,7 +225,7 @@ import Testing
             defer { SystemState.unmount(mountPoint) }
             let path = mountPoint + "/store"
             let level = Durability.allCases[number % Durability.allCases.count]
-            guard let client = try? StoreClient(path, timeout: 2_000_000_000, durability: level) else { continue }
+            guard let client = try? StoreClient(path, durability: level) else { continue }
             var stored = 0
             var failure: EngineError?
             while failure == nil {
@@ -283,7 +283,7 @@ import Testing
     @Test func directoryRemoved() throws {
         let scratch = try TestDirectory("removed")
         let path = scratch.path + "/store"
-        let client = try StoreClient(path, timeout: 2_000_000_000)
+        let client = try StoreClient(path)
         try client.set("key", [1])
         TestDirectory.remove(path)
         #expect(try client.get("key") == .bytes([1]))
@@ -299,7 +299,7 @@ import Testing
     @Test func lockFileReplaced() throws {
         let scratch = try TestDirectory("replaced")
         let path = scratch.path + "/store"
-        let client = try StoreClient(path, timeout: 2_000_000_000)
+        let client = try StoreClient(path)
         try client.set("key", [1])
         TestDirectory.remove(path + "/lock")
         _ = try SystemFiles().open(path + "/lock", in: nil, [.write, .create])

@@ -62,11 +62,11 @@ import Testing
             try? client.handle.withStoreThrowing { store in
                 try store.transact(timeout: StoreClient.timeout) {
                     isOpen.store(true, ordering: .releasing)
-                    #expect(TestThreads.eventually(seconds: 60) { isClosed.load(ordering: .acquiring) })
+                    #expect(eventually(seconds: 60) { isClosed.load(ordering: .acquiring) })
                 }
             }
         }
-        #expect(TestThreads.eventually { isOpen.load(ordering: .acquiring) })
+        #expect(eventually { isOpen.load(ordering: .acquiring) })
         client.handle.close()
         isClosed.store(true, ordering: .releasing)
         group.join()

@@ -1,4 +1,6 @@
 #if FAILPOINTS
+    import TestSupport
+
     @testable import DiskCacheEngine
 
     /// Keys that stand in certain places of the index: the stores of a step world all have one id, and so one hash.
@@ -7,7 +9,7 @@
 
         /// The id that a store gets in a step world: the second and third of its random numbers.
         static let storeID: (UInt64, UInt64) = {
-            var random = StepRandom(state: seed)
+            var random = ReplayableRandom(seed: seed)
             _ = random.next()
             return (random.next(), random.next())
         }()

@@ -1,5 +1,6 @@
 #if FAILPOINTS
     import Synchronization
+    import TestSupport
 
     @testable import DiskCacheEngine
 
@@ -64,7 +65,7 @@
         private var nextDeviation = 0
         private(set) var taken: [Deviation] = []
         private(set) var choices: [Choice] = []
-        private var random: StepRandom?
+        private var random: ReplayableRandom?
         private var rarity = 0
         private var killRarity = 0
         private var kills = 0
@@ -211,7 +212,7 @@
                 random = nil
             case .random(let seed, let rarity, let killRarity, let kills):
                 deviations = []
-                random = StepRandom(state: seed)
+                random = ReplayableRandom(seed: seed)
                 self.rarity = rarity
                 self.killRarity = killRarity
                 self.kills = kills
@@ -296,7 +297,7 @@
         private func decide(_ choice: Choice) -> Deviation.Choice? {
             var decision: Deviation.Choice?
             if random != nil {
-                if choice.others != 0, random!.onceIn(choice.isForced ? 2 : rarity) {
+                if choice.others != 0, random!.oneIn(choice.isForced ? 2 : rarity) {
                     let count = choice.others.nonzeroBitCount
                     var pick = random!.below(count)
                     var mask = choice.others
@@ -305,9 +306,9 @@
                         pick -= 1
                     }
                     decision = .run(mask.trailingZeroBitCount)
-                } else if choice.canDie, kills > 0, random!.onceIn(killRarity) {
+                } else if choice.canDie, kills > 0, random!.oneIn(killRarity) {
                     kills -= 1
-                    decision = choice.canDieInside && random!.onceIn(2) ? .killInside(random!.below(4)) : .kill
+                    decision = choice.canDieInside && random!.oneIn(2) ? .killInside(random!.below(4)) : .kill
                 }
             } else if nextDeviation < deviations.count, deviations[nextDeviation].step <= step {
                 if deviations[nextDeviation].step == step { decision = deviations[nextDeviation].choice }

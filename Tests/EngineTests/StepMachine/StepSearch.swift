@@ -1,4 +1,6 @@
 #if FAILPOINTS
+    import TestSupport
+
     @testable import DiskCacheEngine
 
     /// Looks for a schedule that breaks a promise: first all with few preemptions and kills, in order; then random ones.
@@ -28,7 +30,7 @@
             let trial = try StepTrial(scenario)
             defer { trial.stop() }
             var result = Result()
-            var random = StepRandom(state: seed)
+            var random = ReplayableRandom(seed: seed)
 
             func run(_ mode: StepMachine.Mode) throws -> Bool {
                 result.runs += 1
@@ -65,7 +67,7 @@
                         if next.count > limit {
                             // A fair share of what doesn't fit.
                             wasCut = true
-                            if !random.onceIn(4) { continue }
+                            if !random.oneIn(4) { continue }
                             next.swapAt(random.below(next.count), next.count - 1)
                             next.removeLast()
                         }

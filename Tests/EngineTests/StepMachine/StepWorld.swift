@@ -1,5 +1,6 @@
 #if FAILPOINTS
     import Synchronization
+    import TestSupport
 
     @testable import DiskCacheEngine
 
@@ -15,7 +16,7 @@
         private(set) var owner: Store!
         private(set) var stores: [Store] = []
         /// Its numbers come in the same order each time.
-        private final class Numbers: @unchecked Sendable { var random = StepRandom(state: StepKeys.seed) }
+        private final class Numbers: @unchecked Sendable { var random = ReplayableRandom(seed: StepKeys.seed) }
         private let numbers = Numbers()
 
         /// A file that actors store to, as the harness sees it.

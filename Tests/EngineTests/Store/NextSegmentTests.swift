@@ -55,7 +55,7 @@
         /// As if half of the segment had been filled fast.
         private func prepare(_ client: StoreClient) throws {
             try client.handle.withStore { (store) throws(EngineError) in
-                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
                     store.log.askedNextAt = store.log.activeFirst
                     store.log.wantsNext.store(true, ordering: .relaxed)
                 }
@@ -76,7 +76,7 @@
                 key += 500
             }
             let before = try segments(client).count
-            let isSeen = TestThreads.eventually {
+            let isSeen = eventually {
                 (try? fill(client, key..<key + 10)) != nil && (try? hasNext(client)) ?? false
             }
             #expect(isSeen)
@@ -114,7 +114,7 @@
             try fill(client, 0..<40)
             func counted() throws -> (counted: Int, next: Int, volume: Int) {
                 try client.handle.withStore { (store) throws(EngineError) in
-                    try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                    try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
                         let log = store.log
                         #expect(log.preparedBytes() == log.nextBytes + log.spareBytes)
                         return (log.preparedBytes(), log.nextBytes, store.estimatedVolume())
@@ -136,7 +136,7 @@
             // Another process makes one, and writes.
             let other = try Store.openAsAnotherProcess(path)
             #expect(try other.log.prepareNext { true })
-            try other.write(timeout: 1_000_000_000) { () throws(EngineError) in }
+            try other.write(timeout: StoreClient.timeout) { () throws(EngineError) in }
             #expect(try counted().next > 0)
             other.shutDown()
             #expect(try counted().next == 0)
@@ -163,7 +163,7 @@
             try fill(client, 65..<70)
             // In the next one they mean nothing any more.
             let end = try client.handle.withStore { (store) throws(EngineError) -> Position in
-                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
                     store.log.allocatedEnd = store.log.tail
                 }
                 return store.log.tail
@@ -183,7 +183,7 @@
         @Test func whoMapsAheadAsksForTheNext() throws {
             let client = try open()
             var key = 0
-            let isHalfFull = TestThreads.eventually {
+            let isHalfFull = eventually {
                 (try? fill(client, key..<key + 20)) != nil
                     && (try? client.handle.withStore { store in
                         key += 20
@@ -195,7 +195,7 @@
             }
             #expect(isHalfFull)
             try client.handle.withStore { (store) throws(EngineError) in
-                try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+                try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
                     let log = store.log
                     log.askedNextAt = 0
                     // However busy the machine is.
@@ -222,7 +222,8 @@
                 let limit = store.log.active?.limit ?? 0
                 #expect(store.log.isAllocated && store.log.allocatedEnd < limit)
                 let gained = try store.compactHead(
-                    freeing: 1, copying: 1 << 20, below: store.log.tail, evenIfNeeded: false, timeout: 1_000_000_000)
+                    freeing: 1, copying: 1 << 20, below: store.log.tail, evenIfNeeded: false,
+                    timeout: StoreClient.timeout)
                 #expect(gained != nil)
                 #expect(store.log.active?.limit == limit && store.log.allocatedEnd == limit)
             }
@@ -313,7 +314,7 @@
             let client = try open(interval: 5_000)
             try fill(client, 0..<40)
             try prepare(client)
-            #expect(TestThreads.eventually { (try? !hasNext(client)) ?? false })
+            #expect(eventually { (try? !hasNext(client)) ?? false })
             #expect(!TestDirectory.filesBelow(path).contains { $0.hasSuffix("/next") })
         }
     }

@@ -15,7 +15,7 @@ import Testing
 
     private func check(fix: Bool = false) throws -> [Store.Finding.Kind] {
         try handle.withStore { (store) throws(EngineError) in
-            try store.check(timeout: 5_000_000_000, fix: fix).map(\.kind)
+            try store.check(timeout: StoreClient.timeout, fix: fix).map(\.kind)
         }
     }
 
@@ -62,7 +62,7 @@ import Testing
     @Test func aWrongCounterIsCountedAgain() throws {
         for number in 0..<50 { try StoreTests.set(handle, "\(number)", "x") }
         try handle.withStore { (store) throws(EngineError) in
-            try store.write(timeout: 1_000_000_000) { () throws(EngineError) in
+            try store.write(timeout: StoreClient.timeout) { () throws(EngineError) in
                 store.counters.count += 3
                 store.counters.live -= 8
                 _ = try StoreTests.withBytes("50") { (key) throws(EngineError) in
@@ -142,7 +142,7 @@ import Testing
                 return error.code
             }
         }
-        let timeout: UInt64 = 1_000_000_000
+        let timeout = StoreClient.timeout
         #expect(throws: EngineError.self) { try StoreTests.get(handle, "7") }
         #expect(
             try code { (store, key) throws(EngineError) in

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -10,7 +11,7 @@ import Testing
         environment.bootIdentity = { "first" }
         let handle = try StoreHandle(directory: path, options: StoreOptions(), environment: environment)
         try handle.withStore { (store) throws(EngineError) in
-            try store.configure(timeout: 1_000_000_000) { (settings) throws(EngineError) in
+            try store.configure(timeout: StoreClient.timeout) { (settings) throws(EngineError) in
                 settings.durability = .none
                 settings.compaction = 0
             }
@@ -123,7 +124,7 @@ import Testing
         let scratch = try ScratchDirectory()
         let environment = try makeStore(scratch.path)
         let first = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: environment)
-        _ = try first.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+        _ = try first.withStore { (store) throws(EngineError) in try store.clear(timeout: StoreClient.timeout) }
         first.close()
         let log = try scratch.files.open(scratch.path + "/log", in: nil, [.directory])
         for name in try scratch.files.list(log) { try scratch.files.unlink(name, in: log, isDirectory: false) }

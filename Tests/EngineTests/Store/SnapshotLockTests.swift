@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -39,10 +40,10 @@ import Testing
                 asks.add(1)
                 if lock.earlierAreOver(patience: patience) { isOver.add(1) }
             } else {
-                #expect(TestThreads.eventually { asks.load() == 1 })
+                #expect(eventually { asks.load() == 1 })
                 // Longer than anybody has the lock who only asks.
                 let until = TestThreads.deadline(10)
-                #expect(TestThreads.eventually { SystemCalls.monotonicClock() >= until })
+                #expect(eventually { SystemCalls.monotonicClock() >= until })
                 excluded.end()
             }
         }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -9,7 +10,7 @@ import Testing
             try withBytes(key) { (k) throws(EngineError) in
                 try withBytes(value) { (v) throws(EngineError) in
                     try store.put(
-                        timeout: 5_000_000_000, KeyClass.text, k, form: ValueFormCode.text, value: v,
+                        timeout: StoreClient.timeout, KeyClass.text, k, form: ValueFormCode.text, value: v,
                         RecordAttributes(expiry: expiry))
                 }
             }
@@ -50,7 +51,7 @@ import Testing
         let scratch = try ScratchDirectory()
         let handle = try StoreHandle(directory: scratch.path, options: StoreOptions(), environment: .system)
         for i in 0..<1000 { try Self.set(handle, "\(i)", "x") }
-        #expect(try handle.withStore { (s) throws(EngineError) in try s.clear(timeout: 1_000_000_000) } == 1000)
+        #expect(try handle.withStore { (s) throws(EngineError) in try s.clear(timeout: StoreClient.timeout) } == 1000)
         #expect(try Self.get(handle, "5") == nil)
         try Self.set(handle, "5", "again")
         #expect(try Self.get(handle, "5") == "again")
@@ -86,7 +87,9 @@ import Testing
         for round in 0..<20 {
             TestThreads.run(1) { _ in
                 try? Self.set(handle, "\(round)", "x")
-                _ = try? handle.withStore { (store) throws(EngineError) in try store.clear(timeout: 1_000_000_000) }
+                _ = try? handle.withStore { (store) throws(EngineError) in
+                    try store.clear(timeout: StoreClient.timeout)
+                }
             }
         }
         #expect(try handle.withStore { $0.count } == 0)

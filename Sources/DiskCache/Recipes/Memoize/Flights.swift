@@ -68,6 +68,9 @@ final class Flights<Output: Sendable>: Sendable {
         }
     }
 
+    /// How many wait for the computation of a key, with whoever began it.
+    func callerCount(of key: AnyCacheKey) -> Int { flights.withLock { $0[key]?.callers ?? 0 } }
+
     /// Whether the result of a computation may be stored.
     func isWanted(_ flight: Flight) -> Bool { flights.withLock { _ in flight.isWanted } }
 

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import DiskCacheEngine
@@ -184,20 +185,12 @@ import Testing
             }
         }
         #expect(
-            TestThreads.eventually {
+            eventually {
                 let begun = SystemCalls.monotonicClock()
                 for _ in 0..<1000 { lock.awaitGap() }
                 return SystemCalls.monotonicClock() - begun < 20_000_000
             })
         lock.release()
         waiters.join()
-    }
-
-    private func eventually(_ condition: () throws -> Bool) throws -> Bool {
-        let deadline = TestThreads.deadline(20_000)
-        while try !condition() {
-            if SystemCalls.monotonicClock() > deadline { return false }
-        }
-        return true
     }
 }

@@ -1,27 +1,8 @@
-@testable import DiskCacheEngine
+import TestSupport
 
-/// SplitMix64: random numbers that a printed seed brings back. Set `BTREE_SEED` to replay a run.
-struct TreeRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    /// A generator for a test, with its seed printed.
-    init(for test: String) {
-        let seed = environmentVariable("BTREE_SEED").flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
-        print("\(test): BTREE_SEED=\(seed)")
-        self.init(seed: seed)
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-        return word ^ (word >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+extension ReplayableRandom {
+    /// Those of a test of trees. Set `BTREE_SEED` to replay a run.
+    init(tree test: String) { self.init(for: test, variable: "BTREE_SEED") }
 
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 
