@@ -26,15 +26,16 @@ public final class Cache: Sendable {
     /// Opens the cache in a directory, or makes one there.
     ///
     /// - Parameters:
-    ///   - directory: A path; `~` and `$NAME` are expanded. It is made if need be, for this user alone. nil: a new directory under the
+    ///   - directory: A path, not an empty one; `~` and `$NAME` are expanded. It is made if need be, for this user alone. nil: a new directory under the
     ///     system's place for temporary files, which nobody deletes.
     ///   - configuration: What is given here is stored and holds for all processes; what is nil stays as it is stored.
     ///
     /// Takes the write lock for a moment, and rebuilds the index from the log if the machine went down while the cache was open (less than
     /// a second for a million keys). Opening an existing cache with the settings that it has writes nothing.
     ///
-    /// Throws `foreignDirectory`, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`, `serializerMismatch`, `wrongKind`,
-    /// `timeout`, `corrupted`, `diskFull`, `io`.
+    /// Throws `foreignDirectory` where anything else lies and no cache, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`,
+    /// `serializerMismatch`, `wrongKind`, `nameInvalid` for a path that is empty or has a zero byte in it, `invalidSetting`, `timeout`,
+    /// `corrupted`, `diskFull`, `io`.
     public init(directory: String? = nil, configuration: Configuration = Configuration()) throws {
         serializer = configuration.serializer
         handle = try rethrowing { () throws(EngineError) in

@@ -69,7 +69,8 @@ extension CacheError.Code {
     public static let diskFull = Self("diskFull")
     /// The key can't be one: NaN, or a custom key that wrote nothing.
     public static let keyInvalid = Self("keyInvalid")
-    /// The name can't be one: empty, absolute, with `..` or an empty part, or with a zero byte in it.
+    /// The name can't be one: empty, absolute, with `..` or an empty part, or with a zero byte in it. Of a path: empty, or with a zero
+    /// byte in it.
     public static let nameInvalid = Self("nameInvalid")
     /// There is no item with this key.
     public static let keyNotFound = Self("keyNotFound")

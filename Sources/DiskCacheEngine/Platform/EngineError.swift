@@ -5,7 +5,7 @@ public struct EngineError: Error, Sendable, Equatable {
         case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
         case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
         case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
-        case inTransaction, snapshotExpired, queueFull, targetExists, shardCountMismatch, positionGone
+        case inTransaction, snapshotExpired, queueFull, targetExists, shardCountMismatch, positionGone, nameInvalid
     }
     // One word, so that a call that may throw costs its callers no room for the parts, and passing an error on costs one move.
     private let parts: Parts

@@ -26,11 +26,7 @@ public final class StoreHandle: Sendable {
     package init(directory: String?, options: StoreOptions, environment: Environment) throws(EngineError) {
         let given: String
         if let directory { given = directory } else { given = try StoreDirectory.makeTemporary(environment) }
-        do throws(SystemError) {
-            path = given.hasPrefix("/") ? given : try SystemCalls.currentDirectory() + "/" + given
-        } catch {
-            throw EngineError(error)
-        }
+        path = try StoreDirectory.absolute(given)
         self.environment = environment
         self.options = Guarded(options)
         pins = ReaderPins.base
