@@ -85,12 +85,17 @@ public final class Cache: Sendable {
 
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
-    /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more
-    /// closes itself. Throws `inTransaction` inside a transaction of this thread: close the cache before or after.
+    /// Returns when what was written is durable (unless durability is `none`), also where another `Cache` on the directory stays open.
+    /// Waits two seconds at most for others' syncs, and as long for the write lock. A cache that nothing refers to any more closes
+    /// itself, and then the last one on a directory syncs.
+    ///
+    /// Throws `inTransaction` inside a transaction of this thread: close the cache before or after. Throws `io`, `diskFull`, `poisoned` if
+    /// the sync failed, and `timeout` if it came too late: the cache is closed all the same, and all that was written is visible, but a
+    /// power loss may cost it.
     public func close() throws {
         if handle.isInTransaction {
             throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)
         }
-        handle.close()
+        if let failure = handle.close() { throw CacheError(failure) }
     }
 }

@@ -10,6 +10,39 @@ import Testing
 
     init() throws { scratch = try TestDirectory("directories") }
 
+    /// Another process is syncing for longer than `close` waits: nothing is lost, and it says that nothing is certain.
+    @Test func aLateSyncIsThrownByClose() throws {
+        var configuration = Cache.Configuration()
+        configuration.syncInterval = .seconds(3600)
+        let cache = try Cache(directory: scratch.path + "/cache", configuration: configuration)
+        let fanout = try FanoutCache(directory: scratch.path + "/fanout", shards: 2, configuration: configuration)
+        let index = try Index<String, Int>(directory: scratch.path + "/index", configuration: configuration)
+        let named = try fanout.cache("named")
+        try cache.set("key", 1)
+        for key in 0..<10 { try fanout.set(key, 1, retry: true) }
+        try index.set("key", 1)
+        try named.set("key", 1)
+        let files = SystemFiles()
+        var held: [FileDescriptor] = []
+        for place in ["cache", "fanout/000", "index"] {
+            held.append(try files.open(scratch.path + "/" + place + "/sync", in: nil, [.write, .create]))
+            #expect(try files.lock(held[held.count - 1], .exclusive))
+        }
+        expectError(.timeout) { try cache.close() }
+        expectError(.timeout) { try fanout.close() }
+        expectError(.timeout) { try index.close() }
+        for file in held { _ = try files.lock(file, .unlock) }
+        // What comes after the one that failed was closed too, and everything opens again.
+        for directory in [named.directory, cache.directory, fanout.directory + "/001"] {
+            let file = try files.open(directory + "/open", in: nil, [.write])
+            #expect(try files.lock(file, .exclusive), "\(directory)")
+        }
+        #expect(try cache.get("key", as: Int.self) == 1 && fanout.count == 10 && index.count == 1)
+        try cache.close()
+        try fanout.close()
+        try index.close()
+    }
+
     @Test func pathsThatTheSystemWouldReadOtherwise() throws {
         let cache = try Cache(directory: scratch.path + "/cache")
         let fanout = try FanoutCache(directory: scratch.path + "/fanout", shards: 2)
