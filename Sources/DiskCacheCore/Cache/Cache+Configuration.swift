@@ -243,11 +243,12 @@ extension Durability {
 }
 
 extension Duration {
-    /// Nanoseconds, 0 to about three centuries.
-    var clampedNanoseconds: UInt64 {
-        let microseconds = roundedUpMicroseconds
-        if microseconds <= 0 { return 0 }
-        let product = UInt64(microseconds).multipliedReportingOverflow(by: 1000)
-        return product.overflow || product.partialValue > UInt64(Int64.max) ? UInt64(Int64.max) : product.partialValue
+    /// Nanoseconds, rounded up; 0 for what is below zero, and about three centuries at most.
+    package var clampedNanoseconds: UInt64 {
+        if self <= .zero { return 0 }
+        // `components` traps beyond 64 bits of seconds.
+        if self >= .seconds(9_000_000_000) { return UInt64(Int64.max) }
+        let (seconds, attoseconds) = components
+        return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds + 999_999_999) / 1_000_000_000
     }
 }

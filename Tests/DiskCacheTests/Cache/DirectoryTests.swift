@@ -67,4 +67,27 @@ import Testing
         #expect(try (0..<50).allSatisfy { try cache.get($0, as: Int.self) == $0 * 2 })
         expectError(.io) { try cache.merge(from: scratch.path + "/nowhere") }
     }
+
+    @Test func durationsOfAnySize() throws {
+        #expect(Duration.seconds(Int64.min).clampedNanoseconds == 0)
+        #expect((Duration.seconds(Int64.min) * 10).clampedNanoseconds == 0)
+        #expect(Duration.zero.clampedNanoseconds == 0 && Duration.nanoseconds(-1).clampedNanoseconds == 0)
+        #expect(Duration.nanoseconds(1).clampedNanoseconds == 1)
+        #expect(Duration(secondsComponent: 0, attosecondsComponent: 1_000_000_001).clampedNanoseconds == 2)
+        #expect(Duration.milliseconds(1500).clampedNanoseconds == 1_500_000_000)
+        #expect(Duration.seconds(8_999_999_999).clampedNanoseconds == 8_999_999_999_000_000_000)
+        #expect((Duration.seconds(Int64.max) * 10).clampedNanoseconds == UInt64(Int64.max))
+    }
+
+    @Test func piecesAreOneByteAtLeast() throws {
+        let cache = try Cache(directory: scratch.path + "/cache")
+        for count in [3, 100_000] {
+            try cache.set("key", [UInt8](repeating: 7, count: count))
+            for maximum in [0, -1, .min] {
+                let reader = try #require(try cache.open("key"))
+                #expect(try reader.next(maximum: maximum) == [7])
+                #expect(try reader.readAll().count == count - 1)
+            }
+        }
+    }
 }
