@@ -133,8 +133,8 @@ extension Cache {
     /// Adds to the integer that a key holds, and returns the sum; every concurrent increment counts.
     ///
     /// Expiry and tag stay. A missing or expired key counts as `start`, and gets neither; with `start` nil it throws `keyNotFound`.
-    /// Throws `notANumber` if the value is no integer (a floating-point number is counted with one), `overflow` beyond 64 bits:
-    /// the value stays as it was.
+    /// Throws `notANumber` if the value is no integer (a floating-point number is counted with one), `overflow` beyond signed 64 bits, also
+    /// for a value that is beyond them already: it stays as it was.
     @discardableResult
     public func incr(_ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0) throws -> Int64 {
         let sum = try increment(key, .integer(delta), start.map { .integer($0) })

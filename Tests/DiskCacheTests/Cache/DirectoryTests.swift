@@ -79,6 +79,54 @@ import Testing
         #expect((Duration.seconds(Int64.max) * 10).clampedNanoseconds == UInt64(Int64.max))
     }
 
+    /// What is refused says what it is, and what it may be.
+    @Test func settingsAreRefusedInWords() throws {
+        let cache = try Cache(directory: scratch.path + "/cache")
+        let index = try Index<String, Int>(directory: scratch.path + "/index")
+        func refusal(_ cache: Cache, _ change: (inout Cache.Settings) -> Void) -> String? {
+            let error = #expect(throws: CacheError.self) { try cache.configure(change) }
+            #expect(error?.code == .invalidSetting && error?.path == cache.directory)
+            return error?.message
+        }
+        #expect(refusal(cache) { $0.sizeLimit = -5 } == "sizeLimit is -5 bytes; it can't be negative")
+        #expect(refusal(cache) { $0.cullLimit = -1 } == "cullLimit is -1; it can't be negative")
+        #expect(
+            refusal(cache) { $0.minFileSize = 1 << 25 }
+                == "minFileSize is 33554432 bytes; it must be from 0 to 16777216")
+        #expect(
+            refusal(cache) { $0.compaction = .whenDead(percent: 91) }
+                == "compaction is 91 percent; it must be from 1 to 90, or 0 for never")
+        #expect(
+            refusal(cache) { $0.syncInterval = .zero } == "syncInterval is 0 microseconds; it must be 1 at least")
+        #expect(
+            refusal(cache) { $0.defaultExpire = .seconds(-1) }
+                == "defaultExpire is -1000000 microseconds; it can't be negative")
+        #expect(
+            refusal(index.store.cache) { $0.evictionPolicy = .leastRecentlyUsed }
+                == "evictionPolicy is leastRecentlyUsed; an index gives up nothing by itself, so it must be none")
+        #expect(
+            refusal(index.store.cache) { $0.cullLimit = 3 }
+                == "cullLimit is 3; an index gives up nothing by itself, so it must be 0")
+    }
+
+    /// A number that is there, but beyond what is counted with.
+    @Test func unsignedNumbersAreNoCounters() throws {
+        let cache = try Cache(directory: scratch.path + "/cache")
+        try cache.set("key", UInt64.max)
+        expectError(.overflow) { try cache.incr("key") }
+        expectError(.overflow) { try cache.decr("key", by: 0.5) }
+        #expect(try cache.get("key", as: UInt64.self) == .max)
+        try cache.set("key", UInt64(Int64.max))
+        #expect(try cache.decr("key") == .max - 1)
+    }
+
+    @Test func whatTheSystemSaysIsSaidInWords() throws {
+        let error = #expect(throws: CacheError.self) {
+            try Cache(directory: scratch.path + "/" + String(repeating: "n", count: 300))
+        }
+        #expect(error?.code == .io && error?.message.contains("longer than the file system allows") == true)
+    }
+
     @Test func piecesAreOneByteAtLeast() throws {
         let cache = try Cache(directory: scratch.path + "/cache")
         for count in [3, 100_000] {
