@@ -30,6 +30,11 @@ extension Cache {
     /// How to open a cache. What is nil stays as it is stored; in a new cache it is the default that is named with it.
     public struct Configuration: Sendable {
         /// Bytes that the cache may take on disk, about. Default 1 GiB.
+        ///
+        /// Items take three quarters of it, the rest is for what is dead and not given back yet. A value, or all that one transaction stores,
+        /// that is more than those three quarters throws `valueTooLarge`, and nothing has happened; with 0 everything does. However
+        /// small it is, the files take up to 4 MiB. A `FanoutCache` divides it among its shards, and a value has to fit into the
+        /// share of one. With the policy `none`, or a `cullLimit` of 0, there is no limit.
         public var sizeLimit: Int64?
         /// Which items go when it takes more. Default `leastRecentlyStored`.
         public var evictionPolicy: EvictionPolicy?

@@ -13,6 +13,7 @@ internal import DiskCacheEngine
 ///
 /// All take the write lock, which they wait for the cache's `timeout` at most, unless they say otherwise; then they throw `timeout`,
 /// and nothing has happened. All throw `keyTooLarge` for a prefix of more than 16 MiB, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// `push` throws `valueTooLarge` and `limitReached` as `set`.
 extension Cache {
     /// Adds a value at an end of a queue; its key. O(1).
     ///

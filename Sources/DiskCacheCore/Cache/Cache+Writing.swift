@@ -1,7 +1,9 @@
 internal import DiskCacheEngine
 
 /// All of these take the write lock, which they wait for `timeout` at most; then they throw `timeout`, and nothing has happened.
-/// All throw `keyInvalid` for NaN, `keyTooLarge`, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// All throw `keyInvalid` for NaN, `diskFull`, `io`, `poisoned`, `directoryRemoved`. What stores throws `keyTooLarge` for a key of more than
+/// 16 MiB, `valueTooLarge` for what is more than three quarters of the size limit, `limitReached` for a tag of more than 65,535 bytes. A key
+/// that is too large is nowhere: to those that remove or change an item it is missing.
 extension Cache {
     /// Stores a value, in place of what the key had: expiry and tag included, though not its place in insertion order.
     ///
