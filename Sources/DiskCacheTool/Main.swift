@@ -10,7 +10,11 @@ enum Main {
     static func main() {
         // A child of the demo is told what to do by its environment, whatever its arguments are: it never starts another.
         if let role = DemoChild.role { Platform.exit(DemoChild.run(role)) }
-        Platform.exit(run(Array(CommandLine.arguments.dropFirst())))
+        guard let arguments = Platform.arguments() else {
+            Output.note("diskcache: an argument isn't UTF-8, and as text it would name something else\n\n\(overview)")
+            Platform.exit(.failure)
+        }
+        Platform.exit(run(Array(arguments.dropFirst())))
     }
 
     /// Runs a command line; prints what goes wrong.
@@ -21,14 +25,15 @@ enum Main {
         }
         do {
             if ["help", "--help", "-h"].contains(name) {
-                let command = arguments.dropFirst().first.flatMap { find($0) }
-                try Output.line(command?.help ?? overview)
+                guard let wanted = arguments.dropFirst().first else {
+                    try Output.line(overview)
+                    return .success
+                }
+                guard let command = find(wanted) else { return refuse(wanted) }
+                try Output.line(command.help)
                 return .success
             }
-            guard let command = find(name) else {
-                Output.note("diskcache: there is no command \(name)\n\n\(overview)")
-                return .failure
-            }
+            guard let command = find(name) else { return refuse(name) }
             let rest = Array(arguments.dropFirst())
             if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
                 try Output.line(command.help)
@@ -39,6 +44,11 @@ enum Main {
             Output.note("diskcache: \(error)")
             return .failure
         }
+    }
+
+    private static func refuse(_ name: String) -> ExitCode {
+        Output.note("diskcache: there is no command \(name)\n\n\(overview)")
+        return .failure
     }
 
     private static func run(_ command: any Command.Type, _ arguments: [String]) throws -> ExitCode {

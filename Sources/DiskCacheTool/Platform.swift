@@ -46,6 +46,17 @@ enum Platform {
         (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
     }
 
+    /// The words of the command line; nil if one isn't UTF-8, which `CommandLine.arguments` would repair.
+    static func arguments() -> [String]? {
+        var words: [String] = []
+        for index in 0..<Int(CommandLine.argc) {
+            guard let word = CommandLine.unsafeArgv[index] else { break }
+            guard let text = String(validatingCString: word) else { return nil }
+            words.append(text)
+        }
+        return words
+    }
+
     // MARK: Descriptors
 
     /// An open file, closed when the last reference to it goes: who uses `number` alone has to keep it.

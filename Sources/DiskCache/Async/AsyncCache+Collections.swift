@@ -50,6 +50,23 @@ extension Index {
 }
 
 extension AsyncCache {
+    /// The value of a key; nil: there is none. At once where it is in memory.
+    nonisolated(nonsending) public func get<Key, Value>(_ key: Key) async throws -> Value?
+    where Base == Index<Key, Value> {
+        try await AsyncCache<Cache>(base.store.cache, resources).get(key, as: Value.self)
+    }
+
+    /// Stores a value, in place of what the key had.
+    public func set<Key, Value>(_ key: Key, _ value: Value) async throws where Base == Index<Key, Value> {
+        try await writing { [base] in try base.set(key, value) }
+    }
+
+    /// Removes a key and gives its value; nil: there was none.
+    @discardableResult
+    public func removeValue<Key, Value>(forKey key: Key) async throws -> Value? where Base == Index<Key, Value> {
+        try await writing { [base] in try base.removeValue(forKey: key) }
+    }
+
     /// Adds a value at an end of a queue of an index; its key.
     @discardableResult
     public func push<Key, Value>(
@@ -74,7 +91,8 @@ extension FanoutCache {
     public var async: AsyncCache<FanoutCache> { AsyncCache(self, AsyncResources.kept(in: parts[0].companion)) }
 }
 
-/// Each verb as the plain one of the same name says; all others by `run`, as everything that may be dropped.
+/// Each verb as the plain one of the same name says: a write that doesn't get its shard's lock in time is dropped, unless it is to be tried
+/// again. All others by `run`.
 extension AsyncCache where Base == FanoutCache {
     /// The value of a key; nil if it is missing or expired. At once where it is in memory.
     public func get<V: Decodable & Sendable>(_ key: some CacheKey, as type: V.Type = V.self) async throws -> V? {
@@ -87,6 +105,70 @@ extension AsyncCache where Base == FanoutCache {
         _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil, retry: Bool = false
     ) async throws -> Bool {
         try await writing { [base] in try base.set(key, value, expire: expire, tag: tag, retry: retry) }
+    }
+
+    /// Whether a key is there and not expired. At once where that is known in memory.
+    public func contains(_ key: some CacheKey) async throws -> Bool {
+        try await base.shard(for: key).async.contains(key)
+    }
+
+    /// The value of a key with everything that is known of it; nil if it is missing or expired.
+    public func entry<V: Decodable & Sendable>(
+        _ key: some CacheKey, as type: V.Type = V.self
+    ) async throws -> Entry<V>? {
+        try await base.shard(for: key).async.entry(key, as: V.self)
+    }
+
+    /// Stores a value if the key is missing or expired. False: it was there, or the write was dropped.
+    @discardableResult
+    public func add<V: Encodable & Sendable>(
+        _ key: some CacheKey, _ value: V, expire: Expiration? = nil, tag: Tag? = nil, retry: Bool = false
+    ) async throws -> Bool {
+        try await writing { [base] in try base.add(key, value, expire: expire, tag: tag, retry: retry) }
+    }
+
+    /// Removes a key. False: it was missing or expired, or the write was dropped.
+    @discardableResult
+    public func delete(_ key: some CacheKey, retry: Bool = false) async throws -> Bool {
+        try await writing { [base] in try base.delete(key, retry: retry) }
+    }
+
+    /// Removes a key and gives its value; nil: it was missing or expired, or the write was dropped.
+    public func pop<V: Decodable & Sendable>(
+        _ key: some CacheKey, as type: V.Type = V.self, retry: Bool = false
+    ) async throws -> V? {
+        try await writing { [base] in try base.pop(key, as: V.self, retry: retry) }
+    }
+
+    /// Gives a key another expiry. False: it was missing or expired, or the write was dropped.
+    @discardableResult
+    public func touch(_ key: some CacheKey, expire: Expiration, retry: Bool = false) async throws -> Bool {
+        try await writing { [base] in try base.touch(key, expire: expire, retry: retry) }
+    }
+
+    /// Adds to the integer that a key holds; the sum, or nil: the write was dropped.
+    @discardableResult
+    public func incr(
+        _ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0, retry: Bool = false
+    ) async throws -> Int64? {
+        try await writing { [base] in try base.incr(key, by: delta, default: start, retry: retry) }
+    }
+
+    /// Subtracts from the integer that a key holds; as `incr`.
+    @discardableResult
+    public func decr(
+        _ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0, retry: Bool = false
+    ) async throws -> Int64? {
+        try await writing { [base] in try base.decr(key, by: delta, default: start, retry: retry) }
+    }
+
+    /// Reads a value, lets `body` change it and stores it, as one step, on one thread. What `body` returns; nil: it was dropped.
+    @discardableResult
+    public func update<V: Codable & Sendable, R: Sendable>(
+        _ key: some CacheKey, default start: V, retry: Bool = false,
+        _ body: @escaping @Sendable (inout V) throws -> R
+    ) async throws -> R? {
+        try await writing { [base] in try base.update(key, default: start, retry: retry, body) }
     }
 
     /// Stores bytes that come in pieces, as a ``Cache`` does; never dropped.

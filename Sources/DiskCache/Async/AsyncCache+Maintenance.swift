@@ -42,6 +42,50 @@ extension AsyncCache where Base == Cache {
         try await lasting { [base] in try base.configure(change) }
     }
 
+    /// Gives back all that is dead in the cache.
+    public func compact() async throws { try await lasting { [base] in try base.compact() } }
+
+    /// Copies the cache as it is at this moment into a directory of its own; what the copy came to.
+    @discardableResult
+    public func backup(to directory: String, shares: Bool = true) async throws -> Cache.Backup {
+        try await lasting { [base] in try base.backup(to: directory, shares: shares) }
+    }
+
+    /// Takes over the items of another cache.
+    @discardableResult
+    public func merge(from other: Cache, policy: MergePolicy = .newer) async throws -> Cache.MergeResult {
+        try await lasting { [base] in try base.merge(from: other, policy: policy) }
+    }
+
+    /// Takes over the items of all shards of another cache.
+    @discardableResult
+    public func merge(from other: FanoutCache, policy: MergePolicy = .newer) async throws -> Cache.MergeResult {
+        try await lasting { [base] in try base.merge(from: other, policy: policy) }
+    }
+
+    /// Takes over the items of the cache in another directory, plain or of shards.
+    @discardableResult
+    public func merge(from directory: String, policy: MergePolicy = .newer) async throws -> Cache.MergeResult {
+        try await lasting { [base] in try base.merge(from: directory, policy: policy) }
+    }
+
+    /// The settings as of now, whoever changed them last.
+    public var settings: Cache.Settings { get async throws { try await reading { [base] in try base.settings } } }
+
+    /// Hits and misses, if they are counted.
+    public var statistics: Cache.Statistics {
+        get async throws { try await reading { [base] in try base.statistics } }
+    }
+
+    /// Sets hits and misses to zero.
+    public func resetStatistics() async throws { try await writing { [base] in try base.resetStatistics() } }
+
+    /// What the cache has done, by all processes.
+    public var metrics: Cache.Metrics { get async throws { try await reading { [base] in try base.metrics } } }
+
+    /// What opening the cache found and did; nil: nothing, it was whole.
+    public var recovery: Cache.Recovery? { get async throws { try await reading { [base] in try base.recovery } } }
+
     /// How many items there are, expired ones that nothing has removed yet included. At once.
     public var count: Int { get throws { try base.count } }
 

@@ -69,7 +69,7 @@ public final class Throttle: Sendable {
         self.expire = expire
         self.tag = tag
         self.clock = clock ?? { Double(Cache.systemClock()) / 1e6 }
-        self.sleeper = sleeper ?? { sleepThread(nanoseconds: $0.nanoseconds) }
+        self.sleeper = sleeper ?? { sleepThread(nanoseconds: $0.clampedNanoseconds) }
     }
 
     /// Waits for its turn, 1e9 seconds at most. Throws `timeout` at once if that would take longer than `timeout`, and takes no token then;

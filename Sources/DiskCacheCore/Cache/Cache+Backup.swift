@@ -15,7 +15,7 @@ extension Cache {
     ///   - directory: Where the copy will stand: nothing may be there, or an empty directory. `~` and `$NAME` are expanded.
     ///   - shares: false: copy all of it, so that damage to a sector of the disk doesn't meet both.
     ///
-    /// Reads the whole log. Throws `targetExists`, `inTransaction`, `diskFull`, `io`; `snapshotExpired` if the cache changes faster than it
+    /// Reads the whole log. Throws `targetExists`, `nameInvalid` for a path that is empty or has a zero byte in it, `inTransaction`, `diskFull`, `io`; `snapshotExpired` if the cache changes faster than it
     /// can be copied.
     @discardableResult
     public func backup(to directory: String, shares: Bool = true) throws -> Backup {

@@ -30,6 +30,11 @@ extension Cache {
     /// How to open a cache. What is nil stays as it is stored; in a new cache it is the default that is named with it.
     public struct Configuration: Sendable {
         /// Bytes that the cache may take on disk, about. Default 1 GiB.
+        ///
+        /// Items take three quarters of it, the rest is for what is dead and not given back yet. A value, or all that one transaction stores,
+        /// that is more than those three quarters throws `valueTooLarge`, and nothing has happened; with 0 everything does. However
+        /// small it is, the files take up to 4 MiB. A `FanoutCache` divides it among its shards, and a value has to fit into the
+        /// share of one. With the policy `none`, or a `cullLimit` of 0, there is no limit.
         public var sizeLimit: Int64?
         /// Which items go when it takes more. Default `leastRecentlyStored`.
         public var evictionPolicy: EvictionPolicy?
@@ -243,11 +248,12 @@ extension Durability {
 }
 
 extension Duration {
-    /// Nanoseconds, 0 to about three centuries.
-    var clampedNanoseconds: UInt64 {
-        let microseconds = roundedUpMicroseconds
-        if microseconds <= 0 { return 0 }
-        let product = UInt64(microseconds).multipliedReportingOverflow(by: 1000)
-        return product.overflow || product.partialValue > UInt64(Int64.max) ? UInt64(Int64.max) : product.partialValue
+    /// Nanoseconds, rounded up; 0 for what is below zero, and about three centuries at most.
+    package var clampedNanoseconds: UInt64 {
+        if self <= .zero { return 0 }
+        // `components` traps beyond 64 bits of seconds.
+        if self >= .seconds(9_000_000_000) { return UInt64(Int64.max) }
+        let (seconds, attoseconds) = components
+        return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds + 999_999_999) / 1_000_000_000
     }
 }

@@ -29,18 +29,11 @@ extension Cache {
         try takeItems(of: other, policy)
     }
 
-    /// Takes over the items of the cache in another directory, as `merge(from:policy:)`. Throws `io` if there is none.
+    /// Takes over the items of the cache in another directory, plain or of shards, as `merge(from:policy:)`. Throws `io` if there is none,
+    /// `nameInvalid` for a path that is empty or has a zero byte in it.
     @discardableResult
     public func merge(from directory: String, policy: MergePolicy = .newer) throws -> MergeResult {
-        let path = expandPath(directory)
-        guard StoreHandle.holdsStore(path) else {
-            throw CacheError(.io, "there is no cache in this directory", path: path)
-        }
-        var configuration = Configuration()
-        configuration.anySerializer = true
-        let other = try Cache(directory: path, configuration: configuration)
-        defer { try? other.close() }
-        return try merge(from: other, policy: policy)
+        try takeItems(at: directory, policy)
     }
 
     /// What became of the items of another cache.

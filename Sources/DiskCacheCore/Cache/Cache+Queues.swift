@@ -13,6 +13,7 @@ internal import DiskCacheEngine
 ///
 /// All take the write lock, which they wait for the cache's `timeout` at most, unless they say otherwise; then they throw `timeout`,
 /// and nothing has happened. All throw `keyTooLarge` for a prefix of more than 16 MiB, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// `push` throws `valueTooLarge` and `limitReached` as `set`.
 extension Cache {
     /// Adds a value at an end of a queue; its key. O(1).
     ///
@@ -132,7 +133,7 @@ extension Cache {
                     return try handle.take(name, fromFront: side == .front, removing: true, visit)
                 }
                 return try handle.waitAndTake(
-                    name, fromFront: side == .front, nanoseconds: timeout.nanoseconds, visit)
+                    name, fromFront: side == .front, nanoseconds: timeout.clampedNanoseconds, visit)
             }
         }
     }
@@ -187,14 +188,5 @@ extension Cache {
         } catch let error as EngineError {
             throw CacheError(error)
         }
-    }
-}
-
-extension Duration {
-    /// Whole nanoseconds, clamped to what 64 bits hold, for a duration above zero.
-    package var nanoseconds: UInt64 {
-        if self >= .seconds(9_000_000_000) { return .max / 2 }
-        let (seconds, attoseconds) = components
-        return UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
     }
 }

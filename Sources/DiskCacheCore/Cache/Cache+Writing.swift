@@ -1,7 +1,9 @@
 internal import DiskCacheEngine
 
 /// All of these take the write lock, which they wait for `timeout` at most; then they throw `timeout`, and nothing has happened.
-/// All throw `keyInvalid` for NaN, `keyTooLarge`, `diskFull`, `io`, `poisoned`, `directoryRemoved`.
+/// All throw `keyInvalid` for NaN, `diskFull`, `io`, `poisoned`, `directoryRemoved`. What stores throws `keyTooLarge` for a key of more than
+/// 16 MiB, `valueTooLarge` for what is more than three quarters of the size limit, `limitReached` for a tag of more than 65,535 bytes. A key
+/// that is too large is nowhere: to those that remove or change an item it is missing.
 extension Cache {
     /// Stores a value, in place of what the key had: expiry and tag included, though not its place in insertion order.
     ///
@@ -133,8 +135,8 @@ extension Cache {
     /// Adds to the integer that a key holds, and returns the sum; every concurrent increment counts.
     ///
     /// Expiry and tag stay. A missing or expired key counts as `start`, and gets neither; with `start` nil it throws `keyNotFound`.
-    /// Throws `notANumber` if the value is no integer (a floating-point number is counted with one), `overflow` beyond 64 bits:
-    /// the value stays as it was.
+    /// Throws `notANumber` if the value is no integer (a floating-point number is counted with one), `overflow` beyond signed 64 bits, also
+    /// for a value that is beyond them already: it stays as it was.
     @discardableResult
     public func incr(_ key: some CacheKey, by delta: Int64 = 1, default start: Int64? = 0) throws -> Int64 {
         let sum = try increment(key, .integer(delta), start.map { .integer($0) })

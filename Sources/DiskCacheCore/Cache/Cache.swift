@@ -26,15 +26,16 @@ public final class Cache: Sendable {
     /// Opens the cache in a directory, or makes one there.
     ///
     /// - Parameters:
-    ///   - directory: A path; `~` and `$NAME` are expanded. It is made if need be, for this user alone. nil: a new directory under the
+    ///   - directory: A path, not an empty one; `~` and `$NAME` are expanded. It is made if need be, for this user alone. nil: a new directory under the
     ///     system's place for temporary files, which nobody deletes.
     ///   - configuration: What is given here is stored and holds for all processes; what is nil stays as it is stored.
     ///
     /// Takes the write lock for a moment, and rebuilds the index from the log if the machine went down while the cache was open (less than
     /// a second for a million keys). Opening an existing cache with the settings that it has writes nothing.
     ///
-    /// Throws `foreignDirectory`, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`, `serializerMismatch`, `wrongKind`,
-    /// `timeout`, `corrupted`, `diskFull`, `io`.
+    /// Throws `foreignDirectory` where anything else lies and no cache, `insecureDirectory`, `networkFileSystem`, `unsupportedFormat`,
+    /// `serializerMismatch`, `wrongKind`, `nameInvalid` for a path that is empty or has a zero byte in it, `invalidSetting`, `timeout`,
+    /// `corrupted`, `diskFull`, `io`.
     public init(directory: String? = nil, configuration: Configuration = Configuration()) throws {
         serializer = configuration.serializer
         handle = try rethrowing { () throws(EngineError) in
@@ -84,12 +85,17 @@ public final class Cache: Sendable {
 
     /// Lets go of the directory: locks, descriptors, mappings. Idempotent. Any later call opens it again by itself.
     ///
-    /// Waits for a sync (unless durability is `none`) and for the write lock, two seconds at most. A cache that nothing refers to any more
-    /// closes itself. Throws `inTransaction` inside a transaction of this thread: close the cache before or after.
+    /// Returns when what was written is durable (unless durability is `none`), also where another `Cache` on the directory stays open.
+    /// Waits two seconds at most for others' syncs, and as long for the write lock. A cache that nothing refers to any more closes
+    /// itself, and then the last one on a directory syncs.
+    ///
+    /// Throws `inTransaction` inside a transaction of this thread: close the cache before or after. Throws `io`, `diskFull`, `poisoned` if
+    /// the sync failed, and `timeout` if it came too late: the cache is closed all the same, and all that was written is visible, but a
+    /// power loss may cost it.
     public func close() throws {
         if handle.isInTransaction {
             throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)
         }
-        handle.close()
+        if let failure = handle.close() { throw CacheError(failure) }
     }
 }

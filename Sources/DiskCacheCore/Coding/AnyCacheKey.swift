@@ -162,7 +162,7 @@ extension AnyCacheKey {
     }
 
     fileprivate func mismatch(_ type: Any.Type) -> CacheError {
-        CacheError(.typeMismatch, "the key \(self) isn't a \(type)")
+        CacheError(.typeMismatch, "the key \(self) isn't of type \(type)")
     }
 }
 

@@ -43,6 +43,7 @@ extension CacheError {
         case .queueFull: code = .queueFull
         case .targetExists: code = .targetExists
         case .positionGone: code = .positionGone
+        case .nameInvalid: code = .nameInvalid
         case .shardCountMismatch: code = .shardCountMismatch
         }
         self.init(code, error.message, path: error.path, errno: error.errno, removed: error.removed)

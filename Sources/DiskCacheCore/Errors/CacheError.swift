@@ -59,7 +59,7 @@ extension CacheError {
 }
 
 extension CacheError.Code {
-    /// The cache was closed while the call was on its way.
+    /// Thrown by nothing: a cache that is closed opens itself again at the next call.
     public static let closed = Self("closed")
     /// The write lock, or what the call waits for, couldn't be had in time.
     public static let timeout = Self("timeout")
@@ -69,7 +69,8 @@ extension CacheError.Code {
     public static let diskFull = Self("diskFull")
     /// The key can't be one: NaN, or a custom key that wrote nothing.
     public static let keyInvalid = Self("keyInvalid")
-    /// The name can't be one: empty, absolute, with `..` or an empty part, or with a zero byte in it.
+    /// The name can't be one: empty, absolute, with `..` or an empty part, or with a zero byte in it. Of a path: empty, or with a zero
+    /// byte in it.
     public static let nameInvalid = Self("nameInvalid")
     /// There is no item with this key.
     public static let keyNotFound = Self("keyNotFound")
@@ -93,7 +94,7 @@ extension CacheError.Code {
     public static let unsupportedFormat = Self("unsupportedFormat")
     /// The directory is on a network file system, where locks and mappings can't be trusted.
     public static let networkFileSystem = Self("networkFileSystem")
-    /// The store was opened for reading, or can't be written here.
+    /// The file system is mounted read-only.
     public static let readOnly = Self("readOnly")
     /// The snapshot is older than what the store still keeps.
     public static let snapshotExpired = Self("snapshotExpired")

@@ -12,7 +12,8 @@ package final class Leases: Sendable {
 
     /// Waits for a lease.
     package func take(timeout: Duration?) throws {
-        keep(try rethrowing { () throws(EngineError) in try lock.acquire(timeout: timeout?.nanoseconds ?? .max) })
+        let nanoseconds = timeout?.clampedNanoseconds ?? .max
+        keep(try rethrowing { () throws(EngineError) in try lock.acquire(timeout: nanoseconds) })
     }
 
     /// Takes a lease if one is to be had now.
@@ -30,7 +31,7 @@ package final class Leases: Sendable {
         timeout: Duration?, _ notify: @escaping @Sendable (Result<Void, CacheError>) -> Void
     ) throws -> NamedLockHandle.Place {
         try rethrowing { () throws(EngineError) in
-            try lock.place(timeout: timeout?.nanoseconds ?? .max) { outcome in
+            try lock.place(timeout: timeout?.clampedNanoseconds ?? .max) { outcome in
                 if case .success(let lease) = outcome { self.keep(lease) }
                 notify(outcome.map { _ in }.mapError { CacheError($0) })
             }

@@ -5,6 +5,8 @@
 /// try cache.evict(tag: "site")
 /// ```
 ///
+/// A tag has 65,535 bytes at most: what stores an item with a longer one throws `limitReached`.
+///
 /// Numbers are compared by value, as keys are: `.int(1) == .double(1)`. Text is compared by its UTF-8 bytes.
 public enum Tag: Hashable, Sendable {
     /// An integer.

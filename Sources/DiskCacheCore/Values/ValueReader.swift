@@ -35,9 +35,9 @@ public final class ValueReader {
         return nil
     }
 
-    /// The next bytes, `maximum` of them at most; nil at the end. Throws `corrupted` instead of the end if the checksum is wrong.
+    /// The next bytes, `maximum` of them at most, and one if that is less; nil at the end. Throws `corrupted` instead of the end if the checksum is wrong.
     public func next(maximum: Int = 1 << 16) throws -> [UInt8]? {
-        precondition(maximum > 0, "a piece has at least one byte")
+        let maximum = max(1, maximum)
         switch source {
         case .bytes(let bytes):
             guard offset < bytes.count else { return nil }

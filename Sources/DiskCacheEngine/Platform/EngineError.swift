@@ -5,7 +5,7 @@ public struct EngineError: Error, Sendable, Equatable {
         case closed, timeout, corrupted, diskFull, io, unsupportedFormat, networkFileSystem, readOnly, poisoned
         case directoryRemoved, foreignDirectory, insecureDirectory, wrongKind, limitReached, tooManyOpenFiles
         case keyTooLarge, valueTooLarge, keyNotFound, notANumber, overflow, invalidSetting, serializerMismatch
-        case inTransaction, snapshotExpired, queueFull, targetExists, shardCountMismatch, positionGone
+        case inTransaction, snapshotExpired, queueFull, targetExists, shardCountMismatch, positionGone, nameInvalid
     }
     // One word, so that a call that may throw costs its callers no room for the parts, and passing an error on costs one move.
     private let parts: Parts
@@ -74,8 +74,20 @@ public struct EngineError: Error, Sendable, Equatable {
             (code, advice) = (.io, "something on the path is not a directory")
         case ErrorNumber.noMemory:
             (code, advice) = (.limitReached, "the system has no memory or address space left")
+        case ErrorNumber.notFound:
+            (code, advice) = (.io, "a file or directory on the path isn't there")
+        case ErrorNumber.nameTooLong:
+            (code, advice) = (.io, "the path, or a name in it, is longer than the file system allows")
+        case ErrorNumber.isDirectory:
+            (code, advice) = (.io, "a directory stands where a file should be")
+        case ErrorNumber.exists:
+            (code, advice) = (.io, "something stands already where a file or directory should be made")
+        case ErrorNumber.badDescriptor:
+            (code, advice) = (.io, "something else in this process closed the file, which wasn't its own")
+        case ErrorNumber.inputOutput:
+            (code, advice) = (.io, "the disk reported an error; look at the system's log")
         default:
-            (code, advice) = (.io, "the system reported an error")
+            (code, advice) = (.io, "the system reported error \(error.errno)")
         }
         self.init(code, "\(error.call) failed: \(advice)", path: error.path, errno: error.errno)
     }

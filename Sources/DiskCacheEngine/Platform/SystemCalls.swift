@@ -38,8 +38,8 @@ package enum ErrorNumber {
     package static let noSpace = ENOSPC
     package static let quota = EDQUOT
     package static let inputOutput = EIO
-    package static let tooManyOpenFiles = EMFILE
-    package static let tooManyOpenFilesInSystem = ENFILE
+    package static let (tooManyOpenFiles, tooManyOpenFilesInSystem) = (EMFILE, ENFILE)
+    package static let (nameTooLong, isDirectory, badDescriptor) = (ENAMETOOLONG, EISDIR, EBADF)
     package static let noMemory = ENOMEM
     package static let notPermitted = EPERM
     package static let accessDenied = EACCES

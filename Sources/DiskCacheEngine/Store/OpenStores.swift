@@ -90,17 +90,28 @@ final class OpenStores: Sendable {
         return store
     }
 
-    /// One user less; the last one shuts the store down.
-    func close(_ store: Store) {
+    /// One user less; the last one shuts the store down. `syncs`: one that isn't the last makes what was written durable as well.
+    ///
+    /// What kept the sync from being done, if something did.
+    func close(_ store: Store, syncs: Bool) -> EngineError? {
         let key = Key(device: store.status.device, inode: store.status.inode)
-        guard let entry = entries.withLock({ $0[key] }) else { return }
-        guard entry.queue.acquire(deadline: .max) else { return }
+        guard let entry = entries.withLock({ $0[key] }) else { return nil }
+        guard entry.queue.acquire(deadline: .max) else { return nil }
+        var failure: EngineError?
+        if syncs, entry.store === store, entry.users > 1 {
+            // As one of its users still, and without holding up others.
+            entry.queue.release()
+            failure = store.syncToClose()
+            guard entry.queue.acquire(deadline: .max) else { return failure }
+        }
         defer { entry.queue.release() }
-        guard entry.store === store else { return }
+        guard entry.store === store else { return failure }
         entry.users -= 1
         if entry.users == 0 {
             entry.store = nil
-            store.shutDown()
+            let last = store.shutDown()
+            failure = failure ?? last
         }
+        return failure
     }
 }

@@ -92,6 +92,31 @@ public struct Settings: Sendable, Equatable {
         if defaultExpire != nil { throw .outOfRange("defaultExpire") }
     }
 
+    /// Why `validate` refuses these, in words: the setting, what it is, what it may be.
+    func reason(_ error: SettingsError) -> String {
+        guard case .outOfRange(let name) = error else { return "\(error)" }
+        let owner = "\(kind.words) gives up nothing by itself"
+        switch name {
+        case "sizeLimit": return "sizeLimit is \(sizeLimit) bytes; it can't be negative"
+        case "cullLimit":
+            return cullLimit < 0
+                ? "cullLimit is \(cullLimit); it can't be negative"
+                : "cullLimit is \(cullLimit); \(owner), so it must be 0"
+        case "minFileSize":
+            return "minFileSize is \(minFileSize) bytes; it must be from 0 to \(Self.largestMinFileSize)"
+        case "compaction": return "compaction is \(compaction) percent; it must be from 1 to 90, or 0 for never"
+        case "syncInterval": return "syncInterval is \(syncInterval) microseconds; it must be 1 at least"
+        case "serializer": return "the serialiser has no name; it needs one, by which the store is bound to it"
+        case "defaultExpire":
+            guard let defaultExpire else { return "defaultExpire is out of range" }
+            return defaultExpire < 0
+                ? "defaultExpire is \(defaultExpire) microseconds; it can't be negative"
+                : "defaultExpire is \(defaultExpire) microseconds; \(owner), so there can't be one"
+        case "evictionPolicy": return "evictionPolicy is \(evictionPolicy); \(owner), so it must be none"
+        default: return "\(name) is out of range"
+        }
+    }
+
     /// Makes these the settings of a new store of a kind.
     mutating func become(_ kind: StoreKind) {
         self.kind = kind

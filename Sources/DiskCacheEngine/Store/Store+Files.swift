@@ -53,7 +53,7 @@ extension Store {
         do throws(SystemError) {
             return try valueFiles.beginWriting(expected: expected)
         } catch {
-            throw EngineError(error)
+            throw unlessRemoved(EngineError(error))
         }
     }
 

@@ -217,6 +217,9 @@ extension Store {
         switch row.form {
         case ValueFormCode.integer: return .integer(Int64(bitPattern: word))
         case ValueFormCode.double: return .double(Double(bitPattern: word))
+        case ValueFormCode.unsigned:
+            throw EngineError(
+                .overflow, "the value is \(word), and what is counted with has to be below 2^63; the value stays")
         default: throw EngineError(.notANumber, "the value isn't a number, so it can't be counted with")
         }
     }
@@ -320,7 +323,7 @@ extension Store {
             do throws(SettingsError) {
                 try changed.validate()
             } catch {
-                throw EngineError(.invalidSetting, "\(error)")
+                throw EngineError(.invalidSetting, changed.reason(error), path: path)
             }
             if changed == settings { return }
             try appendSettings(changed.encoded())

@@ -21,7 +21,20 @@ extension Store {
     /// Returns when everything below `tail`, the end of a transaction, is durable.
     @inline(never)
     func sync(covering tail: Position, timeout: UInt64 = 60_000_000_000) throws(EngineError) {
-        try withSyncLock(timeout: timeout, unless: { () throws(EngineError) in try isDurable(tail) }, syncNow)
+        do throws(EngineError) {
+            try withSyncLock(timeout: timeout, unless: { () throws(EngineError) in try isDurable(tail) }, syncNow)
+        } catch {
+            throw unlessRemoved(error)
+        }
+    }
+
+    /// An error, or `directoryRemoved` if that is why something wasn't there.
+    func unlessRemoved(_ error: EngineError) -> EngineError {
+        guard error.code == .io, error.errno == ErrorNumber.notFound, (try? files.status(openFile))?.links == 0 else {
+            return error
+        }
+        return EngineError(
+            .directoryRemoved, "the directory of the store was removed; open another store", path: path)
     }
 
     /// Does `body` with the lock on `sync`, unless another has done what was wanted meanwhile.

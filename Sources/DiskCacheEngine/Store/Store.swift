@@ -234,13 +234,17 @@ public final class Store: @unchecked Sendable {
 
     /// Lets go of everything that others can see. Called by `OpenStores` when the last handle closes; after it only the
     /// memory is left, until the last reference goes.
-    func shutDown() {
-        guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    ///
+    /// What kept the sync from being done, if something did.
+    @discardableResult
+    func shutDown() -> EngineError? {
+        guard !isShutDown.exchange(true, ordering: .acquiringAndReleasing) else { return nil }
         lock.stopKeeping()
         if let token = maintenance.withLock({ $0.take() }) { Worker.shared.remove(token) }
         if let token = eviction.task.withLock({ $0.take() }) { Worker.shared.remove(token) }
+        let failure = syncToClose()
         do throws(EngineError) {
-            if durability != .none { try sync(timeout: 2_000_000_000) }
+            if let failure { throw failure }
             // What a snapshot holds up is left to the next one that writes, and so is what would take long.
             if block.synced.relaxed() &- block.deadFrom.relaxed() <= UInt64(Self.unsyncedLimit) {
                 try unlinkSpared(evenIfNeeded: false, timeout: 2_000_000_000)
@@ -264,6 +268,19 @@ public final class Store: @unchecked Sendable {
         ForkGuard.unregister(directory)
         views.close()
         ReaderPins.collect()
+        return failure
+    }
+
+    /// Makes what was written durable, as far as `durability` promises that of `close`; what kept it from being done, if something did.
+    func syncToClose() -> EngineError? {
+        if durability == .none { return nil }
+        do throws(EngineError) {
+            try sync(timeout: 2_000_000_000)
+            return nil
+        } catch {
+            // What was written has gone with its directory.
+            return error.code == .directoryRemoved ? nil : error
+        }
     }
 
     /// *Writer.* Leaves a seal if nobody else has the store open, and if the sum costs little beside the time it was open.

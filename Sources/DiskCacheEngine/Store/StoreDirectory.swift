@@ -8,23 +8,26 @@ enum StoreDirectory {
         _ path: String, files: any FileSystem, anyFileSystem: Bool, allowsOthers: Bool = false
     ) throws(EngineError) -> (directory: FileDescriptor, status: FileStatus, fileSystem: FileSystemStatus) {
         let (directory, status, fileSystem) = try openOwn(path, files: files, anyFileSystem: anyFileSystem)
-        let names: [String]
-        do throws(SystemError) {
-            names = try files.list(directory)
-        } catch {
+        do {
+            let names = try files.list(directory)
+            if try holdsStore(names, directory, files) { return (directory, status, fileSystem) }
+            if names.contains(FanoutFile.name) {
+                throw EngineError(
+                    .wrongKind, "the directory is a cache of several shards; open it as that, or one of its shards",
+                    path: path)
+            }
+            if let foreign = try foreignName(names, directory, files, allowsOthers: allowsOthers) {
+                throw EngineError(
+                    .foreignDirectory,
+                    "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
+                    path: path)
+            }
+        } catch let error as SystemError {
             throw EngineError(error)
-        }
-        let isStore = names.contains("meta") || names.contains("log")
-        if !isStore, names.contains(FanoutFile.name) {
-            throw EngineError(
-                .wrongKind, "the directory is a cache of several shards; open it as that, or one of its shards",
-                path: path)
-        }
-        if !isStore, !allowsOthers, let foreign = names.first(where: { !isOurs($0) }) {
-            throw EngineError(
-                .foreignDirectory,
-                "the directory holds something else (\(foreign)) and no store; give the store a directory of its own",
-                path: path)
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw EngineError(.io, "\(error)", path: path)
         }
         return (directory, status, fileSystem)
     }
@@ -72,8 +75,102 @@ enum StoreDirectory {
         let exact = [
             "meta", "meta.new", "lock", "open", "snapshot", "sync", "log", "files", "locks",
         ]
-        return exact.contains(name) || name.hasPrefix("index.") || name.hasPrefix("stamps.") || name.hasPrefix("trees.")
+        return exact.contains(name) || IndexLayout.generation(ofName: name) != nil
+            || StampFile.generation(ofName: name) != nil || PageLayout.generation(ofName: name) != nil
     }
+
+    /// The absolute path that is meant by what somebody gave. Refused: an empty one, and one with a zero byte, at which the system
+    /// would cut it off.
+    static func absolute(_ path: String) throws(EngineError) -> String {
+        if path.isEmpty { throw EngineError(.nameInvalid, "the path of the directory is empty", path: path) }
+        if path.utf8.contains(0) {
+            throw EngineError(.nameInvalid, "the path of the directory has a zero byte in it", path: path)
+        }
+        if path.utf8.first == UInt8(ascii: "/") { return path }
+        do throws(SystemError) {
+            return try SystemCalls.currentDirectory() + "/" + path
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    // MARK: Whose names they are
+
+    /// Whether a store lies in a directory of these names: `meta` says so, or `log` has a segment, whatever became of `meta`.
+    private static func holdsStore(
+        _ names: [String], _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(SystemError) -> Bool {
+        if names.contains("meta"), try content("meta", names, directory, files) == .identity { return true }
+        guard names.contains("log") else { return false }
+        return try logNames(directory, files)?.contains { SegmentHeader.position(ofName: $0) != nil } ?? false
+    }
+
+    /// Of a directory without a store, the first name that no store left on its way to be made; nil: there is none.
+    private static func foreignName(
+        _ names: [String], _ directory: FileDescriptor, _ files: any FileSystem, allowsOthers: Bool
+    ) throws(SystemError) -> String? {
+        for name in names {
+            if !isOurs(name) {
+                if allowsOthers { continue }
+                return name
+            }
+            switch name {
+            case "meta", "meta.new":
+                // These would be replaced.
+                if try content(name, names, directory, files) == .foreign { return name }
+            case "log":
+                guard let inner = try logNames(directory, files) else { return name }
+                if let foreign = inner.first(where: { !isOfLog($0) }) { return "log/" + foreign }
+            default: break
+            }
+        }
+        return nil
+    }
+
+    /// The names that lie in `log` before it has a segment, or when all of those are gone.
+    private static func isOfLog(_ name: String) -> Bool {
+        ["next", "next.new", "spare", "spare.new"].contains(name) || SegmentHint.position(ofName: name) != nil
+    }
+
+    private enum Content { case identity, blank, foreign }
+
+    /// What `meta`, or what was to become it, holds: a store's identity, perhaps damaged; nothing that counts, since a power loss came before
+    /// that was on the disk; or what isn't ours.
+    ///
+    /// A power loss may leave anything in it. It is as long as it should be then, and what is made before it stands beside it.
+    private static func content(
+        _ name: String, _ names: [String], _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(SystemError) -> Content {
+        guard let status = try files.status(of: name, in: directory) else { return .blank }
+        guard status.kind == .regular else { return .foreign }
+        if status.size == 0 { return .blank }
+        let bytes: [UInt8]
+        do throws(SystemError) {
+            // A longer one isn't looked through.
+            bytes = try files.read(files.open(name, in: directory, []), count: CommitBlock.fileSize, at: 0)
+        } catch {
+            // Who makes the store has renamed it meanwhile.
+            if error.errno == ErrorNumber.notFound { return .blank }
+            throw error
+        }
+        let identity = bytes.dropFirst(CommitBlock.identityOffset).prefix(StoreIdentity.size)
+        let magic = withUnsafeBytes(of: StoreIdentity.magic.littleEndian) { Array($0) }
+        if identity.starts(with: magic) { return .identity }
+        let isBesideOthers = ["lock", "open", "log"].contains { names.contains($0) }
+        if status.size == CommitBlock.fileSize, isBesideOthers { return .blank }
+        return status.size <= CommitBlock.fileSize && bytes.allSatisfy({ $0 == 0 }) ? .blank : .foreign
+    }
+
+    /// The names in `log`; nil: it isn't a directory.
+    private static func logNames(
+        _ directory: FileDescriptor, _ files: any FileSystem
+    ) throws(SystemError) -> [String]? {
+        guard let status = try files.status(of: "log", in: directory) else { return [] }
+        guard status.kind == .directory else { return nil }
+        return try files.list(files.open("log", in: directory, [.directory]))
+    }
+
+    // MARK: Making
 
     private static func openOrMake(_ path: String, _ files: any FileSystem) throws(EngineError) -> FileDescriptor {
         do throws(SystemError) {

@@ -26,11 +26,7 @@ public final class StoreHandle: Sendable {
     package init(directory: String?, options: StoreOptions, environment: Environment) throws(EngineError) {
         let given: String
         if let directory { given = directory } else { given = try StoreDirectory.makeTemporary(environment) }
-        do throws(SystemError) {
-            path = given.hasPrefix("/") ? given : try SystemCalls.currentDirectory() + "/" + given
-        } catch {
-            throw EngineError(error)
-        }
+        path = try StoreDirectory.absolute(given)
         self.environment = environment
         self.options = Guarded(options)
         pins = ReaderPins.base
@@ -40,7 +36,8 @@ public final class StoreHandle: Sendable {
         self.options.withLock { $0.configure = nil }
     }
 
-    deinit { close() }
+    // What can't be thrown isn't worth a wait.
+    deinit { letGo(syncs: false) }
 
     /// Nanoseconds that a write may wait for the lock.
     public var timeout: UInt64 {
@@ -88,11 +85,19 @@ public final class StoreHandle: Sendable {
             && forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed)
     }
 
-    /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync and for the write lock.
-    public func close() {
-        opening.withLock { _ in
+    /// Lets go of the directory. Idempotent; the next call of anything opens it again. Waits for a sync, unless durability is `none`, and
+    /// for the write lock.
+    ///
+    /// What kept the sync from being done, if something did: all is let go of then as well.
+    @discardableResult
+    public func close() -> EngineError? { letGo(syncs: true) }
+
+    /// `syncs`: also if others here have the store open, whose last one syncs in any case.
+    @discardableResult
+    private func letGo(syncs: Bool) -> EngineError? {
+        opening.withLock { _ -> EngineError? in
             let open = pointer.load(ordering: .acquiring)
-            guard open != 0 else { return }
+            guard open != 0 else { return nil }
             let own = forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed)
             // Not while another thread is between two verbs of a transaction: its next one would open the store again and wait
             // for its own lock. After two seconds the store is closed all the same.
@@ -100,11 +105,12 @@ public final class StoreHandle: Sendable {
             let isQuiet = own && !lock.isHeldByThisThread && (try? lock.acquire(timeout: 2_000_000_000)) != nil
             let address = pointer.exchange(0, ordering: .sequentiallyConsistent)
             if isQuiet { lock.release() }
-            guard address != 0 else { return }
+            guard address != 0 else { return nil }
             // A child leaves its parent's store alone.
-            guard forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) else { return }
-            OpenStores.shared.close(Self.store(at: address).takeUnretainedValue())
+            guard forks.load(ordering: .relaxed) == ForkGuard.forks.load(ordering: .relaxed) else { return nil }
+            let failure = OpenStores.shared.close(Self.store(at: address).takeUnretainedValue(), syncs: syncs)
             ReaderPins.retire { Self.store(at: address).release() }
+            return failure
         }
     }
 

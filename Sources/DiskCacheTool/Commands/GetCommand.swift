@@ -5,7 +5,7 @@ enum GetCommand: Command {
     static let name = "get"
     static let summary = "write a value to standard output"
     static let help = """
-        usage: diskcache get [--entry] [--output FILE] [--int-key] DIR KEY
+        usage: diskcache get [--entry | --output FILE] [--int-key] DIR KEY
 
         Writes the value of KEY to standard output: text and bytes as they are, numbers as text, other values
         as JSON (what JSON has no word for in CBOR's diagnostic notation). Exit status 1: no such key.
@@ -18,6 +18,9 @@ enum GetCommand: Command {
     static func run(_ arguments: [String]) throws -> ExitCode {
         let arguments = try Arguments(arguments, options: ["--output"], flags: ["--entry", "--int-key"])
         try arguments.expect(2...2, ["DIR", "KEY"])
+        if arguments.has("--entry"), arguments.value("--output") != nil {
+            throw UsageError("--entry writes no value, so there is nothing for --output")
+        }
         let key = try parseKey(arguments.positional[1], arguments)
         let cache = try openExisting(arguments.positional[0], anyKind: true)
         guard let (form, entry) = try cache.inspect(key) else {

@@ -5,10 +5,13 @@ import DiskCacheCore
 func openExisting(_ directory: String, anyKind: Bool = false) throws -> Cache {
     let path = Array(expandPath(directory).utf8)
     let isStore = ["meta", "log"].contains { (try? Platform.status(path + [Platform.slash] + Array($0.utf8))) != nil }
-    guard isStore else {
-        throw CacheError(.io, "there is no cache in this directory", path: directory)
+    if isStore { return try open(directory, anyKind: anyKind) }
+    if (try? Platform.status(path + Array("/fanout".utf8))) != nil {
+        throw CacheError(
+            .wrongKind, "the directory is a cache of shards; use shell --kind fanout, or one of its shards",
+            path: directory)
     }
-    return try open(directory, anyKind: anyKind)
+    throw CacheError(.io, "there is no cache in this directory", path: directory)
 }
 
 /// Opens the cache in a directory, or makes one there.

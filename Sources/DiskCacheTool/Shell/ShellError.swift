@@ -15,6 +15,7 @@ struct ShellError: Error, Equatable {
     init(_ error: any Error) {
         switch error {
         case let error as ShellError: self = error
+        case let error as UsageError: self.init(code: "badRequest", message: error.message)
         case let error as BadRequest: self.init(code: "badRequest", message: error.message)
         case let error as CacheError:
             let path = error.path.map { " (\($0))" } ?? ""

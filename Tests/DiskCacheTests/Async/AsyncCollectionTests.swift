@@ -37,6 +37,54 @@ import Testing
         try await eventually { pulls.count == 1 }
         try await index.async.push(5, prefix: "q")
         #expect(try await task.value?.value == 5)
+        try await index.async.set("key", 7)
+        #expect(try await index.async.get("key") == 7)
+        #expect(try await index.async.removeValue(forKey: "key") == 7)
+        #expect(try await index.async.get("key") == nil)
+    }
+
+    @Test func singleItemsOfFanoutCaches() async throws {
+        let cache = try FanoutCache(directory: scratch.path + "/fanout", shards: 4)
+        #expect(try await cache.async.add("a", 1))
+        #expect(try await !cache.async.add("a", 2))
+        #expect(try await cache.async.contains("a"))
+        #expect(try await !cache.async.contains("b"))
+        #expect(try await cache.async.incr("a", by: 4) == 5)
+        #expect(try await cache.async.decr("a") == 4)
+        let updated = try await cache.async.update("a", default: 0) { (value: inout Int) -> Int in
+            value += 1
+            return value
+        }
+        #expect(updated == 5)
+        #expect(try await cache.async.touch("a", expire: .after(.seconds(1000))))
+        #expect(try await cache.async.entry("a", as: Int.self)?.value == 5)
+        #expect(try await cache.async.pop("a", as: Int.self) == 5)
+        #expect(try await !cache.async.delete("a", retry: true))
+    }
+
+    /// What takes long, or only reads what is known of the whole.
+    @Test func cachesAsAWhole() async throws {
+        let cache = try Cache(directory: scratch.path + "/cache")
+        let fanout = try FanoutCache(directory: scratch.path + "/fanout", shards: 2)
+        try await cache.async.configure { $0.statistics = true }
+        try await cache.async.set("a", 1)
+        try await fanout.async.set("b", 2, retry: true)
+        try await fanout.async.set("c", 3, retry: true)
+        #expect(try await cache.async.backup(to: scratch.path + "/copy").count == 1)
+        let other = try Cache(directory: scratch.path + "/other")
+        #expect(try await other.async.merge(from: cache).taken == 1)
+        #expect(try await other.async.merge(from: fanout).taken == 2)
+        #expect(try await other.async.merge(from: scratch.path + "/copy", policy: .keep).kept == 1)
+        #expect(try await other.async.merge(from: fanout.directory, policy: .keep).kept == 2)
+        try await other.async.compact()
+        #expect(try other.async.count == 3)
+        #expect(try await other.async.recovery == nil)
+        _ = try await cache.async.get("a", as: Int.self)
+        #expect(try await cache.async.settings.statistics)
+        #expect(try await cache.async.statistics.hits == 1)
+        try await cache.async.resetStatistics()
+        #expect(try await cache.async.statistics.hits == 0)
+        #expect(try await cache.async.metrics.commits > 0)
     }
 
     @Test func fanoutCaches() async throws {

@@ -185,6 +185,48 @@ import Testing
         #expect(try cache.set(other, 1) && !cache.set("key", 1))
     }
 
+    /// What is assigned in a transaction of one shard can't get into a shard that isn't its key's.
+    @Test func aTransactionForAKeyRefusesKeysOfOtherShards() throws {
+        let shard = try cache.shard(of: "a")
+        let keys = (0..<100).map { "k\($0)" }
+        let other = try #require(try keys.first { try cache.shard(of: $0) != shard })
+        let neighbour = try #require(try keys.first { try cache.shard(of: $0) == shard })
+        try cache.set(other, 1, retry: true)
+        let message = "the key lies in another shard than the one that the transaction is of"
+        func expectRefused(_ body: (inout Transaction) throws -> Void) {
+            let error = #expect(throws: CacheError.self) { try cache.transact(for: "a", body) }
+            #expect(error?.code == .inTransaction && error?.message == message)
+        }
+        expectRefused {
+            $0["a"] = 1
+            $0[other] = 2
+        }
+        expectRefused {
+            $0["a"] = 1
+            $0[other] = Int?.none
+        }
+        expectRefused {
+            $0["a"] = 1
+            $0[other, default: 0] += 1
+        }
+        expectRefused {
+            $0["a"] = 1
+            #expect($0[other, as: Int.self] == nil)
+        }
+        expectRefused {
+            $0["a"] = 1
+            _ = try $0.value(forKey: other, as: Int.self)
+        }
+        // Inside one of all shards as well: it is the same whoever calls.
+        try cache.transact { expectRefused { $0[other] = 2 } }
+        #expect(try cache.get(other, as: Int.self) == 1 && cache.count == 1)
+        try cache.transact(for: "a") { transaction in
+            transaction["a"] = 1
+            transaction[neighbour] = 2
+        }
+        #expect(try cache.getMany(["a", neighbour, other], as: Int.self) == [1, 2, 1])
+    }
+
     /// Eight threads take all locks at once, through two caches: nobody waits for ever, and every sum is right.
     @Test func transactionsOfAllShardsDontWaitForEachOther() throws {
         let second = try world.openFanout()

@@ -144,6 +144,7 @@ struct Model {
             sum = .int(value)
         case (.int(let a), .double(let b)): sum = .double(Double(a) + b)
         case (.double(let a), .double(let b)): sum = .double(a + b)
+        case (.unsigned, _): return .failure(CodeError(.overflow))
         default: return .failure(CodeError(.notANumber))
         }
         try replace(key, sum, row?.expires, row?.tag)

@@ -32,6 +32,7 @@ import Testing
         #expect(try other.tryLock())
         expectError(.timeout) { try b.lock(timeout: .milliseconds(5)) }
         expectError(.timeout) { try b.lock(timeout: .seconds(-1)) }
+        expectError(.timeout) { try b.lock(timeout: .seconds(Int64.min) * 10) }
         expectError(.lockNotHeld) { try b.unlock() }
         try a.unlock()
         expectError(.lockNotHeld) { try a.unlock() }

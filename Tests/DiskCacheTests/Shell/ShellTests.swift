@@ -193,7 +193,8 @@ import Testing
             (["bogus=1", tool.cache], "badRequest"), (["statistics=maybe", tool.cache], "badRequest"),
             (["evictionPolicy=fifo", tool.cache], "badRequest"), (["cullLimit=-1", tool.cache], "invalidSetting"),
             (["--kind", "tree", tool.cache], "badRequest"), ([tool.folder], "foreignDirectory"),
-            ([tool.folder + "/file/deeper"], "io"),
+            ([tool.folder + "/file/deeper"], "io"), ([""], "nameInvalid"),
+            (["--kind", "fanout", "--shards", "abc", tool.cache], "badRequest"),
         ] {
             let result = try tool.run(["shell", "--json"] + arguments, input: Array(#"{"do": "count"}"#.utf8))
             #expect(result.status == 2 && !result.errors.isEmpty, "\(arguments)")

@@ -30,11 +30,21 @@ final class ToolRunner {
 
     /// As above.
     func run(_ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:]) throws -> Result {
-        let executable = try Self.executable()
+        try run(Self.executable(), ["diskcache"] + arguments, input, environment)
+    }
+
+    /// Runs what a shell understands, to which the tool is `$TOOL` and the folder `$FOLDER`, to its end.
+    func runInShell(_ script: String) throws -> Result {
+        try run("/bin/sh", ["sh", "-c", script], [], ["TOOL": Self.executable(), "FOLDER": folder])
+    }
+
+    private func run(
+        _ executable: String, _ words: [String], _ input: [UInt8], _ environment: [String: String]
+    ) throws -> Result {
         let (given, output, errors) = (folder + "/stdin", folder + "/stdout", folder + "/stderr")
         try write(given, input)
         let child = try Platform.spawn(
-            Array(executable.utf8), ["diskcache"] + arguments,
+            Array(executable.utf8), words,
             environment: environment.map { ($0.key, Array($0.value.utf8)) },
             input: Platform.openFile(Array(given.utf8)),
             output: Platform.createFile(Array(output.utf8)), error: Platform.createFile(Array(errors.utf8)))

@@ -1,4 +1,5 @@
 import DiskCache
+import TestSupport
 import Testing
 
 @testable import DiskCacheTool
@@ -123,6 +124,34 @@ import Testing
         #expect(!tool.exists(tool.folder + "/meta"))
     }
 
+    @Test func pathsAreTakenAsTheyAreOrNot() throws {
+        let tool = try ToolRunner()
+        let empty = try tool.run("set", "", "k", "v")
+        #expect(empty.status == 2 && empty.errors.hasPrefix("diskcache: nameInvalid: "))
+        // The shell makes a byte of it that isn't UTF-8.
+        let repaired = try tool.runInShell("\"$TOOL\" set \"$FOLDER\"/d$(printf '\\377') k v")
+        #expect(repaired.status == 2 && repaired.errors.contains("isn't UTF-8"), "\(repaired.errors)")
+        let files = TestDirectory.filesBelow(tool.folder).filter { !$0.hasPrefix("std") }
+        #expect(files.isEmpty, "\(files)")
+    }
+
+    @Test func aCacheOfShardsIsCalledThat() throws {
+        let tool = try ToolRunner()
+        try FanoutCache(directory: tool.cache, shards: 2).close()
+        for command in [["get", tool.cache, "k"], ["stat", tool.cache], ["check", tool.cache]] {
+            let result = try tool.run(command)
+            #expect(result.status == 2 && result.errors.contains("shell --kind fanout"), "\(result.errors)")
+        }
+    }
+
+    @Test func anEntryIsntWrittenIntoAFile() throws {
+        let tool = try ToolRunner()
+        try tool.run("set", tool.cache, "k", "v").requireSuccess()
+        let target = tool.folder + "/target"
+        let result = try tool.run("get", "--entry", "--output", target, tool.cache, "k")
+        #expect(result.status == 2 && result.errors.contains("--output") && !tool.exists(target))
+    }
+
     @Test func statTellsItemsAndSettings() throws {
         let tool = try ToolRunner()
         try tool.run("set", tool.cache, "a", "1").requireSuccess()
@@ -163,6 +192,9 @@ import Testing
             let help = try tool.run(command.name, "--help")
             #expect(help.status == 0 && help.text == command.help + "\n")
         }
+        #expect(try tool.run("help", "set").status == 0)
+        let nobody = try tool.run("help", "frobnicate")
+        #expect(nobody.status == 2 && nobody.output.isEmpty && nobody.errors.contains("no command frobnicate"))
         let overview = try tool.run("--help")
         #expect(overview.status == 0 && Main.commands.allSatisfy { overview.text.contains($0.summary) })
         #expect(try tool.run("version").text.hasPrefix("diskcache "))

@@ -3,9 +3,16 @@ import DiskCacheEngine
 
 /// Names an argument of a memoised function: by its place, counted from 0, or by its label.
 public struct MemoizedArgument: Sendable, Hashable, ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
-    enum Name: Hashable {
+    enum Name: Hashable, CustomStringConvertible {
         case place(Int)
         case label(String)
+
+        var description: String {
+            switch self {
+            case .place(let place): "at place \(place)"
+            case .label(let label): "called \(label)"
+            }
+        }
     }
 
     let name: Name
@@ -99,9 +106,10 @@ struct CallKeys: Sendable {
 
     private func isIgnored(_ names: [Name], _ function: String) throws -> [Bool] {
         guard labels.count <= names.count, Set(names).count == names.count else {
+            let (arguments, labels) = (counted(names.count, "argument"), counted(labels.count, "label"))
             throw CacheError(
                 .invalidSetting,
-                "\(function) has \(names.count) arguments, and \(labels.count) labels that have to differ")
+                "\(function) has \(arguments) and \(labels); there can't be more of these, and they have to differ")
         }
         var isIgnored = [Bool](repeating: false, count: names.count)
         for argument in ignored {
@@ -111,12 +119,14 @@ struct CallKeys: Sendable {
             case .label: place = names.firstIndex(of: argument.name)
             }
             guard let place else {
-                throw CacheError(.invalidSetting, "\(function) has no argument to ignore that is \(argument.name)")
+                throw CacheError(.invalidSetting, "\(function) has no argument \(argument.name) that could be ignored")
             }
             isIgnored[place] = true
         }
         return isIgnored
     }
+
+    private func counted(_ count: Int, _ noun: String) -> String { "\(count) " + noun + (count == 1 ? "" : "s") }
 
     private typealias Name = MemoizedArgument.Name
 }

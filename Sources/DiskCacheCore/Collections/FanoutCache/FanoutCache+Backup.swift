@@ -59,23 +59,11 @@ extension FanoutCache {
         try takeItems(of: other, policy)
     }
 
-    /// Takes over the items of the cache in another directory, of shards or plain. Throws `io` if there is none.
+    /// Takes over the items of the cache in another directory, of shards or plain. Throws `io` if there is none,
+    /// `nameInvalid` for a path that is empty or has a zero byte in it.
     @discardableResult
     public func merge(from directory: String, policy: MergePolicy = .newer) throws -> Cache.MergeResult {
-        let path = expandPath(directory)
-        var configuration = Cache.Configuration()
-        configuration.anySerializer = true
-        if FanoutDirectory.isThere(path) {
-            let other = try FanoutCache(directory: path, configuration: configuration)
-            defer { try? other.close() }
-            return try merge(from: other, policy: policy)
-        }
-        guard StoreHandle.holdsStore(path) else {
-            throw CacheError(.io, "there is no cache in this directory", path: path)
-        }
-        let other = try Cache(directory: path, configuration: configuration)
-        defer { try? other.close() }
-        return try merge(from: other, policy: policy)
+        try takeItems(at: directory, policy)
     }
 }
 
@@ -84,5 +72,25 @@ extension Cache {
     @discardableResult
     public func merge(from other: FanoutCache, policy: MergePolicy = .newer) throws -> MergeResult {
         try takeItems(of: other, policy)
+    }
+}
+
+extension PartedCache {
+    /// Takes over the items of the cache in another directory, of shards or plain.
+    func takeItems(at directory: String, _ policy: MergePolicy) throws -> Cache.MergeResult {
+        let path = try rethrowing { () throws(EngineError) in try StoreHandle.absolutePath(expandPath(directory)) }
+        var configuration = Cache.Configuration()
+        configuration.anySerializer = true
+        if FanoutDirectory.isThere(path) {
+            let other = try FanoutCache(directory: path, configuration: configuration)
+            defer { try? other.close() }
+            return try takeItems(of: other, policy)
+        }
+        guard StoreHandle.holdsStore(path) else {
+            throw CacheError(.io, "there is no cache in this directory", path: path)
+        }
+        let other = try Cache(directory: path, configuration: configuration)
+        defer { try? other.close() }
+        return try takeItems(of: other, policy)
     }
 }

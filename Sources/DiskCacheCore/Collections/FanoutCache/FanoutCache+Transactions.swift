@@ -29,11 +29,18 @@ extension FanoutCache {
     /// Runs `body` as one transaction of the shard that has `key`: as atomic as one of a ``Cache``, and the other shards go
     /// on meanwhile.
     ///
-    /// `body` may use no key but this one: where others lie is nobody's choice, and a write in another shard isn't part of the transaction,
+    /// `body` may use no key but this one: where others lie is nobody's choice. The transaction's own subscripts refuse a key of another
+    /// shard, and `transact` throws `inTransaction`. The cache's verbs don't: such a write isn't part of the transaction,
     /// is dropped if its lock isn't free, and waits in the wrong order with `retry: true`.
     @discardableResult
     public func transact<R>(for key: some CacheKey, _ body: (inout Transaction) throws -> R) throws -> R {
-        try shard(for: key).transact(body)
+        let shard = try shard(for: key)
+        return try shard.inTransaction {
+            var transaction = Transaction(self, in: shard)
+            let result = try body(&transaction)
+            try transaction.finish()
+            return result
+        }
     }
 
     /// As above, for a body that calls the cache's verbs alone.

@@ -127,13 +127,23 @@ public final class FanoutCache: Sendable {
     }
 
     /// Lets go of all shards and of the caches that were asked for by name, as ``Cache/close()``. Idempotent; any later call opens
-    /// again what it needs. Throws `inTransaction` inside of a transaction.
+    /// again what it needs. Throws `inTransaction` inside of a transaction; the first error of a sync, when all are let go of.
     public func close() throws {
         if (parts + hasty).contains(where: \.handle.isInTransaction) {
             throw CacheError(.inTransaction, "a cache can't be closed inside a transaction", path: directory)
         }
-        for cache in parts + hasty { cache.handle.close() }
-        for object in named.withLock({ Array($0.values) }) { try object.close() }
+        var failure: (any Error)?
+        for cache in parts + hasty {
+            if let error = cache.handle.close() { failure = failure ?? CacheError(error) }
+        }
+        for object in named.withLock({ Array($0.values) }) {
+            do {
+                try object.close()
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
     }
 
     /// How many writes of this object were dropped, because their shard's lock couldn't be had in time.

@@ -23,16 +23,6 @@ final class BackupPlace {
     /// The path of the directory as long as it isn't done.
     var draftPath: String { parentPath + "/" + temporaryName }
 
-    /// A path that a later change of the current directory means the same by.
-    static func absolute(_ path: String) throws(EngineError) -> String {
-        if path.isEmpty || path.utf8.first == UInt8(ascii: "/") { return path }
-        do throws(SystemError) {
-            return try SystemCalls.currentDirectory() + "/" + path
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
     /// Makes the directory beside `path`; `original`: the directory that is copied, in which the copy can't lie. Throws `targetExists` if
     /// something stands there, an empty directory aside.
     init(_ path: String, of original: FileStatus, _ environment: Environment) throws(EngineError) {

@@ -20,7 +20,7 @@ public enum FanoutBackup {
         } catch {
             throw EngineError(error)
         }
-        let place = try BackupPlace(BackupPlace.absolute(path), of: original, environment)
+        let place = try BackupPlace(StoreDirectory.absolute(path), of: original, environment)
         defer { place.abandon(environment) }
         var reports: [BackupReport] = []
         for (number, shard) in shards.enumerated() {

@@ -61,7 +61,7 @@ extension StoreHandle {
         let access = try beginAccess()
         let store = access.store.takeUnretainedValue()
         end(access)
-        return try store.backUp(to: BackupPlace.absolute(path), shares: shares)
+        return try store.backUp(to: StoreDirectory.absolute(path), shares: shares)
     }
 }
 

@@ -313,6 +313,9 @@ extension StoreHandle {
         return ["meta", "log"].contains { (try? files.status(of: path + "/" + $0, in: nil)) != .some(nil) }
     }
 
+    /// The absolute path that is meant by what somebody gave. Throws `nameInvalid` for an empty one, and one with a zero byte in it.
+    public static func absolutePath(_ path: String) throws(EngineError) -> String { try StoreDirectory.absolute(path) }
+
     /// Whether both are open on the same directory.
     public func isSameStore(as other: StoreHandle) throws(EngineError) -> Bool {
         let own = try withStore { ObjectIdentifier($0) }

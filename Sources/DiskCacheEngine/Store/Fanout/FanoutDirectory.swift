@@ -22,9 +22,7 @@ public enum FanoutDirectory {
         }
         let given: String
         if let path { given = path } else { given = try StoreDirectory.makeTemporary(environment) }
-        let absolute = try system { () throws(SystemError) -> String in
-            given.hasPrefix("/") ? given : try SystemCalls.currentDirectory() + "/" + given
-        }
+        let absolute = try StoreDirectory.absolute(given)
         let files = environment.files
         let directory = try StoreDirectory.openOwn(absolute, files: files, anyFileSystem: anyFileSystem).directory
         let file: FanoutFile
