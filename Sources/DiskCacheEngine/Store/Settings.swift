@@ -73,6 +73,7 @@ public struct Settings: Sendable, Equatable {
     public static let largestMinFileSize = 1 << 24
     /// Less would copy much for little, more would break the bound of twice the live bytes.
     public static let defaultCompaction = 40
+    private static let largestCompaction = 90
 
     /// The settings of a store that was made without any.
     public init() {}
@@ -82,7 +83,7 @@ public struct Settings: Sendable, Equatable {
         if sizeLimit < 0 { throw .outOfRange("sizeLimit") }
         if cullLimit < 0 { throw .outOfRange("cullLimit") }
         if minFileSize < 0 || minFileSize > Self.largestMinFileSize { throw .outOfRange("minFileSize") }
-        if compaction < 0 || compaction > 90 { throw .outOfRange("compaction") }
+        if compaction < 0 || compaction > Self.largestCompaction { throw .outOfRange("compaction") }
         if syncInterval <= 0 { throw .outOfRange("syncInterval") }
         if serializer.isEmpty { throw .outOfRange("serializer") }
         if let defaultExpire, defaultExpire < 0 { throw .outOfRange("defaultExpire") }
@@ -90,6 +91,18 @@ public struct Settings: Sendable, Equatable {
         if evictionPolicy != .none { throw .outOfRange("evictionPolicy") }
         if cullLimit != 0 { throw .outOfRange("cullLimit") }
         if defaultExpire != nil { throw .outOfRange("defaultExpire") }
+    }
+
+    /// Brings what was stored into the ranges that `validate` asks for.
+    mutating func clamp() {
+        sizeLimit = max(sizeLimit, 0)
+        cullLimit = max(cullLimit, 0)
+        minFileSize = min(max(minFileSize, 0), Self.largestMinFileSize)
+        compaction = min(max(compaction, 0), Self.largestCompaction)
+        syncInterval = max(syncInterval, 1)
+        if serializer.isEmpty { serializer = Settings().serializer }
+        defaultExpire = defaultExpire.map { max($0, 0) }
+        become(kind)
     }
 
     /// Makes these the settings of a new store of a kind.
