@@ -248,6 +248,8 @@ import Testing
         #expect(PackedPosition.complete(0x10, below: 1 << 42 | 0x3c) == 0x40)
         #expect(PackedPosition.complete(0x10, below: 1 << 42 | 0x44) == 1 << 42 | 0x40)
         #expect(PackedPosition.complete(0, below: 1 << 42) == 0)
+        #expect(PackedPosition.complete(0x10, below: 1 << 42 | 0x40) == 0)
+        #expect(PackedPosition.complete(0x11, below: 0x40) == 0)
     }
 
     /// The vectors of FORMAT.md, 4 and 13.

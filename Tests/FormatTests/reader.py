@@ -90,7 +90,8 @@ def complete_below(packed, own):
     if packed == 0:
         return 0
     u = own // 4
-    return (u - ((u - packed) & M40)) * 4
+    distance = (u - packed) & M40
+    return (u - distance) * 4 if 0 < distance <= u else 0
 
 
 def complete_around(packed, near):

@@ -70,6 +70,13 @@ struct CommitBlock: @unchecked Sendable {
     @inline(__always) var beyond: SharedWord { SharedWord(base, 136) }
     /// Bytes of replaced value files that wait for a sync; a hint.
     @inline(__always) var deadFileBytes: SharedWord { SharedWord(base, 152) }
+    /// The same as a number to count with: no check covers the word, and what no store can have counts as none.
+    var deadBytes: Int {
+        let bytes = deadFileBytes.relaxed()
+        return bytes < Self.mostBytes ? Int(bytes) : 0
+    }
+    /// More than any store takes. Sums and multiples of as much are numbers still.
+    static let mostBytes: UInt64 = 1 << 56
     /// See `Log+Spare`.
     @inline(__always) var spareSegment: SharedWord { SharedWord(base, 160) }
     /// Value files that records from here on replaced may be in place still, though `synced` has passed them: a snapshot was in the way.
@@ -123,6 +130,10 @@ struct CommitBlock: @unchecked Sendable {
         var lastRecord: Position = 0
         /// The position of the settings record; 0: defaults.
         var settings: Position = 0
+
+        /// `live` and `fileBytes` as numbers to count with: what records say of their files may be anything.
+        var liveBytes: Int { Int(min(live, CommitBlock.mostBytes)) }
+        var bytesOfFiles: Int { Int(min(fileBytes, CommitBlock.mostBytes)) }
 
         @inline(__always) func check(_ tail: Position, head: Position) -> UInt64 {
             func rotate(_ x: UInt64, _ n: UInt64) -> UInt64 { (x &<< n) | (x &>> (64 &- n)) }

@@ -238,10 +238,12 @@ final class Log: @unchecked Sendable {
     /// A window of twice the size with the same segments in it; the old one is freed when its readers have left.
     private func enlarged(for span: Int, _ segments: inout [Segment]) throws(SystemError) -> LogWindow {
         let old = window
+        // A header can say any position.
+        guard span <= LogWindow.largest else { throw Self.noWindow }
         let new = try LogWindow(wanted: span * 4)
         if new.size < span {
             new.free()
-            throw SystemError(errno: ErrorNumber.noMemory, call: "mmap", path: "the log's window of addresses")
+            throw Self.noWindow
         }
         do throws(SystemError) {
             for segment in segments where segment.mappable > 0 {
@@ -266,6 +268,10 @@ final class Log: @unchecked Sendable {
         windowWord.store(new.fields, ordering: .sequentiallyConsistent)
         ReaderPins.retireLater { old.free() }
         return new
+    }
+
+    private static var noWindow: SystemError {
+        SystemError(errno: ErrorNumber.noMemory, call: "mmap", path: "the log's window of addresses")
     }
 
     /// The segments that are mapped, ascending.

@@ -17,10 +17,12 @@ enum PackedPosition {
         return (units &+ UInt64(bitPattern: difference)) &<< 2
     }
 
-    /// The greatest position below `own` with these low bits; 0 stands for none.
+    /// The greatest position below `own` with these low bits; 0 stands for none, and so do its own bits and those that no position
+    /// below it has.
     @inline(__always) static func complete(_ low: UInt64, below own: Position) -> Position {
         if low == 0 { return 0 }
         let units = own &>> 2
-        return (units &- ((units &- low) & mask)) &<< 2
+        let distance = (units &- low) & mask
+        return distance == 0 || distance > units ? 0 : (units &- distance) &<< 2
     }
 }

@@ -73,6 +73,7 @@ public struct Settings: Sendable, Equatable {
     public static let largestMinFileSize = 1 << 24
     /// Less would copy much for little, more would break the bound of twice the live bytes.
     public static let defaultCompaction = 40
+    private static let largestCompaction = 90
 
     /// The settings of a store that was made without any.
     public init() {}
@@ -82,7 +83,7 @@ public struct Settings: Sendable, Equatable {
         if sizeLimit < 0 { throw .outOfRange("sizeLimit") }
         if cullLimit < 0 { throw .outOfRange("cullLimit") }
         if minFileSize < 0 || minFileSize > Self.largestMinFileSize { throw .outOfRange("minFileSize") }
-        if compaction < 0 || compaction > 90 { throw .outOfRange("compaction") }
+        if compaction < 0 || compaction > Self.largestCompaction { throw .outOfRange("compaction") }
         if syncInterval <= 0 { throw .outOfRange("syncInterval") }
         if serializer.isEmpty { throw .outOfRange("serializer") }
         if let defaultExpire, defaultExpire < 0 { throw .outOfRange("defaultExpire") }
@@ -104,7 +105,8 @@ public struct Settings: Sendable, Equatable {
                 : "cullLimit is \(cullLimit); \(owner), so it must be 0"
         case "minFileSize":
             return "minFileSize is \(minFileSize) bytes; it must be from 0 to \(Self.largestMinFileSize)"
-        case "compaction": return "compaction is \(compaction) percent; it must be from 1 to 90, or 0 for never"
+        case "compaction":
+            return "compaction is \(compaction) percent; it must be from 1 to \(Self.largestCompaction), or 0 for never"
         case "syncInterval": return "syncInterval is \(syncInterval) microseconds; it must be 1 at least"
         case "serializer": return "the serialiser has no name; it needs one, by which the store is bound to it"
         case "defaultExpire":
@@ -115,6 +117,18 @@ public struct Settings: Sendable, Equatable {
         case "evictionPolicy": return "evictionPolicy is \(evictionPolicy); \(owner), so it must be none"
         default: return "\(name) is out of range"
         }
+    }
+
+    /// Brings what was stored into the ranges that `validate` asks for.
+    mutating func clamp() {
+        sizeLimit = max(sizeLimit, 0)
+        cullLimit = max(cullLimit, 0)
+        minFileSize = min(max(minFileSize, 0), Self.largestMinFileSize)
+        compaction = min(max(compaction, 0), Self.largestCompaction)
+        syncInterval = max(syncInterval, 1)
+        if serializer.isEmpty { serializer = Settings().serializer }
+        defaultExpire = defaultExpire.map { max($0, 0) }
+        become(kind)
     }
 
     /// Makes these the settings of a new store of a kind.

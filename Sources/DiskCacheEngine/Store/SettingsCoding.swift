@@ -5,7 +5,7 @@
 ///
 /// Keys are sorted bytewise by their encoding, which puts shorter ones first; numbers and lengths take their shortest
 /// form. Equal settings thus have equal bytes. Reading takes any order and any form, checks that each byte belongs to
-/// the map, and never traps: what can't be settings throws. Absent names mean the defaults.
+/// the map, and never traps: what can't be settings throws. Absent names mean the defaults; numbers out of their range, the nearest in it.
 extension Settings {
     private enum Name {
         static let sizeLimit = "size-limit"
@@ -63,6 +63,7 @@ extension Settings {
             left -= 1
         }
         guard reader.isAtEnd else { throw reader.malformed }
+        clamp()
     }
 
     private mutating func read(_ name: String, from reader: inout SettingsReader) throws(SettingsError) {

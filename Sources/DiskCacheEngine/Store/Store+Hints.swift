@@ -34,7 +34,8 @@ extension Store {
 
     private func writeHint(_ segment: Segment, end: Position) throws(SystemError) {
         let name = SegmentHint.name(segment.first)
-        guard end > segment.firstRecord, try files.status(of: name, in: log.directory) == nil else { return }
+        guard end > segment.firstRecord, end <= segment.limit, try files.status(of: name, in: log.directory) == nil
+        else { return }
         // A look at its beginning tells most of those that don't pay.
         let count = Int(end - segment.first)
         guard try hasLongRecords(segment, count) else { return }

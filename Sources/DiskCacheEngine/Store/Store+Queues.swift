@@ -321,12 +321,14 @@ extension Store {
         return try queueEnds(ofRowsAt: index.positions(anchor: log.tail))[wanted] ?? QueueEnds()
     }
 
-    /// *Writer.* The ends of all queues, by prefix, as the items among the records at these positions tell them.
+    /// *Writer.* The ends of all queues, by prefix, as the items among the records at these positions tell them. What has a number that no
+    /// item can have belongs to none.
     func queueEnds(ofRowsAt positions: [Position]) throws(EngineError) -> [[UInt8]: QueueEnds] {
         var found: [[UInt8]: QueueEnds] = [:]
         for position in positions where position >= head {
             guard case .record(let record) = try log.record(at: position), record.kind == RecordKind.put.rawValue,
-                record.keyClass == KeyClass.queue, let (prefix, number) = QueueName.parts(record.key)
+                record.keyClass == KeyClass.queue, let (prefix, number) = QueueName.parts(record.key),
+                QueueEnds.numbers.contains(number)
             else { continue }
             found[Array(prefix), default: QueueEnds()].add(number)
         }

@@ -323,7 +323,7 @@ public final class Store: @unchecked Sendable {
                 sum += try files.status(of: name, in: log.directory)?.allocated ?? 0
             }
             sum += try files.status(of: StampFile.name(index.generation), in: directory)?.allocated ?? 0
-            sum += Int(clamping: block.counters.fileBytes) + Int(clamping: self.block.deadFileBytes.relaxed())
+            sum += block.counters.bytesOfFiles + self.block.deadBytes
             return sum + (try files.status(index.file).allocated)
         } catch {
             throw EngineError(error)

@@ -160,7 +160,7 @@ extension Store {
             draft.value = bytes
             _ = try log.append(draft, size: draft.size)
         }
-        counters.dead += UInt64(RecordLayout.commitSize)
+        counters.dead &+= UInt64(RecordLayout.commitSize)
         transaction.isClosed = true
     }
 

@@ -298,4 +298,35 @@ import Testing
         #expect(try queues.findings() == [])
         #expect(try queues.pull("q") == Self.start)
     }
+
+    /// Rows with numbers that no item can have belong to no queue.
+    @Test func hostileNumbers() throws {
+        let scratch = try TestDirectory("hostile")
+        let queues = try Queues(scratch.path + "/store")
+        for _ in 0..<3 { try queues.push("q") }
+        let numbers = [Int64.min, .min + 3, -1, 0, QueueEnds.numbers.upperBound + 1, .max - 3, .max]
+        try queues.name("q") { name in
+            try queues.handle.withStoreThrowing { store in
+                try store.write(timeout: Queues.timeout) { () throws(EngineError) in
+                    for number in numbers {
+                        _ = try store.put(
+                            KeyClass.queue, name.item(number), form: ValueFormCode.null,
+                            value: UnsafeRawBufferPointer(start: nil, count: 0), RecordAttributes(),
+                            condition: .pushed, isLast: false)
+                    }
+                    try store.recount(try store.queue(name.prefix))
+                }
+            }
+        }
+        #expect(try queues.ends("q")?.count == 3)
+        #expect(try queues.findings() == [])
+        #expect(try queues.push("q") == Self.start + 3)
+        #expect(try queues.delete("q", .max))
+        #expect(try queues.pull("q", fromFront: false) == Self.start + 3)
+        #expect(try queues.handle.withStore { $0.count } == 3 + numbers.count - 1)
+        _ = try queues.handle.withStore { (store) throws(EngineError) in
+            try store.check(timeout: Queues.timeout, fix: true)
+        }
+        #expect(try queues.pull("q") == Self.start)
+    }
 }

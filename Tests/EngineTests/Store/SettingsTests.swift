@@ -25,7 +25,6 @@ import Testing
         settings.syncInterval = 23
         settings.serializer = "übrig"
         settings.defaultExpire = 24
-        settings.kind = .index
         return settings
     }
 
@@ -41,13 +40,13 @@ import Testing
         for eviction in Eviction.allCases {
             for durability in Durability.allCases {
                 for kind in StoreKind.allCases {
-                    for number in [0, 23, 24, 255, 256, 65535, 65536, 1 << 32 - 1, 1 << 32, Int64.max, -1, -25, .min] {
+                    for number in [0, 23, 24, 255, 256, 65535, 65536, 1 << 32 - 1, 1 << 32, .max] as [Int64] {
                         var settings = Settings()
                         settings.evictionPolicy = eviction
                         settings.durability = durability
-                        settings.kind = kind
                         settings.sizeLimit = number
                         settings.defaultExpire = number
+                        settings.become(kind)
                         #expect(try Settings(decoding: settings.encoded()) == settings)
                     }
                 }
@@ -160,6 +159,31 @@ import Testing
             var settings = Settings()
             change(&settings)
             #expect(throws: SettingsError.outOfRange(name)) { try settings.validate() }
+        }
+    }
+
+    /// What is stored counts as the nearest that makes sense.
+    @Test func whatIsReadMakesSense() throws {
+        for (stored, read) in [(Int64.min, 0), (-25, 0), (-1, 0), (91, 90), (100, 90), (.max, 90)] {
+            var settings = Settings()
+            settings.sizeLimit = stored
+            settings.cullLimit = Int(stored)
+            settings.minFileSize = Int(stored)
+            settings.syncInterval = Int(stored)
+            settings.serializer = ""
+            settings.defaultExpire = stored
+            settings.compaction = Int(stored)
+            let found = try Settings(decoding: settings.encoded())
+            try found.validate()
+            #expect(found.compaction == read)
+            #expect(found.sizeLimit == max(stored, 0) && found.cullLimit == Int(max(stored, 0)))
+            #expect(found.minFileSize == Int(min(max(stored, 0), 1 << 24)))
+            #expect(found.syncInterval == Int(max(stored, 1)) && found.defaultExpire == max(stored, 0))
+            #expect(found.serializer == "cbor")
+            settings.kind = .deque
+            let deque = try Settings(decoding: settings.encoded())
+            try deque.validate()
+            #expect(deque.cullLimit == 0 && deque.defaultExpire == nil && deque.evictionPolicy == .none)
         }
     }
 

@@ -31,9 +31,9 @@ extension FanoutCache {
         /// Files of all shards: segments of the log and large values.
         public var files: Int { shards.reduce(0) { $0 + $1.files } }
         /// Bytes that it shares with the original.
-        public var sharedBytes: Int { shards.reduce(0) { $0 + $1.sharedBytes } }
+        public var sharedBytes: Int { shards.reduce(0) { $0.addingClamped($1.sharedBytes) } }
         /// Bytes that were copied.
-        public var copiedBytes: Int { shards.reduce(0) { $0 + $1.copiedBytes } }
+        public var copiedBytes: Int { shards.reduce(0) { $0.addingClamped($1.copiedBytes) } }
         /// What the original has lost, the shard named first.
         public var losses: [String] {
             shards.enumerated().flatMap { number, shard in

@@ -36,7 +36,7 @@ struct FileTransfer {
             if links {
                 do throws(SystemError) {
                     try files.link(name, in: source, to: name, in: directory)
-                    sharedBytes += length
+                    noteShared(length)
                     return .shared
                 } catch {
                     switch error.errno {
@@ -59,13 +59,19 @@ struct FileTransfer {
         guard let file = try open(name, in: source) else { return .gone }
         do throws(SystemError) {
             try files.clone(file, to: name, in: directory)
-            sharedBytes += length
+            noteShared(length)
             return .shared
         } catch {
             if error.errno == ErrorNumber.noSpace || error.errno == ErrorNumber.quota { throw error }
             clones = false
             return nil
         }
+    }
+
+    /// How long a value's file is, a record says, whatever the file is.
+    private mutating func noteShared(_ length: Int) {
+        let sum = sharedBytes.addingReportingOverflow(length)
+        sharedBytes = sum.overflow ? .max : sum.partialValue
     }
 
     private mutating func copy(
@@ -88,7 +94,8 @@ struct FileTransfer {
             done += count
         }
         copiedBytes += done
-        if length > done { try files.truncate(made, to: length) }
+        // A file that ends before `size` isn't what it should be, and stays as it is.
+        if done == size, length > done { try files.truncate(made, to: length) }
         return .copied
     }
 

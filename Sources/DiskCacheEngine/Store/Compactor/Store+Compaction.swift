@@ -36,7 +36,9 @@ extension Store {
             do throws(EngineError) {
                 guard
                     let bytes = try copyLive(
-                        of: segment, end: next.header.predecessorEnd, from: bounds.head, preparesNext, timeout, grace)
+                        of: segment, end: min(next.header.predecessorEnd, segment.limit), from: bounds.head,
+                        preparesNext,
+                        timeout, grace)
                 else { break }
                 copied = bytes
             } catch {

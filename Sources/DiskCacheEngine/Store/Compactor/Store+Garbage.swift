@@ -30,7 +30,7 @@ extension Store {
     func spaceLimits() -> SpaceLimits? {
         var limits: SpaceLimits?
         if settings.compaction > 0 {
-            let live = Int(clamping: counters.live)
+            let live = counters.liveBytes
             let segment = segmentLength
             let share = live / (100 - settings.compaction) * 100
             // Before the bound is left what copies take until their segment goes, and what several writers may add at once.
@@ -75,9 +75,8 @@ extension Store {
             eviction.deadCheckpoint = counters.dead &+ max(counters.live / 2, UInt64(segmentLength))
             return
         }
-        let files = block.deadFileBytes.relaxed()
         // The newest segment can't go.
-        guard (hasGarbage && log.window.start < log.activeFirst) || files > UInt64(segmentLength) else {
+        guard (hasGarbage && log.window.start < log.activeFirst) || block.deadBytes > segmentLength else {
             eviction.deadCheckpoint = counters.dead &+ UInt64(segmentLength / 8)
             return
         }

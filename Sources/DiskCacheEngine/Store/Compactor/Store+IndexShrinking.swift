@@ -14,10 +14,9 @@ extension Store {
     /// Replaces the index if less than a quarter of its slots names something from the head on. The caller has the compaction lock.
     func shrinkIndexIfSparse(timeout: UInt64) throws(EngineError) {
         let index = try currentIndex()
-        let slots = Int(clamping: index.pages.relaxed()) * IndexLayout.buckets * IndexLayout.slotsPerBucket
-        guard Int(clamping: index.pages.relaxed()) >= Self.fewestPages,
-            Int(clamping: block.read().counters.count) < slots / 4
-        else { return }
+        let pages = index.usedPages
+        let slots = pages * IndexLayout.buckets * IndexLayout.slotsPerBucket
+        guard pages >= Self.fewestPages, Int(clamping: block.read().counters.count) < slots / 4 else { return }
         // What names something below the head stands for nothing, and would not be in the fresh one.
         let committed = block.read()
         let tail = CommitBlock.tail(committed.word)

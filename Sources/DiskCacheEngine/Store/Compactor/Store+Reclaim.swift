@@ -19,11 +19,10 @@ extension Store {
         var end = max(log.active?.limit ?? lowest, lowest)
         if !log.isAllocated { end = max(lowest, min(end, max(log.tail, log.allocatedEnd) &+ log.step)) }
         let log = Int(clamping: end - lowest)
-        // Another process may have made it longer than this one knows.
-        let index = max(self.index.validPages, Int(clamping: self.index.pages.relaxed())) * IndexLayout.pageSize
+        let index = self.index.filePages * IndexLayout.pageSize
         return log + self.log.preparedBytes() + index * (eviction.keepsStamps ? 2 : 1)
             + CommitBlock.fileSize + treeBytes()
-            + Int(clamping: counters.fileBytes &+ transaction.replacedBytes &+ block.deadFileBytes.relaxed())
+            + counters.bytesOfFiles + Int(min(transaction.replacedBytes, CommitBlock.mostBytes)) + block.deadBytes
     }
 
     /// The lowest segment that has a name.

@@ -100,6 +100,7 @@ final class Pager: @unchecked Sendable {
         generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
         writable: Bool = true, boot: (UInt64, UInt64)? = nil
     ) throws(EngineError) -> (pager: Pager, identity: Identity)? {
+        guard PageLayout.isGeneration(generation) else { return nil }
         do throws(SystemError) {
             let file: FileDescriptor
             do throws(SystemError) {

@@ -68,6 +68,15 @@ final class HashIndex: @unchecked Sendable {
         view.validPages.pointee.store(min(size, reserved) / IndexLayout.pageSize, ordering: .relaxed)
     }
 
+    /// Pages that the file has, those included that another process has added.
+    var filePages: Int {
+        if pages.relaxed() > UInt64(validPages) { refreshValidPages() }
+        return validPages
+    }
+
+    /// Pages that were ever used: as the header says, which no check covers, and no more than there are.
+    var usedPages: Int { min(Int(clamping: pages.relaxed()), filePages) }
+
     // MARK: Making and opening
 
     /// What the header of an index file says about where and when it was made.
@@ -147,6 +156,8 @@ final class HashIndex: @unchecked Sendable {
         generation: UInt64, in directory: FileDescriptor, files: any FileSystem, storeID: (UInt64, UInt64),
         boot: (UInt64, UInt64)? = nil
     ) throws(EngineError) -> (index: HashIndex, identity: Identity)? {
+        // One made behind the last that a name can say is one too.
+        guard generation < 2 * IndexLayout.mostGenerations else { return nil }
         do throws(SystemError) {
             let file: FileDescriptor
             do throws(SystemError) {

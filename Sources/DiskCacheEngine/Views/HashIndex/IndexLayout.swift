@@ -64,12 +64,15 @@ enum IndexLayout {
 
     static func directoryPages(_ depth: Int) -> Int { max(1, (4 << depth) / pageSize) }
 
+    /// More than a store can come to have, one after the other: far below where numbers end.
+    static let mostGenerations: UInt64 = 1 << 48
+
     /// The name of the index file of a generation.
     static func name(_ generation: UInt64) -> String { "index.\(generation)" }
 
     /// The generation that a file name stands for; nil if it isn't an index's.
     static func generation(ofName name: String) -> UInt64? {
-        guard name.hasPrefix("index."), let generation = UInt64(name.dropFirst(6)), generation < 1 << 48,
+        guard name.hasPrefix("index."), let generation = UInt64(name.dropFirst(6)), generation < mostGenerations,
             Self.name(generation) == name
         else { return nil }
         return generation
