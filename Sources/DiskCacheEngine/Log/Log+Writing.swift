@@ -184,7 +184,8 @@ extension Log {
         let beyond = block.beyond.relaxed()
         if beyond > first, beyond &- first < Self.farthest { first = beyond }
         do throws(SystemError) {
-            if taken >= first { first = try endOfSegment(taken) }
+            // What `meta` says may lie inside of the segment with that name.
+            if taken > 0 { first = max(first, try endOfSegment(taken)) }
             let lowest = active == nil ? first : min(max(head, window.start), tail)
             // What `meta` says may be anything while the views are made again.
             let committed = min(max(CommitBlock.tail(block.word.relaxed()), lowest), first)
