@@ -37,8 +37,7 @@ extension Store {
                 guard
                     let bytes = try copyLive(
                         of: segment, end: min(next.header.predecessorEnd, segment.limit), from: bounds.head,
-                        preparesNext,
-                        timeout, grace)
+                        preparesNext, timeout, grace)
                 else { break }
                 copied = bytes
             } catch {
